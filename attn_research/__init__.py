@@ -1,0 +1,1 @@
+"""Attention variants in recurrent encoder-decoders, compared with nothing else changed."""

@@ -1,0 +1,227 @@
+"""A config is a value: frozen, printable, diffable, hashable; its hash names the run.
+
+Defaults stand here and nowhere else, and `override` is the only way to say a change.
+"""
+
+import ast
+import dataclasses
+import hashlib
+import json
+import typing
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from attn_research.registry import Spec, conform, nearest
+
+
+@dataclass(frozen=True)
+class Data:
+    """What is learned, and how sentence pairs are put into batches."""
+
+    task: Spec = Spec("dates")  # the task with its own options
+    batch_size: int = 64  # sentence pairs a training step
+    shapes: int = 3  # padded (source, target) lengths at most; each is compiled once
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """Reads the source; its states are the keys and values."""
+
+    cell: Spec = Spec("lstm")  # rnn, gru or lstm
+    layers: int = 1
+    hidden: int = 64  # size of a state, both directions together
+    direction: Literal["forward", "reversed", "both"] = "both"  # reversed: the source is read from its end
+
+
+@dataclass(frozen=True)
+class Attention:
+    """How the decoder looks back at the encoder states."""
+
+    score: Spec = Spec("dot")  # relatedness of a query and a key
+    keys: int | None = None  # size of a projection of their own; None: the encoder states themselves
+    values: int | None = None  # the same for the values
+
+
+@dataclass(frozen=True)
+class Decoder:
+    """Writes the target, a symbol a step."""
+
+    cell: Spec = Spec("lstm")  # rnn, gru or lstm
+    layers: int = 1
+    hidden: int = 64  # size of a state, the query
+    bridge: Spec = Spec("dense")  # first state from the encoder's last one: zero, copy or dense
+    placement: Literal["before", "after"] = "after"  # query: the state before (Bahdanau) or after (Luong) the cell
+    input_feeding: Literal["attentional", "context", "none"] = "attentional"  # what of the last step enters the next
+    combination: Spec = Spec("tanh")  # of context and state, read by the output layer: tanh, linear or none
+
+
+@dataclass(frozen=True)
+class Model:
+    """The encoder-decoder."""
+
+    embedding: int = 32  # size of a symbol's vector, source and target
+    dropout: float = 0.0  # share of zeroed inputs of every cell and of the output layer, in training
+    encoder: Encoder = field(default_factory=Encoder)
+    attention: Attention = field(default_factory=Attention)
+    decoder: Decoder = field(default_factory=Decoder)
+
+
+@dataclass(frozen=True)
+class Train:
+    """The optimisation, and when to look, stop and choose."""
+
+    steps: int = 1500  # updates at most
+    learning_rate: float = 5e-3  # peak of the schedule
+    schedule: Spec = Spec("cosine")  # constant, linear, cosine or halving
+    optimizer: Spec = Spec("adam")  # adam, adadelta or sgd
+    clip: float = 1.0  # largest global norm of the gradient
+    label_smoothing: float = 0.0  # share of the target's probability spread over all symbols
+    log_every: int = 50  # steps between two lines of metrics
+    evaluate_every: int = 500  # steps between two looks at dev, each with a checkpoint
+    patience: int | None = None  # looks without a gain before stopping; None: never
+    select: Literal["loss", "exact", "token", "wer", "per"] = "loss"  # dev metric that picks the best checkpoint
+
+
+@dataclass(frozen=True)
+class Decode:
+    """Greedy search; a sentence ends by itself or at `ratio * its source length + extra` symbols."""
+
+    ratio: float = 2.0
+    extra: int = 10
+
+
+@dataclass(frozen=True)
+class Config:
+    """One point of an experiment: everything that decides a run's numbers."""
+
+    data: Data = field(default_factory=Data)
+    model: Model = field(default_factory=Model)
+    train: Train = field(default_factory=Train)
+    decode: Decode = field(default_factory=Decode)
+    seed: int = 0
+
+
+# Fields with a least value of their own; every other number must be at least 1.
+LEAST = {"model.dropout": 0, "train.label_smoothing": 0, "decode.ratio": 0, "decode.extra": 0, "seed": 0}
+# Shares, which must stay below one.
+SHARES = ("model.dropout", "train.label_smoothing")
+POSITIVE = ("train.learning_rate", "train.clip")
+
+
+def flat(config: Any, prefix: str = "") -> dict[str, Any]:
+    """`{"data.batch_size": 64, ...}`: every leaf by its dotted name, JSON values only."""
+    leaves = {}
+    for item in dataclasses.fields(config):
+        value = getattr(config, item.name)
+        name = prefix + item.name
+        leaves |= flat(value, name + ".") if dataclasses.is_dataclass(value) else {name: value}
+    return leaves
+
+
+def hints(config: Any, prefix: str = "") -> dict[str, Any]:
+    """The annotation of every leaf, by the names of `flat`."""
+    leaves = {}
+    for name, hint in typing.get_type_hints(type(config)).items():
+        leaves |= (
+            hints(getattr(config, name), f"{prefix}{name}.")
+            if dataclasses.is_dataclass(hint)
+            else {prefix + name: hint}
+        )
+    return leaves
+
+
+def override(config: Config, changes: Mapping[str, Any]) -> Config:
+    """A copy of `config` with the dotted names in `changes` set.
+
+    Raises:
+      ValueError: an unknown name (the nearest one is told), a value of another type or out of its range.
+    """
+    known = hints(config)
+    for name, value in changes.items():
+        if name not in known:
+            raise ValueError(f"config has no field {name!r}; {nearest(name, known)}")
+        value = conform(value, known[name], f"config field {name!r}")
+        _check_range(name, value)
+        config = _replace(config, name.split("."), value)
+    return config
+
+
+def _check_range(name: str, value: Any) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return
+    if name in POSITIVE and value <= 0:
+        raise ValueError(f"config field {name!r} is {value!r}, but must be above 0")
+    if name not in POSITIVE and value < LEAST.get(name, 1):
+        raise ValueError(f"config field {name!r} is {value!r}, but must be at least {LEAST.get(name, 1)}")
+    if name in SHARES and value >= 1:
+        raise ValueError(f"config field {name!r} is {value!r}, but must be below 1")
+
+
+def _replace(config: Any, path: list[str], value: Any) -> Any:
+    head, *rest = path
+    return dataclasses.replace(config, **{head: _replace(getattr(config, head), rest, value) if rest else value})
+
+
+def from_flat(leaves: Mapping[str, Any]) -> Config:
+    """The config that `flat` wrote; a field that is newer than the file has its default."""
+    return override(Config(), leaves)
+
+
+def parse_changes(words: Iterable[str]) -> dict[str, Any]:
+    """`["seed=2", "model.attention.score=concat(units=64)"]` as a dict for `override`.
+
+    Raises:
+      ValueError: a word without `=`, or a value that is no literal where a number is wanted.
+    """
+    known = hints(Config())
+    changes = {}
+    for word in words:
+        name, equals, text = word.partition("=")
+        if not equals:
+            raise ValueError(f"{word!r} is not of the form name=value, as in seed=2; {nearest(word, known)}")
+        textual = known.get(name) is Spec or typing.get_origin(known.get(name)) is Literal
+        changes[name] = text if textual else _value(text)
+    return changes
+
+
+def _value(text: str) -> Any:
+    try:
+        return ast.literal_eval(text)
+    except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError):
+        return text
+
+
+def diff(a: Config, b: Config) -> dict[str, tuple[Any, Any]]:
+    """The leaves in which two configs differ: `{name: (in a, in b)}`."""
+    left, right = flat(a), flat(b)
+    return {name: (left[name], right[name]) for name in left if left[name] != right[name]}
+
+
+def digest(config: Config) -> str:
+    """First 10 hex characters of the sha256 of the sorted flat JSON: the run's name."""
+    return hashlib.sha256(json.dumps(flat(config), sort_keys=True).encode()).hexdigest()[:10]
+
+
+def load(path: str | Path) -> Config:
+    """The `config` that a file in configs/ defines.
+
+    Raises:
+      ValueError: no such file, or no Config named `config` in it.
+    """
+    namespace = run_file(path)
+    if not isinstance(namespace.get("config"), Config):
+        raise ValueError(f"{path} defines no Config named 'config'")
+    return from_flat(flat(namespace["config"]))
+
+
+def run_file(path: str | Path) -> dict[str, Any]:
+    """The names that a config or experiment file defines; it is run by path, never imported as a package."""
+    import runpy
+
+    path = Path(path)
+    if not path.is_file():
+        beside = [p.name for p in path.parent.glob("*.py")] if path.parent.is_dir() else []
+        raise ValueError(f"no file {path}; {nearest(path.name, beside)}")
+    return runpy.run_path(str(path))

@@ -1,0 +1,202 @@
+"""Names to functions: the one place where a variant's name decides anything.
+
+A variant is said in one grammar everywhere, in a config, on the command line, in a table's row:
+`[module:]name(hyper=literal, ...)`, for example `concat(units=128)` or `my_scores.py:cosine`.
+It is read with `ast` and never evaluated; the part before the colon is a module or a file that the user
+named, and is imported.
+"""
+
+import ast
+import difflib
+import functools
+import hashlib
+import importlib
+import importlib.util
+import inspect
+import json
+import math
+import sys
+import types
+import typing
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+
+class Spec(str):
+    """A spec string in its normal form: `Spec("concat( units = 64 )") == "concat(units=64)"`.
+
+    Raises:
+      ValueError: the text is not `[module:]name(hyper=literal, ...)`.
+    """
+
+    module: str  # "" for a built-in variant
+    name: str
+    hyper: dict[str, Any]
+
+    def __new__(cls, text: str):
+        module, name, hyper = _parse(text)
+        arguments = ", ".join(f"{key}={_literal(value)}" for key, value in sorted(hyper.items()))
+        self = super().__new__(cls, (f"{module}:" if module else "") + name + (f"({arguments})" if hyper else ""))
+        self.module, self.name, self.hyper = module, name, hyper
+        return self
+
+
+def _parse(text: str) -> tuple[str, str, dict[str, Any]]:
+    module, _, _ = text.partition("(")[0].rpartition(":")
+    expression = text[len(module) + 1 :] if module else text
+    try:
+        call = ast.parse(expression.strip(), mode="eval").body
+        if isinstance(call, ast.Name):
+            return module.strip(), call.id, {}
+        if not (isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and not call.args):
+            raise ValueError("positional arguments or another expression")
+        hyper = {keyword.arg: ast.literal_eval(keyword.value) for keyword in call.keywords}
+        for value in hyper.values():
+            _literal(value)
+    except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError) as error:
+        raise ValueError(
+            f"{text!r} is not a spec string of the form [module:]name(hyper=literal, ...), as in concat(units=64)"
+        ) from error
+    return module.strip(), call.func.id, hyper
+
+
+def _literal(value: Any) -> str:
+    match value:
+        case None | bool() | int():
+            return repr(value)
+        case float() if math.isfinite(value):
+            return repr(value)
+        case str():
+            return json.dumps(value, ensure_ascii=False)
+        case list() | tuple():
+            return "[" + ", ".join(_literal(item) for item in value) + "]"
+    raise ValueError(f"{value!r} is not a number, string, bool, None or list of these")
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """'known: a, b, c; did you mean b?': the second half of every message about an unknown name."""
+    known = sorted(known)
+    match = difflib.get_close_matches(name, known, n=1)
+    return f"known: {', '.join(known) or 'none'}" + (f"; did you mean {match[0]}?" if match else "")
+
+
+def conform(value: Any, hint: Any, where: str) -> Any:
+    """`value` as the annotation `hint` has it (an int becomes a float, a string a Spec), or a ValueError."""
+    options = typing.get_args(hint)
+    if typing.get_origin(hint) is typing.Literal:
+        if value in options:
+            return value
+        raise ValueError(f"{where} is {value!r}; {nearest(str(value), map(str, options))}")
+    if isinstance(hint, types.UnionType):
+        if value is None and type(None) in options:
+            return None
+        return conform(value, next(option for option in options if option is not type(None)), where)
+    if hint is Spec and isinstance(value, str):
+        try:
+            return Spec(value)
+        except ValueError as error:
+            raise ValueError(f"{where}: {error}") from error
+    if hint is float and isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
+        return float(value)
+    if type(value) is hint:
+        return value
+    raise ValueError(f"{where} is {value!r}, but must be of type {getattr(hint, '__name__', hint)}")
+
+
+class Bound(typing.NamedTuple):
+    """A variant with its hyperparameters filled in; calling it calls the variant's function with them."""
+
+    function: Callable
+    hyper: dict[str, Any]
+    traits: types.SimpleNamespace
+
+    def __call__(self, *args):
+        return self.function(*args, **self.hyper)
+
+
+class Registry:
+    """Variants of one kind (scores, cells, tasks ...), and the traits with which one may be registered.
+
+    >>> scores = Registry("score", remembers=False)
+    >>> @scores.register(remembers=True)
+    ... def coverage(param, keys, query_size, units: int = 64): ...
+    >>> scores.bind(Spec("coverage(units=8)")).hyper
+    {'units': 8}
+    """
+
+    def __init__(self, kind: str, **traits: Any):
+        self.kind, self.traits, self.known = kind, traits, {}
+
+    def register(self, function: Callable | None = None, **traits: Any) -> Callable:
+        """Decorator; `traits` are those that differ from the registry's own."""
+        if function is None:
+            return functools.partial(self.register, **traits)
+        for trait in traits:
+            if trait not in self.traits:
+                raise ValueError(f"a {self.kind} has no trait {trait!r}; {nearest(trait, self.traits)}")
+        function.traits = traits
+        if self.known.setdefault(function.__name__, function).__module__ != function.__module__:
+            raise ValueError(f"there is a {self.kind} named {function.__name__!r} already; choose another name")
+        return function
+
+    def bind(self, spec: Spec) -> Bound:
+        """The variant that `spec` names, its hyperparameters checked and its defaults filled in.
+
+        A hyperparameter is a parameter of the function that has a default; its annotation is its type.
+
+        Raises:
+          ValueError: an unknown name, an unknown hyperparameter or a value of another type.
+        """
+        function = self._find(spec)
+        signature = inspect.signature(function)
+        hints = typing.get_type_hints(function)
+        hyper = {p.name: p.default for p in signature.parameters.values() if p.default is not p.empty}
+        for name, value in spec.hyper.items():
+            if name not in hyper:
+                raise ValueError(f"{self.kind} {spec.name!r} has no hyperparameter {name!r}; {nearest(name, hyper)}")
+            hyper[name] = conform(value, hints.get(name, type(hyper[name])), f"{name} of {self.kind} {spec.name!r}")
+        return Bound(function, hyper, types.SimpleNamespace(**self.traits | getattr(function, "traits", {})))
+
+    def _find(self, spec: Spec) -> Callable:
+        if not spec.module:
+            if spec.name not in self.known:
+                raise ValueError(f"unknown {self.kind} {spec.name!r}; {nearest(spec.name, self.known)}")
+            return self.known[spec.name]
+        functions = {k: v for k, v in vars(_import(spec.module)).items() if inspect.isfunction(v)}
+        if spec.name not in functions:
+            known = [name for name in functions if not name.startswith("_")]
+            raise ValueError(f"no function {spec.name!r} in {spec.module}; {nearest(spec.name, known)}")
+        return functions[spec.name]
+
+
+@functools.cache
+def _import(module: str) -> types.ModuleType:
+    try:
+        if not module.endswith(".py"):
+            with _working_directory_first():
+                return importlib.import_module(module)
+        path = Path(module).resolve(strict=True)
+        name = f"{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
+        found = importlib.util.spec_from_file_location(name, path)
+        loaded = sys.modules[name] = importlib.util.module_from_spec(found)
+        found.loader.exec_module(loaded)
+        return loaded
+    except Exception as error:
+        sys.modules.pop(module, None)
+        raise ValueError(f"cannot import {module!r}: {type(error).__name__}: {error}") from error
+
+
+class _working_directory_first:
+    def __enter__(self):
+        sys.path.insert(0, str(Path.cwd()))
+
+    def __exit__(self, *_):
+        sys.path.pop(0)
+
+
+def fingerprint(spec: Spec) -> str | None:
+    """First 16 hex characters of the sha256 of the user's file that `spec` names; None for a built-in variant."""
+    if not spec.module:
+        return None
+    return hashlib.sha256(Path(_import(spec.module).__file__).read_bytes()).hexdigest()[:16]
