@@ -94,7 +94,9 @@ class Attention(nn.Module):
     def _without(self, fixed: Float[Array, "b f"], lengths: Int[Array, " b"]) -> Attend:
         for name in ("keys", "values"):
             if getattr(self.config, name) is not None:
-                raise ValueError(f"model.attention.{name} is set, but score {str(self.config.score)!r} attends to nothing")
+                raise ValueError(
+                    f"model.attention.{name} is set, but score {str(self.config.score)!r} attends to nothing"
+                )
         nothing = fixed[:, :0]
         start = History(jnp.zeros((), jnp.int32), lengths, None, None)
         return Attend(start, lambda query, history: (nothing, nothing, history), 0, fixed, False)

@@ -40,9 +40,7 @@ class Decoder(nn.Module):
     dropout: float
 
     @nn.compact
-    def __call__(
-        self, states: Float[Array, "b s h"], lengths: Int[Array, " b"], last: list, embedding: int
-    ) -> Steps:
+    def __call__(self, states: Float[Array, "b s h"], lengths: Int[Array, " b"], last: list, embedding: int) -> Steps:
         c = self.config
         bound = cells.bind(c.cell)
         attend = Attention(self.attention, name="attention")(states, lengths, last[-1][-1], c.hidden)
@@ -102,7 +100,9 @@ class Decoder(nn.Module):
         if c.input_feeding == "context":
             raise ValueError(f"input_feeding 'context' has no effect: score {score!r} gives no context to feed")
         if not attend.fixed.shape[-1] and not bridges.bind(c.bridge).traits.informs:
-            raise ValueError(f"with score {score!r} and bridge {str(c.bridge)!r} the decoder knows nothing of the source")
+            raise ValueError(
+                f"with score {score!r} and bridge {str(c.bridge)!r} the decoder knows nothing of the source"
+            )
 
 
 def run_cells(stack: list[Callable], memory: tuple, x: Float[Array, "b i"], masks: Array | None) -> tuple:

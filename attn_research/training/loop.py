@@ -105,7 +105,9 @@ class Training:
         """Step numbers, from 1, and their batches, from the data position of `progress` on."""
         data, step = self.config.data, int(self.state.step)
         while True:
-            batches = plan(self.split.encoded, self.split.shapes, data.batch_size, self.config.seed, self.progress["epoch"])
+            batches = plan(
+                self.split.encoded, self.split.shapes, data.batch_size, self.config.seed, self.progress["epoch"]
+            )
             for shape, rows in batches[self.progress["batch"] :]:
                 if step == self.config.train.steps or self.stopped:
                     return
