@@ -1,0 +1,74 @@
+"""What a task is: a registered function that hands out a `datasets.DatasetDict`.
+
+Its splits are `train`, `dev`, `test`, and further test splits named `test_<what>`.  Columns:
+
+- `source`, `target`: lists of symbols;
+- `alignment`, if gold alignments are known: list of [source index, target index], from 0;
+- `references`, if several targets are right: all of them, `target` first;
+- `where`, if the items stand in a file: `train.tsv.gz:17`, for messages;
+- `ceiling`, if it may be below one: the probability with which the best possible system, which sees the source
+  alone, answers that item right.
+"""
+
+import functools
+from collections.abc import Mapping
+from typing import Any
+
+from attn_research.registry import Registry, Spec, nearest
+
+DatasetDict = Any  # datasets.DatasetDict, whose import takes two seconds
+
+tasks = Registry("task")
+
+SPLITS = ("train", "dev", "test")
+COLUMNS = ("source", "target")
+
+
+@functools.lru_cache(maxsize=4)
+def load(spec: Spec) -> DatasetDict:
+    """The splits of the task that `spec` names; a second call in the same process hands out the same object.
+
+    Raises:
+      ValueError: an unknown task or option, data that cannot be read, a split or column that is not there, an empty
+        split, or an item with an empty source or target.
+    """
+    splits = tasks.bind(spec)()
+    for name in SPLITS:
+        if name not in splits:
+            raise ValueError(f"task {spec} has no split {name!r}; {nearest(name, splits)}")
+    for name, split in splits.items():
+        _check(split, f"split {name!r} of task {spec}")
+    return splits
+
+
+def _check(split: Any, title: str) -> None:
+    if not len(split):
+        raise ValueError(f"{title} is empty")
+    for column in COLUMNS:
+        if column not in split.column_names:
+            raise ValueError(f"{title} has no column {column!r}; {nearest(column, split.column_names)}")
+        for index, tokens in enumerate(split[column][:]):
+            if not tokens:
+                raise ValueError(f"{title}: item {index} has an empty {column}")
+
+
+def from_columns(splits: Mapping[str, Mapping[str, list]]) -> DatasetDict:
+    """`{split: {column: values}}` as a DatasetDict in memory."""
+    import datasets
+
+    return datasets.DatasetDict({name: datasets.Dataset.from_dict(columns) for name, columns in splits.items()})
+
+
+def check_lengths(dataset: DatasetDict, limit: int | None, variant: str) -> None:
+    """Refuses sources of more symbols than `variant`, which is named in the message, can look at.
+
+    Raises:
+      ValueError: a source is longer than `limit`; the first one is named by file and line, or by split and index.
+    """
+    if limit is None:
+        return
+    for name, split in dataset.items():
+        for index, source in enumerate(split["source"][:]):
+            if len(source) > limit:
+                where = split[index]["where"] if "where" in split.column_names else f"item {index} of split {name!r}"
+                raise ValueError(f"{where}: the source has {len(source)} symbols, but {variant} allows at most {limit}")
