@@ -10,14 +10,15 @@ import sys
 import tempfile
 import threading
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from attn_research.config import Config, digest, flat
+from attn_research.sweeps import failure
 
-TARGET = "attn_research.training.loop:run"
-FAILURE = "failure.txt"
+TARGET = "attn_research.training.loop:run"  # what makes a run
 GRACE = 5.0  # seconds between asking a worker to end and killing it
 
 
@@ -26,7 +27,7 @@ class Event(NamedTuple):
 
     config: Config
     kind: str
-    numbers: dict[str, Any] = {}  # of a report: step, steps, loss ...
+    numbers: Mapping[str, Any] = MappingProxyType({})  # of a report: step, steps, loss ...
     error: str = ""  # of a run that failed or is busy
     traceback: str = ""  # of a run that failed, and what its process printed
 
@@ -39,7 +40,7 @@ def cores() -> list[int | None]:
 
 
 @contextlib.contextmanager
-def pool(configs: Iterable[Config], runs: Path, jobs: int, target: str = TARGET) -> Iterator[Iterator[Event]]:
+def pool(configs: Iterable[Config], runs: Path, jobs: int, target: str) -> Iterator[Iterator[Event]]:
     """Makes the runs of `configs` in directories below `runs`, `jobs` at a time, and gives the events as they come.
 
     A run that fails, or whose process dies, leaves `failure.txt` in its directory and the others alone. When the
@@ -117,12 +118,8 @@ class _Pool:
     def _tell(self, event: Event) -> None:
         if self.stopped:
             return
-        file = self.runs / digest(event.config) / FAILURE
-        if event.kind == "started":
-            file.unlink(missing_ok=True)
         if event.kind == "failed":
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_text(f"{event.error}\n\n{event.traceback}", encoding="utf-8")
+            failure.write(self.runs / digest(event.config), f"{event.error}\n\n{event.traceback}")
         self.happened.put(event)
 
 
@@ -131,7 +128,7 @@ class _Worker:
 
     def __init__(self, target: str, core: int | None):
         words = [sys.executable, "-P", "-X", "faulthandler", "-m", "attn_research.sweeps.worker", target]
-        self.printed = tempfile.TemporaryFile("a+b")
+        self.printed = tempfile.TemporaryFile()  # noqa: SIM115 (as long as the process)
         self.process = subprocess.Popen(
             words if core is None else [*words, str(core)],
             stdin=subprocess.PIPE,
@@ -147,7 +144,7 @@ class _Worker:
 
     def make(self, config: Config, directory: Path) -> Iterator[Event]:
         """The events of one run, the last of which is its end."""
-        self.printed.truncate(0)
+        self.printed_before = os.fstat(self.printed.fileno()).st_size
         yield Event(config, "started")
         self._ask({"config": flat(config), "directory": str(directory)})
         event = None
@@ -179,7 +176,7 @@ class _Worker:
         return f"its process was ended by {signal.Signals(-status).name}{hint}"
 
     def _printed(self) -> str:
-        self.printed.seek(0)
+        self.printed.seek(self.printed_before)
         return self.printed.read().decode(errors="replace")
 
     def ask_to_end(self) -> None:

@@ -129,4 +129,6 @@ def training_progress() -> Progress:
 
 def advance(progress: Progress, bar: Any, numbers: Mapping[str, Any]) -> None:
     """Moves a run's bar to what it reported."""
-    progress.update(bar, completed=numbers["step"], total=numbers["steps"], note=f"loss {numbers['loss']:.3f}")
+    progress.update(bar, completed=numbers["step"], total=numbers["steps"])
+    if "loss" in numbers:
+        progress.update(bar, note=f"loss {numbers['loss']:.3f}")

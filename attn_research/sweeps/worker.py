@@ -53,6 +53,7 @@ def _tasks() -> queue.SimpleQueue:
 
 
 def _outcome(target: str, task: dict[str, Any], say: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
+    from attn_research.sweeps.failure import sentence
     from attn_research.sweeps.lock import Busy
 
     try:
@@ -61,13 +62,13 @@ def _outcome(target: str, task: dict[str, Any], say: Callable[[dict[str, Any]], 
     except Busy as error:
         return {"kind": "busy", "error": str(error)}
     except Exception as error:
-        text = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
-        return {"kind": "failed", "error": text.split("\n")[0], "traceback": traceback.format_exc()}
+        return {"kind": "failed", "error": sentence(error), "traceback": traceback.format_exc()}
 
 
 def _make(target: str, task: dict[str, Any], say: Callable[[dict[str, Any]], None]) -> None:
     from attn_research.config import from_flat
     from attn_research.runs import records
+    from attn_research.sweeps import failure
     from attn_research.sweeps.cache import enable_compilation_cache
     from attn_research.sweeps.lock import hold
 
@@ -75,6 +76,7 @@ def _make(target: str, task: dict[str, Any], say: Callable[[dict[str, Any]], Non
     with hold(directory):
         if records.is_done(directory, config):  # by another process, since it was asked for
             return
+        failure.forget(directory)
         enable_compilation_cache()
         module, _, function = target.partition(":")
         run = getattr(importlib.import_module(module), function)

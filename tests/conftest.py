@@ -1,0 +1,11 @@
+"""What holds in every test: no accelerator, no silent broadcasting between ranks, the same examples every time."""
+
+import os
+
+os.environ["JAX_PLATFORMS"] = "cpu"
+os.environ["JAX_NUMPY_RANK_PROMOTION"] = "raise"
+
+import hypothesis
+
+hypothesis.settings.register_profile("everywhere", deadline=None, derandomize=True, database=None, max_examples=200)
+hypothesis.settings.load_profile("everywhere")
