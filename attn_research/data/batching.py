@@ -3,8 +3,6 @@
 A shape is a padded (source, target) length; a row goes to the first shape that holds it.
 """
 
-import functools
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -13,6 +11,7 @@ import numpy as np
 from attn_research.data.vocab import EOS, PAD, Vocabulary
 
 Shape = tuple[int, int]
+CANDIDATES = 48  # source or target lengths at most, among which shapes are chosen
 EMPTY = -1  # stands in `rows` for a row that only fills up a batch
 
 
@@ -47,33 +46,40 @@ def _lengths(encoded: Encoded) -> np.ndarray:
 
 
 def choose_shapes(encoded: Encoded, shapes: int) -> tuple[Shape, ...]:
-    """At most `shapes` shapes with the fewest padded symbols, ascending in the source length.
+    """At most `shapes` shapes, each inside the next, with the fewest padded symbols.
 
-    Exact among the ways to cut the rows, ordered by source length, into that many blocks (dynamic programming over the
-    source lengths that occur); of equally good ways one with the fewest shapes.
+    Exact among such chains over the lengths that occur (at most `CANDIDATES` a side), by dynamic programming: a shape
+    takes the rows that it holds and the shape before it does not.
     """
     lengths = _lengths(encoded)
-    caps, inverse = np.unique(lengths[:, 0], return_inverse=True)
-    rows = np.bincount(inverse)
-    longest = np.zeros_like(caps)
-    np.maximum.at(longest, inverse, lengths[:, 1])
-
-    @functools.cache
-    def best(end: int, left: int) -> tuple[float, int, tuple[Shape, ...]]:
-        """Padded symbols, number of shapes and shapes for the first `end` source lengths, in at most `left` blocks."""
-        if not end or not left:
-            return (math.inf if end else 0, 0, ())
-        return min(
-            _append(best(start, left - 1), rows[start:end], caps[end - 1], longest[start:end]) for start in range(end)
-        )
-
-    return best(len(caps), shapes)[2]
+    sources, targets = (_candidates(side) for side in lengths.T)
+    held = np.zeros((len(sources), len(targets)), np.int64)  # rows that each candidate holds
+    np.add.at(held, (np.searchsorted(sources, lengths[:, 0]), np.searchsorted(targets, lengths[:, 1])), 1)
+    held = held.cumsum(0).cumsum(1)
+    size = sources[:, None] + targets[None]
+    padded, inner = held * size, []  # fewest padded symbols of the rows held, in at most 1, 2, ... shapes
+    for _ in range(shapes - 1):
+        padded, previous = _one_more(padded, held, size)
+        inner.append(previous)
+    chain = [np.unravel_index(held.size - 1, held.shape)]
+    for previous in reversed(inner):
+        chain.append(tuple(previous[chain[-1]]))
+    return tuple((int(sources[i]), int(targets[j])) for i, j in sorted(set(chain)))
 
 
-def _append(before, rows: np.ndarray, source: np.integer, targets: np.ndarray):
-    cells, count, shapes = before
-    shape = (int(source), int(targets.max()))
-    return cells + int(rows.sum()) * sum(shape), count + 1, (*shapes, shape)
+def _candidates(lengths: np.ndarray) -> np.ndarray:
+    spread = np.quantile(lengths, np.linspace(0, 1, CANDIDATES), method="inverted_cdf")
+    return np.unique(lengths) if len(np.unique(lengths)) <= CANDIDATES else np.unique(spread)
+
+
+def _one_more(padded: np.ndarray, held: np.ndarray, size: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """`padded` with one more shape allowed, and the best shape [i j 2] inside each; itself where none helps."""
+    better, previous = padded.copy(), np.zeros((*held.shape, 2), np.int64)
+    for i, j in np.ndindex(held.shape):
+        cost = padded[: i + 1, : j + 1] + (held[i, j] - held[: i + 1, : j + 1]) * size[i, j]
+        previous[i, j] = np.unravel_index(len(cost.flat) - 1 - cost[::-1, ::-1].argmin(), cost.shape)
+        better[i, j] = cost.min()
+    return better, previous
 
 
 def _first_fit(lengths: np.ndarray, shapes: Sequence[Shape]) -> np.ndarray:

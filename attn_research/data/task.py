@@ -14,6 +14,8 @@ import functools
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from attn_research.registry import Registry, Spec, nearest
 
 DatasetDict = Any  # datasets.DatasetDict, whose import takes two seconds
@@ -47,9 +49,15 @@ def _check(split: Any, title: str) -> None:
     for column in COLUMNS:
         if column not in split.column_names:
             raise ValueError(f"{title} has no column {column!r}; {nearest(column, split.column_names)}")
-        for index, tokens in enumerate(split[column][:]):
-            if not tokens:
-                raise ValueError(f"{title}: item {index} has an empty {column}")
+        lengths = _lengths(split, column)
+        if not lengths.all():
+            raise ValueError(f"{title}: item {lengths.argmin()} has an empty {column}")
+
+
+def _lengths(split: Any, column: str) -> np.ndarray:
+    import pyarrow.compute
+
+    return pyarrow.compute.list_value_length(split.with_format("arrow")[column][:]).to_numpy()
 
 
 def from_columns(splits: Mapping[str, Mapping[str, list]]) -> DatasetDict:
@@ -68,7 +76,8 @@ def check_lengths(dataset: DatasetDict, limit: int | None, variant: str) -> None
     if limit is None:
         return
     for name, split in dataset.items():
-        for index, source in enumerate(split["source"][:]):
-            if len(source) > limit:
-                where = split[index]["where"] if "where" in split.column_names else f"item {index} of split {name!r}"
-                raise ValueError(f"{where}: the source has {len(source)} symbols, but {variant} allows at most {limit}")
+        lengths = _lengths(split, "source")
+        if lengths.max() > limit:
+            index = int((lengths > limit).argmax())
+            where = split[index]["where"] if "where" in split.column_names else f"item {index} of split {name!r}"
+            raise ValueError(f"{where}: the source has {lengths[index]} symbols, but {variant} allows at most {limit}")
