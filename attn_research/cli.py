@@ -93,7 +93,9 @@ def _add_train(commands) -> None:
         "train",
         "train:train",
         "train one config, or go on with it, and print how well it does",
-        "configs/dates.py\nconfigs/dates.py model.attention.score='concat(units=64)' seed=2\nconfigs/dates.py --wandb offline",
+        "configs/dates.py\n"
+        "configs/dates.py model.attention.score='concat(units=64)' seed=2\n"
+        "configs/dates.py --wandb offline",
     )
     command.add_argument("config", metavar="CONFIG", help="a file in configs/")
     command.add_argument("changes", metavar="key=value", nargs="*", help=CHANGES)

@@ -25,6 +25,8 @@ def sweep(arguments: argparse.Namespace) -> int:
     jobs = len(local.cores()) if arguments.jobs is None else arguments.jobs
     if jobs < 1:
         raise ValueError(f"--jobs is {jobs}, but must be at least 1")
+    for config in experiment.runs:
+        records.user_code(config)  # a file that is not there is told now, not by every worker
     names = labels(experiment.runs)
     missing = [config for config in experiment.runs if not records.is_done(runs / digest(config), config)]
     if arguments.list:

@@ -20,6 +20,7 @@ def train(arguments: argparse.Namespace) -> int:
     with blaming(arguments.config):
         config = load(arguments.config)
     config = override(config, parse_changes(arguments.changes))
+    records.user_code(config)  # a file that is not there is told before anything is written
     directory = Path(arguments.runs) / digest(config)
     with hold(directory):
         if records.is_done(directory, config):

@@ -8,7 +8,7 @@ from attn_research.metrics import METRICS
 
 def measured(metrics: Mapping[str, float | None]) -> str:
     """`exact 98.1, loss 0.113`: shares in percent; a number that was not finite is a dash."""
-    return ", ".join(f"{name} {_number(name, value)}" for name, value in metrics.items() if name in METRICS)
+    return ", ".join(f"{name} {_number(name, metrics[name])}" for name in METRICS if name in metrics)
 
 
 def _number(name: str, value: float | None) -> str:
