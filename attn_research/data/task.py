@@ -11,6 +11,7 @@ Its splits are `train`, `dev`, `test`, and further test splits named `test_<what
 """
 
 import functools
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -20,7 +21,8 @@ from attn_research.registry import Registry, Spec, nearest
 
 DatasetDict = Any  # datasets.DatasetDict, whose import takes two seconds
 
-tasks = Registry("task")
+# symbols: how a line of text becomes source symbols; words by spaces, or characters with names in <> kept whole.
+tasks = Registry("task", symbols="characters")
 
 SPLITS = ("train", "dev", "test")
 COLUMNS = ("source", "target")
@@ -65,6 +67,13 @@ def from_columns(splits: Mapping[str, Mapping[str, list]]) -> DatasetDict:
     import datasets
 
     return datasets.DatasetDict({name: datasets.Dataset.from_dict(columns) for name, columns in splits.items()})
+
+
+def split_symbols(spec: Spec, line: str) -> list[str]:
+    """A line of text as the task has its sources."""
+    if tasks.bind(spec).traits.symbols == "words":
+        return line.split()
+    return re.findall(r"<[^<>\s]+>|.", line)
 
 
 def check_lengths(dataset: DatasetDict, limit: int | None, variant: str) -> None:
