@@ -3,8 +3,6 @@
 A shape is a padded (source, target) length; a row goes to the first shape that holds it.
 """
 
-import functools
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -47,33 +45,31 @@ def _lengths(encoded: Encoded) -> np.ndarray:
 
 
 def choose_shapes(encoded: Encoded, shapes: int) -> tuple[Shape, ...]:
-    """At most `shapes` shapes with the fewest padded symbols, ascending in the source length.
+    """At most `shapes` shapes, ascending in both lengths, with the fewest padded symbols.
 
-    Exact among the ways to cut the rows, ordered by source length, into that many blocks (dynamic programming over the
-    source lengths that occur); of equally good ways one with the fewest shapes.
+    Exact among such shapes (dynamic programming over the last one); of equally good choices one with the fewest shapes.
     """
     lengths = _lengths(encoded)
-    caps, inverse = np.unique(lengths[:, 0], return_inverse=True)
-    rows = np.bincount(inverse)
-    longest = np.zeros_like(caps)
-    np.maximum.at(longest, inverse, lengths[:, 1])
-
-    @functools.cache
-    def best(end: int, left: int) -> tuple[float, int, tuple[Shape, ...]]:
-        """Padded symbols, number of shapes and shapes for the first `end` source lengths, in at most `left` blocks."""
-        if not end or not left:
-            return (math.inf if end else 0, 0, ())
-        return min(
-            _append(best(start, left - 1), rows[start:end], caps[end - 1], longest[start:end]) for start in range(end)
-        )
-
-    return best(len(caps), shapes)[2]
+    (sources, s), (targets, t) = (np.unique(side, return_inverse=True) for side in lengths.T)
+    holds = np.zeros((len(sources), len(targets)), np.int64)
+    np.add.at(holds, (s, t), 1)
+    holds = holds.cumsum(axis=0).cumsum(axis=1)  # rows that fit each shape
+    size = sources[:, None] + targets
+    cells = holds * size  # padded symbols of those rows, when this shape is the last one
+    chosen = {end: (end,) for end in np.ndindex(cells.shape)}
+    for _ in range(shapes - 1):
+        _allow_one_more(cells, chosen, holds, size)
+    return tuple((int(sources[i]), int(targets[j])) for i, j in chosen[len(sources) - 1, len(targets) - 1])
 
 
-def _append(before, rows: np.ndarray, source: np.integer, targets: np.ndarray):
-    cells, count, shapes = before
-    shape = (int(source), int(targets.max()))
-    return cells + int(rows.sum()) * sum(shape), count + 1, (*shapes, shape)
+def _allow_one_more(cells: np.ndarray, chosen: dict, holds: np.ndarray, size: np.ndarray) -> None:
+    for i, j in reversed(list(np.ndindex(cells.shape))):  # backwards, so that the smaller shapes are still as they were
+        smaller = np.s_[: i + 1, : j + 1]
+        costs = cells[smaller] + (holds[i, j] - holds[smaller]) * size[i, j]
+        before = np.unravel_index(costs.argmin(), costs.shape)
+        if costs[before] < cells[i, j]:
+            cells[i, j] = costs[before]
+            chosen[i, j] = (*chosen[before], (i, j))
 
 
 def _first_fit(lengths: np.ndarray, shapes: Sequence[Shape]) -> np.ndarray:
