@@ -58,6 +58,15 @@ def test_a_row_with_a_long_target_does_not_widen_the_small_shape():
     assert choose_shapes(of_lengths([(2, 3)] * 9 + [(2, 20), (9, 20)]), 2) == ((2, 3), (9, 20))
 
 
+def test_many_lengths_are_thinned_out_but_every_row_fits():
+    encoded = of_lengths([(1 + row % 97, 1 + row % 101) for row in range(500)])
+    shapes = choose_shapes(encoded, 3)
+    assert len(shapes) == 3
+    assert cover(encoded, shapes) == shapes
+    assert shapes[-1] == (97, 101)
+    assert real_share(encoded, shapes) > real_share(encoded, shapes[-1:])
+
+
 def test_a_shape_that_saves_nothing_is_not_compiled():
     assert choose_shapes(of_lengths([(3, 4)] * 5), 3) == ((3, 4),)
 

@@ -11,6 +11,7 @@ import numpy as np
 from attn_research.data.vocab import EOS, PAD, Vocabulary
 
 Shape = tuple[int, int]
+CANDIDATES = 48  # source or target lengths at most, among which shapes are chosen
 EMPTY = -1  # stands in `rows` for a row that only fills up a batch
 
 
@@ -45,31 +46,40 @@ def _lengths(encoded: Encoded) -> np.ndarray:
 
 
 def choose_shapes(encoded: Encoded, shapes: int) -> tuple[Shape, ...]:
-    """At most `shapes` shapes, ascending in both lengths, with the fewest padded symbols.
+    """At most `shapes` shapes, each inside the next, with the fewest padded symbols.
 
-    Exact among such shapes (dynamic programming over the last one); of equally good choices one with the fewest shapes.
+    Exact among such chains over the lengths that occur (at most `CANDIDATES` a side), by dynamic programming: a shape
+    takes the rows that it holds and the shape before it does not.
     """
     lengths = _lengths(encoded)
-    (sources, s), (targets, t) = (np.unique(side, return_inverse=True) for side in lengths.T)
-    holds = np.zeros((len(sources), len(targets)), np.int64)
-    np.add.at(holds, (s, t), 1)
-    holds = holds.cumsum(axis=0).cumsum(axis=1)  # rows that fit each shape
-    size = sources[:, None] + targets
-    cells = holds * size  # padded symbols of those rows, when this shape is the last one
-    chosen = {end: (end,) for end in np.ndindex(cells.shape)}
+    sources, targets = (_candidates(side) for side in lengths.T)
+    held = np.zeros((len(sources), len(targets)), np.int64)  # rows that each candidate holds
+    np.add.at(held, (np.searchsorted(sources, lengths[:, 0]), np.searchsorted(targets, lengths[:, 1])), 1)
+    held = held.cumsum(0).cumsum(1)
+    size = sources[:, None] + targets[None]
+    padded, inner = held * size, []  # fewest padded symbols of the rows held, in at most 1, 2, ... shapes
     for _ in range(shapes - 1):
-        _allow_one_more(cells, chosen, holds, size)
-    return tuple((int(sources[i]), int(targets[j])) for i, j in chosen[len(sources) - 1, len(targets) - 1])
+        padded, previous = _one_more(padded, held, size)
+        inner.append(previous)
+    chain = [np.unravel_index(held.size - 1, held.shape)]
+    for previous in reversed(inner):
+        chain.append(tuple(previous[chain[-1]]))
+    return tuple((int(sources[i]), int(targets[j])) for i, j in sorted(set(chain)))
 
 
-def _allow_one_more(cells: np.ndarray, chosen: dict, holds: np.ndarray, size: np.ndarray) -> None:
-    for i, j in reversed(list(np.ndindex(cells.shape))):  # backwards, so that the smaller shapes are still as they were
-        smaller = np.s_[: i + 1, : j + 1]
-        costs = cells[smaller] + (holds[i, j] - holds[smaller]) * size[i, j]
-        before = np.unravel_index(costs.argmin(), costs.shape)
-        if costs[before] < cells[i, j]:
-            cells[i, j] = costs[before]
-            chosen[i, j] = (*chosen[before], (i, j))
+def _candidates(lengths: np.ndarray) -> np.ndarray:
+    spread = np.quantile(lengths, np.linspace(0, 1, CANDIDATES), method="inverted_cdf")
+    return np.unique(lengths) if len(np.unique(lengths)) <= CANDIDATES else np.unique(spread)
+
+
+def _one_more(padded: np.ndarray, held: np.ndarray, size: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """`padded` with one more shape allowed, and the best shape [i j 2] inside each; itself where none helps."""
+    better, previous = padded.copy(), np.zeros((*held.shape, 2), np.int64)
+    for i, j in np.ndindex(held.shape):
+        cost = padded[: i + 1, : j + 1] + (held[i, j] - held[: i + 1, : j + 1]) * size[i, j]
+        previous[i, j] = np.unravel_index(len(cost.flat) - 1 - cost[::-1, ::-1].argmin(), cost.shape)
+        better[i, j] = cost.min()
+    return better, previous
 
 
 def _first_fit(lengths: np.ndarray, shapes: Sequence[Shape]) -> np.ndarray:

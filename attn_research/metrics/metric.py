@@ -1,0 +1,56 @@
+"""Every metric is a ratio of sums over test items, and a function that finishes it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+
+def ratio(quotient: np.ndarray) -> np.ndarray:
+    """The finishing function of a metric that is the ratio itself."""
+    return quotient
+
+
+@dataclass(frozen=True)
+class Metric:
+    """`finish(sum of numerators / sum of denominators)`, and how a table shows it."""
+
+    name: str
+    label: str
+    lower_is_better: bool
+    percent: bool  # a share, printed times 100
+    finish: Callable[[np.ndarray], np.ndarray] = ratio
+
+    def value(self, numerators, denominators) -> float:
+        """The metric over the test items.
+
+        Args:
+          numerators: [n], one number an item.
+          denominators: [n]; 0 leaves the item out. Nothing but zeros gives nan.
+        """
+        return float(self.from_sums(np.sum(numerators, dtype=float), np.sum(denominators, dtype=float)))
+
+    def from_sums(self, numerators: np.ndarray, denominators: np.ndarray) -> np.ndarray:
+        """The same from sums that are made already, of any shape; nan where a denominator is 0."""
+        numerators, denominators = np.asarray(numerators, float), np.asarray(denominators, float)
+        nothing = np.full(np.broadcast_shapes(numerators.shape, denominators.shape), np.nan)
+        return self.finish(np.divide(numerators, denominators, out=nothing, where=denominators != 0))
+
+
+def _exp(nats: np.ndarray) -> np.ndarray:
+    with np.errstate(over="ignore"):
+        return np.exp(nats)
+
+
+METRICS: dict[str, Metric] = {
+    metric.name: metric
+    for metric in (
+        Metric("exact", "exact match", lower_is_better=False, percent=True),
+        Metric("token", "token accuracy", lower_is_better=False, percent=True),
+        Metric("loss", "loss", lower_is_better=True, percent=False),
+        Metric("perplexity", "perplexity", lower_is_better=True, percent=False, finish=_exp),
+        Metric("wer", "WER", lower_is_better=True, percent=True),
+        Metric("per", "PER", lower_is_better=True, percent=True),
+        Metric("aer", "AER", lower_is_better=True, percent=True),
+    )
+}

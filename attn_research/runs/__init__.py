@@ -1,0 +1,1 @@
+"""Runs on disk: records, and the clock and environment that they tell of."""
