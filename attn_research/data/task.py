@@ -1,6 +1,6 @@
 """What a task is: a registered function that hands out a `datasets.DatasetDict`.
 
-Its splits are `train`, `dev`, `test`, and further test splits named `test_<what>`.  Columns:
+Its splits are `train`, `dev`, `test`, and further test splits named `test_<what>`. Columns:
 
 - `source`, `target`: lists of symbols;
 - `alignment`, if gold alignments are known: list of [source index, target index], from 0;
@@ -33,10 +33,14 @@ def load(spec: Spec) -> DatasetDict:
     """The splits of the task that `spec` names; a second call in the same process hands out the same object.
 
     Raises:
-      ValueError: an unknown task or option, data that cannot be read, a split or column that is not there, an empty
-        split, or an item with an empty source or target.
+      ValueError: an unknown task or option, data that cannot be read, a split or column that is not there or of
+        another type, an empty split, or an item with an empty source or target.
     """
+    import datasets
+
     splits = tasks.bind(spec)()
+    if not isinstance(splits, datasets.DatasetDict):
+        raise ValueError(f"task {spec} gives a {type(splits).__name__}, but must give a datasets.DatasetDict")
     for name in SPLITS:
         if name not in splits:
             raise ValueError(f"task {spec} has no split {name!r}; {nearest(name, splits)}")
@@ -46,11 +50,16 @@ def load(spec: Spec) -> DatasetDict:
 
 
 def _check(split: Any, title: str) -> None:
+    import datasets
+
+    tokens = datasets.List(datasets.Value("string"))
     if not len(split):
         raise ValueError(f"{title} is empty")
     for column in COLUMNS:
         if column not in split.column_names:
             raise ValueError(f"{title} has no column {column!r}; {nearest(column, split.column_names)}")
+        if split.features[column] != tokens:
+            raise ValueError(f"{title}: {column} is {split.features[column]}, but must be lists of strings")
         lengths = _lengths(split, column)
         if not lengths.all():
             raise ValueError(f"{title}: item {lengths.argmin()} has an empty {column}")
@@ -59,7 +68,7 @@ def _check(split: Any, title: str) -> None:
 def _lengths(split: Any, column: str) -> np.ndarray:
     import pyarrow.compute
 
-    return pyarrow.compute.list_value_length(split.with_format("arrow")[column][:]).to_numpy()
+    return pyarrow.compute.list_value_length(split.with_format("arrow")[column][:]).fill_null(0).to_numpy()
 
 
 def from_columns(splits: Mapping[str, Mapping[str, list]]) -> DatasetDict:
