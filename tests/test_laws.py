@@ -37,8 +37,7 @@ PLACES = {
     "context": {"model.decoder.input_feeding": "context", "model.decoder.combination": "linear"},
     "projected": {"model.attention.keys": 6, "model.attention.values": 4},
 }
-ONLY_WITH_ATTENTION = ("bahdanau", "context", "projected")
-POSITIONAL = ("location",)
+WITHOUT_ATTENTION = ("luong", "no_feeding")  # places that a baseline without attention can take
 LENGTHS = np.array([4, 1, 6, 0], np.int32)
 DECODE = Decode(ratio=1.0, extra=3)
 
@@ -53,13 +52,17 @@ def specs() -> list[Spec]:
     return found
 
 
-VARIANTS = [
-    pytest.param(spec, place, id=f"{spec}-{place}")
-    for spec in specs()
-    for place in PLACES
-    if scores.bind(spec).traits.attends or place not in ONLY_WITH_ATTENTION
-]
-every_variant = pytest.mark.parametrize(("spec", "place"), VARIANTS)
+def variants() -> list:
+    """Every score where Luong has it and where all steps run at once; one with a limit and one without, everywhere."""
+    everywhere = (Spec("general"), Spec("location"))
+    pairs = [(spec, "luong") for spec in specs()]
+    pairs += [(spec, "no_feeding") for spec in specs() if not spec.hyper]
+    pairs += [(spec, place) for spec in everywhere for place in ("bahdanau", "context")]
+    pairs += [(Spec("concat"), "projected")]
+    return [pytest.param(spec, place, id=f"{spec}-{place}") for spec, place in pairs]
+
+
+every_variant = pytest.mark.parametrize(("spec", "place"), variants())
 
 
 @functools.cache
@@ -85,6 +88,17 @@ def batch(padded: int = 6, padding: int = 0) -> Batch:
     return Batch(source, LENGTHS, target, np.array([5, 5, 5, 0], np.int32), np.arange(4, dtype=np.int32))
 
 
+def step_by_step(translating, target):
+    """What `force` gives, by `step` alone."""
+
+    def step(state, symbols):
+        state, logits, weights = translating.step(state, symbols)
+        return state, (logits, weights)
+
+    inputs = jnp.pad(target.T[:-1], ((1, 0), (0, 0)), constant_values=BOS)
+    return jax.lax.scan(step, translating.start, inputs)[1]
+
+
 @functools.cache
 def everything(spec: Spec, place: str):
     """Jitted (params, batch) -> logits, weights, greedy outputs, loss, gradient."""
@@ -98,7 +112,9 @@ def everything(spec: Spec, place: str):
         translating = model(spec, place).apply(params, batch.source, batch.source_lengths)
         outputs = greedy(translating, 6, batch.source_lengths, DECODE)
         (value, (logits, weights)), gradient = jax.value_and_grad(loss, has_aux=True)(params, batch)
-        return {"logits": logits, "weights": weights, "greedy": outputs, "loss": value, "gradient": gradient}
+        walk = step_by_step(translating, batch.target)
+        found = {"logits": logits, "weights": weights, "greedy": outputs, "loss": value, "gradient": gradient}
+        return found | {"walk": walk}
 
     return jax.jit(compute)
 
@@ -172,19 +188,7 @@ def test_every_parameter_gets_a_gradient(spec, place):
 @every_variant
 def test_step_by_step_is_all_steps_at_once(spec, place):
     """Where nothing waits for the step before, `force` attends to all steps at once; elsewhere it scans."""
-
-    @jax.jit
-    def walk(params, batch):
-        translating = model(spec, place).apply(params, batch.source, batch.source_lengths)
-        inputs = jnp.pad(batch.target.T[:-1], ((1, 0), (0, 0)), constant_values=BOS)
-
-        def step(state, symbols):
-            state, logits, weights = translating.step(state, symbols)
-            return state, (logits, weights)
-
-        return jax.lax.scan(step, translating.start, inputs)[1]
-
-    logits, weights = walk(parameters(spec, place), batch())
+    logits, weights = result(spec, place)["walk"]
     np.testing.assert_allclose(logits, result(spec, place)["logits"], atol=2e-6)
     np.testing.assert_allclose(weights, result(spec, place)["weights"], atol=2e-6)
 
@@ -216,7 +220,7 @@ def test_permuting_the_source_permutes_the_weights_of_content_scores(spec):
         return attend.step(query, attend.start)[1]
 
     close = np.allclose(weights(states[:, order]), weights(states)[:, order], atol=1e-6)
-    assert close == (spec.name not in POSITIONAL)
+    assert close == scores.bind(spec).traits.content
 
 
 @pytest.mark.parametrize("spec", [spec for spec in specs() if spec.hyper], ids=str)
@@ -228,7 +232,7 @@ def test_every_hyperparameter_changes_the_outcome(spec):
     assert not (same_tree and shapes[0] == shapes[1] and np.allclose(plain["logits"], changed["logits"], atol=1e-5))
 
 
-@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("place", WITHOUT_ATTENTION)
 def test_between_two_scores_nothing_changes_outside_the_attention(place):
     """The same tree and the same initial values, wherever the shapes allow it."""
 
@@ -241,13 +245,12 @@ def test_between_two_scores_nothing_changes_outside_the_attention(place):
     first = outside(attending[0])
     for spec in attending[1:]:
         jax.tree.map(np.testing.assert_array_equal, outside(spec), first)
-    if place not in ONLY_WITH_ATTENTION:
-        for spec in [spec for spec in specs() if not attends(spec)]:
-            leaves = outside(spec)
-            assert leaves.keys() == first.keys()
-            for name, leaf in leaves.items():
-                if leaf.shape == first[name].shape:
-                    np.testing.assert_array_equal(leaf, first[name])
+    for spec in [spec for spec in specs() if not attends(spec)]:
+        leaves = outside(spec)
+        assert leaves.keys() == first.keys()
+        for name, leaf in leaves.items():
+            if leaf.shape == first[name].shape:
+                np.testing.assert_array_equal(leaf, first[name])
 
 
 @pytest.mark.parametrize("spec", [spec for spec in specs() if attends(spec)], ids=str)
