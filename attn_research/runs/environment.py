@@ -1,0 +1,76 @@
+"""Where and with what a run was made: everything beside its config that can change its numbers."""
+
+import functools
+import importlib.metadata
+import os
+import platform
+import subprocess
+from pathlib import Path
+from typing import Any
+
+PACKAGES = ("attn_research", "jax", "jaxlib", "flax", "optax", "numpy")
+# Whatever else stands in the checkout, tables and READMEs, cannot change a run.
+DECISIVE = ("attn_research", "configs", "experiments/*.py", "setup.cfg")
+
+
+def environment() -> dict[str, Any]:
+    """Commit, dirty, versions, device, machine and threads, as they stand in a record."""
+    import jax
+
+    device = jax.devices()[0]
+    named = device.device_kind not in ("", device.platform)
+    return _checkout() | {
+        "versions": versions(),
+        "device": f"{device.platform} {device.device_kind}" if named else device.platform,
+        "machine": machine(),
+        "threads": threads(),
+    }
+
+
+def versions() -> dict[str, str | None]:
+    """Versions of the packages that compute; None for one that is used without being installed."""
+    return {"python": platform.python_version()} | {name: _version(name) for name in PACKAGES}
+
+
+def _version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def threads() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def machine() -> str:
+    """The processor's model where it can be known, else its architecture."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return models[0] if models else platform.processor() or platform.machine()
+
+
+@functools.cache
+def _checkout() -> dict[str, Any]:
+    return checkout(Path(__file__).resolve().parents[2])
+
+
+def checkout(directory: Path) -> dict[str, Any]:
+    """The git commit at `directory`, and whether files that decide numbers differ from it; both None if it is none."""
+    top = _git(directory, "rev-parse", "--show-toplevel")
+    if top is None or Path(top).resolve() != directory.resolve():
+        return {"commit": None, "dirty": None}
+    changes = _git(directory, "status", "--porcelain", "--", *DECISIVE)
+    return {"commit": _git(directory, "rev-parse", "HEAD"), "dirty": bool(changes)}
+
+
+def _git(directory: Path, *words: str) -> str | None:
+    try:
+        done = subprocess.run(["git", "-C", str(directory), *words], capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return done.stdout.strip()

@@ -1,0 +1,176 @@
+"""Finished runs as records: `runs/<id>/result.json`, and the committed lines in experiments/results.
+
+A record is a dict of JSON values; its presence means that the run is done. It is matched to a config by value, so that
+a config field that came later, with a default that keeps the behaviour, orphans no record.
+"""
+
+import base64
+import json
+import math
+import os
+import zlib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from attn_research.config import Config, digest, flat, from_flat
+from attn_research.registry import Spec, fingerprint
+from attn_research.runs.environment import environment
+
+__all__ = [
+    "by_config",
+    "environment",
+    "find",
+    "is_done",
+    "load_committed",
+    "load_runs",
+    "pack",
+    "read",
+    "save_committed",
+    "unpack",
+    "user_code",
+    "write",
+]
+
+FILE = "result.json"
+Record = dict[str, Any]
+
+
+def pack(array: np.ndarray) -> str:
+    """Integers from 0 to 65,535, an item each, as text: base64 of zlib of little-endian uint16."""
+    array = np.asarray(array)
+    if array.size and not 0 <= array.min() <= array.max() < 2**16:
+        raise ValueError(f"items from {array.min()} to {array.max()} cannot be packed; the range is 0 to 65535")
+    return base64.b64encode(zlib.compress(array.astype("<u2").tobytes(), 9)).decode()
+
+
+def unpack(text: str) -> np.ndarray:
+    """What `pack` packed, as int64 [n]."""
+    return np.frombuffer(zlib.decompress(base64.b64decode(text)), "<u2").astype(int)
+
+
+def write(directory: str | Path, record: Mapping[str, Any]) -> None:
+    """Put `result.json` into `directory`, all of it or nothing; numbers that are not finite become null."""
+    _replace(Path(directory) / FILE, _json(record, indent=1) + "\n")
+
+
+def read(directory: str | Path) -> Record | None:
+    """The record in `directory`, or None if the run is not done.
+
+    Raises:
+      ValueError: the file is not a record; it says where.
+    """
+    path = Path(directory) / FILE
+    return _parse(_text(path), path) if path.is_file() else None
+
+
+def load_runs(root: str | Path) -> list[Record]:
+    """The records of all finished runs in `root`, by id."""
+    return [read(path.parent) for path in sorted(Path(root).glob(f"*/{FILE}"))]
+
+
+def load_committed(path: str | Path) -> list[Record]:
+    """The records in a file with one a line; none if there is no such file.
+
+    Raises:
+      ValueError: a line is not a record; it says which.
+    """
+    path = Path(path)
+    if not path.is_file():
+        return []
+    return [_parse(line, path, number) for number, line in enumerate(_text(path).split("\n"), 1) if line.strip()]
+
+
+def save_committed(path: str | Path, records: Iterable[Record]) -> None:
+    """Write `records` to `path`, one a line, by id: the same records always make the same file."""
+    lines = [_json(record) + "\n" for record in sorted(records, key=lambda record: record["id"])]
+    _replace(Path(path), "".join(lines))
+
+
+def by_config(records: Iterable[Record]) -> dict[Config, Record]:
+    """Records by their config; of several of one config, the first. What is no config today matches nothing."""
+    found = {}
+    for record in records:
+        try:
+            found.setdefault(from_flat(record["config"]), record)
+        except ValueError:
+            continue
+    return found
+
+
+def find(config: Config, runs: str | Path, committed: Iterable[Record] = ()) -> Record | None:
+    """The record of `config` in the run directories under `runs`, else among the `committed` ones, else None."""
+    own = read(Path(runs) / digest(config))
+    first = [own] if own else load_runs(runs)
+    return by_config([*first, *committed]).get(config)
+
+
+def user_code(config: Config) -> dict[str, str]:
+    """Fingerprints of the users' own files that `config` names, by spec string."""
+    specs = [value for value in flat(config).values() if isinstance(value, Spec)]
+    return {spec: fingerprint(spec) for spec in specs if spec.module}
+
+
+def is_done(directory: str | Path, config: Config) -> bool:
+    """Whether `directory` has the record of `config`, made with the users' own files as they are now."""
+    record = read(directory)
+    return record is not None and config in by_config([record]) and record["user_code"] == user_code(config)
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is not UTF-8 text (byte {error.start}), so it holds no records") from error
+
+
+def _parse(text: str, path: Path, line: int | None = None) -> Record:
+    try:
+        record = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise ValueError(
+            f"{path}:{line or error.lineno} is not a record: {error.msg} at column {error.colno}"
+        ) from error
+    if not (isinstance(record, dict) and isinstance(record.get("config"), dict) and "id" in record):
+        raise ValueError(f"{path}:{line or 1} is not a record: it has no 'id' and 'config'")
+    return record
+
+
+def _json(record: Mapping[str, Any], indent: int | None = None) -> str:
+    return json.dumps(_finite(record), indent=indent, sort_keys=True, ensure_ascii=False, allow_nan=False)
+
+
+def _finite(value: Any) -> Any:
+    match value:
+        case Mapping():
+            return {key: _finite(item) for key, item in value.items()}
+        case list() | tuple():
+            return [_finite(item) for item in value]
+        case float() if not math.isfinite(value):
+            return None
+    return value
+
+
+def _replace(path: Path, text: str) -> None:
+    """Write by rename, so that a reader, or a machine that comes up again, sees the old file or the whole new one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with draft.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
+    _sync(path.parent)
+
+
+def _sync(directory: Path) -> None:
+    handle = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
