@@ -9,7 +9,7 @@ It assumes that items are drawn independently of each other, and seeds too, and 
 is said of what other training data would give. Drawing from a few seeds alone is far too narrow (of three seeds, the
 smallest and the largest hold the true mean between them 75 times of 100), so the way from the mean over all seeds to
 the mean over the drawn ones is stretched by sqrt(n / (n - 1)) * t / z: as wide as Student's interval for n seeds. On
-simulated normal seeds and items the interval then holds the true mean 94 to 99.9 times of 100; it is too wide where
+simulated normal seeds and items the interval then holds the true mean 93 to 99.9 times of 100; it is too wide where
 runs err on different items, since that noise is in the spread of the seeds already. With fewer than three seeds they
 are not drawn, and the interval is that of the items, which tells nothing of other seeds. Where every run is right on
 every item the interval is one point. The best row is picked by its own number, and every other row is compared with

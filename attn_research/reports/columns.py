@@ -26,6 +26,7 @@ class Cell:
     interval: tuple[float, float] | None = None
     interval_text: str = ""
     mark: Literal["", "best", "tied"] = ""
+    source: str = ""  # where a published number was seen
 
 
 @dataclass(frozen=True)

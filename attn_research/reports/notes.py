@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from attn_research.metrics.statistics import FEWEST_SEEDS, REPLICATES
 from attn_research.reports.columns import Cell, Column, Measured, Rows
 
-
 PUBLISHED = "Published numbers are those of full-size systems, with where they were seen; ours are not that setting."
 
 
@@ -16,7 +15,7 @@ def notes(
     finished = {label: [r for r in records if r["status"] == "finished"] for label, records in rows.items()}
     records = [record for of_row in rows.values() for record in of_row]
     return [
-        *_interval(cells),
+        *_interval(records, columns, cells),
         *_seeds(finished, columns),
         *_diverged(rows),
         *_missing(missing),
@@ -26,19 +25,24 @@ def notes(
     ]
 
 
-def _interval(cells: Mapping[str, Sequence[Cell]]) -> list[str]:
+def _interval(records, columns: Sequence[Column], cells: Mapping[str, Sequence[Cell]]) -> list[str]:
     shown = [cell for row in cells.values() for cell in row]
+    whole = [c.metric.label for c in columns if isinstance(c, Measured) and not any(_by_item(r, c) for r in records)]
+    apart = f" (for {' and '.join(dict.fromkeys(whole))}, of seeds alone)" if whole else ""
     sentences = []
     if any(cell.interval for cell in shown):
         sentences.append(
-            f"Mean over seeds [95 % interval]: hierarchical bootstrap, {REPLICATES:,} replicates, seeds and then test "
-            "items, the same ones for all rows; the spread of few seeds is widened as in Student's t."
+            f"Mean over seeds [95 % interval]: hierarchical bootstrap, {REPLICATES:,} replicates of seeds and test "
+            f"items, the same for all rows{apart}. The spread of few seeds is widened as in Student's t."
         )
     if any(cell.mark for cell in shown):
-        sentences.append(
-            "Bold: the best row. †: cannot be told from the best (the 95 % interval of the paired difference holds 0)."
-        )
+        tied = "†: cannot be told from it, since the 95 % interval of their paired difference holds 0."
+        sentences.append(f"Bold: the best of its column. {tied}")
     return sentences
+
+
+def _by_item(record, column: Measured) -> bool:
+    return column.metric.name in record["splits"].get(column.split, {"items": ()})["items"]
 
 
 def _seeds(finished: Rows, columns: Sequence[Column]) -> list[str]:

@@ -2,11 +2,12 @@
 
 import csv as csv_module
 import io
+import itertools
 import re
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from attn_research.reports.columns import MISSING, Cell, Measured
+from attn_research.reports.columns import Cell, Column, Measured
 
 if TYPE_CHECKING:
     from attn_research.reports.tables import Built
@@ -54,13 +55,12 @@ def markdown_code(text: str) -> str:
 
 def md(table: "Built") -> str:
     """GitHub's Markdown: a table, then the notes as a list."""
-    header = ["", *(markdown_escape(column.header) for column in table.columns)]
-    lines = [header, ["---", *["---:"] * len(table.columns)]]
-    lines += [[markdown_code(label), *map(_md_cell, cells)] for label, cells in table.rows.items()]
-    lines += [
-        [f"*{markdown_escape(label)}*{FULL_SIZE}", *(_sourced(*cell, markdown_escape) for cell in cells)]
-        for label, cells in table.published.items()
+    lines = [
+        ["", *(markdown_escape(column.header) for column in table.columns)],
+        ["---", *["---:"] * len(table.columns)],
     ]
+    lines += [[markdown_code(label), *map(_md_cell, cells)] for label, cells in table.rows.items()]
+    lines += [[markdown_escape(label + FULL_SIZE), *map(_md_cell, cells)] for label, cells in table.published.items()]
     body = "\n".join(f"| {' | '.join(line)} |" for line in lines)
     title = [f"**{markdown_escape(table.title)}**"] if table.title else []
     return "\n\n".join([*title, body, "\n".join(f"- {note}" for note in table.notes)]).rstrip() + "\n"
@@ -68,27 +68,30 @@ def md(table: "Built") -> str:
 
 def _md_cell(cell: Cell) -> str:
     text = {"best": f"**{cell.text}**", "tied": f"{cell.text}†", "": cell.text}[cell.mark]
-    return " ".join(filter(None, [text, cell.interval_text]))
+    return " ".join(filter(None, [text, cell.interval_text, cell.source and f"({markdown_escape(cell.source)})"]))
 
 
 def tex(table: "Built") -> str:
-    """A LaTeX table; needs the package booktabs and a UTF-8 engine."""
+    """A LaTeX table; needs the package booktabs."""
     lines = [_tex_line(["", *(escape(column.header) for column in table.columns)]), r"\midrule"]
     lines += [
         _tex_line([rf"\texttt{{{escape(label)}}}", *map(_tex_cell, cells)]) for label, cells in table.rows.items()
     ]
     lines += [r"\midrule"] if table.published else []
     lines += [
-        _tex_line([escape(label + FULL_SIZE), *(_sourced(*cell, escape) for cell in cells)])
-        for label, cells in table.published.items()
+        _tex_line([escape(label + FULL_SIZE), *map(_tex_cell, cells)]) for label, cells in table.published.items()
+    ]
+    lines = [
+        rf"\begin{{tabular}}{{l{'r' * len(table.columns)}}}",
+        r"\toprule",
+        *lines,
+        r"\bottomrule",
+        r"\end{tabular}",
     ]
     caption = [rf"\caption{{{escape(table.title)}}}"] if table.title else []
-    return "\n".join([
-        r"\begin{table}", r"\centering", *caption,
-        rf"\begin{{tabular}}{{l{'r' * len(table.columns)}}}", r"\toprule", *lines, r"\bottomrule", r"\end{tabular}",
-        r"\par\medskip", r"\begin{minipage}{\linewidth}\footnotesize", *map(_tex_note, table.notes), r"\end{minipage}",
-        r"\end{table}", "",
-    ])  # fmt: skip
+    below = [r"\begin{minipage}{\linewidth}\footnotesize", *map(_tex_note, table.notes), r"\end{minipage}"]
+    lines = [r"\begin{table}", r"\centering", *caption, *lines, r"\par\medskip", *below, r"\end{table}"]
+    return "\n".join(lines) + "\n"
 
 
 def _tex_line(cells: Sequence[str]) -> str:
@@ -96,8 +99,9 @@ def _tex_line(cells: Sequence[str]) -> str:
 
 
 def _tex_cell(cell: Cell) -> str:
-    text = {"best": rf"\textbf{{{cell.text}}}", "tied": rf"{cell.text}$^\dagger$", "": cell.text}[cell.mark]
-    return f"{text} {{\\footnotesize {cell.interval_text}}}" if cell.interval_text else text
+    text = {"best": rf"\textbf{{{cell.text}}}", "tied": rf"{cell.text}$^\dagger$", "": escape(cell.text)}[cell.mark]
+    interval = cell.interval_text and rf"{{\footnotesize {cell.interval_text}}}"
+    return " ".join(filter(None, [text, interval, cell.source and f"({escape(cell.source)})"]))
 
 
 def _tex_note(note: str) -> str:
@@ -111,35 +115,26 @@ def _spaced(text: str) -> str:
     return blank * text.startswith(" ") + escape(text) + blank * (text.endswith(" ") and bool(text.strip()))
 
 
-def _sourced(number: str, source: str, quoted: Callable[[str], str]) -> str:
-    return number if number == MISSING else f"{quoted(number)} ({quoted(source)})"
-
-
 def csv(table: "Built") -> str:
-    """Raw numbers (shares, not percent), the interval's ends beside them, and where published numbers were seen."""
-    names = [
-        [c.name, f"{c.name} low", f"{c.name} high"] if isinstance(c, Measured) else [c.name] for c in table.columns
-    ]
+    """Raw numbers (shares, not percent), the ends of their intervals, and where published numbers were seen."""
     file = io.StringIO()
     writer = csv_module.writer(file, lineterminator="\n")
-    writer.writerow(["row", *(name for group in names for name in group), "source"])
-    for label, cells in table.rows.items():
-        values = [[c.value, *(c.interval or ("", ""))][: len(group)] for c, group in zip(cells, names, strict=True)]
-        writer.writerow([label, *(value for group in values for value in group), "records"])
-    for label, cells in table.published.items():
-        values = [
-            [_raw(c[0], column), "", ""][: len(group)]
-            for c, column, group in zip(cells, table.columns, names, strict=True)
-        ]
-        sources = "; ".join(dict.fromkeys(source for _, source in cells if source))
-        writer.writerow([label, *(value for group in values for value in group), f"published: {sources}"])
+    writer.writerow(["row", *itertools.chain.from_iterable(map(_names, table.columns)), "source"])
+    for label, cells in [*table.rows.items(), *table.published.items()]:
+        sources = "; ".join(dict.fromkeys(cell.source for cell in cells if cell.source))
+        values = itertools.chain.from_iterable(map(_values, table.columns, cells))
+        writer.writerow([label, *values, f"published: {sources}" if sources else "records"])
     return file.getvalue()
 
 
-def _raw(number: str, column) -> str | float:
-    if number == MISSING:
-        return ""
-    return round(float(number) / 100, 8) if column.metric.percent else float(number)
+def _names(column: Column) -> list[str]:
+    ends = [f"{column.name} low", f"{column.name} high"] if isinstance(column, Measured) else []
+    return [column.name, *ends]
+
+
+def _values(column: Column, cell: Cell) -> list[str]:
+    ends = (cell.interval or (None, None)) if isinstance(column, Measured) else ()
+    return ["" if value is None else f"{value:.6g}" for value in (cell.value, *ends)]
 
 
 FORMS: dict[str, Callable[["Built"], str]] = {"md": md, "tex": tex, "csv": csv}

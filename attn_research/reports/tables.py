@@ -87,7 +87,7 @@ class Built:
     title: str
     columns: Sequence[Column]
     rows: Mapping[str, Sequence[Cell]]
-    published: Mapping[str, Sequence[tuple[str, str]]]
+    published: Mapping[str, Sequence[Cell]]
     notes: Sequence[str]
     commits: tuple[str, ...]
 
@@ -114,15 +114,17 @@ def _check_alike(label: str, records: Sequence[Record]) -> None:
         raise ValueError(f"row {label!r} has more than one record of seed {twice[0]}")
 
 
-def _published_rows(published: Published, columns: Sequence[Column]) -> dict[str, list[tuple[str, str]]]:
-    measured = [shown.name for shown in columns if isinstance(shown, Measured)]
+def _published_rows(published: Published, columns: Sequence[Column]) -> dict[str, list[Cell]]:
+    measured = {shown.name: shown for shown in columns if isinstance(shown, Measured)}
     for label, name in published:
         if name not in measured:
-            raise ValueError(
-                f"the published number of {label!r} stands in no column {name!r}; {nearest(name, measured)}"
-            )
-    labels = dict.fromkeys(label for label, _ in published)
+            raise ValueError(f"the published number of {label!r} is of no column {name!r}; {nearest(name, measured)}")
+    cells = {key: _cited(measured[key[1]], *number) for key, number in published.items()}
     return {
-        label: [tuple(map(str, published.get((label, shown.name), (MISSING, "")))) for shown in columns]
-        for label in labels
+        label: [cells.get((label, shown.name), Cell(None, MISSING)) for shown in columns]
+        for label in dict.fromkeys(label for label, _ in published)
     }
+
+
+def _cited(column: Measured, number: float | str, source: str) -> Cell:
+    return Cell(float(number) / (100 if column.metric.percent else 1), str(number), source=source)

@@ -130,9 +130,8 @@ def _parse(text: str, path: Path, line: int | None = None) -> Record:
     try:
         record = json.loads(text)
     except json.JSONDecodeError as error:
-        raise ValueError(
-            f"{path}:{line or error.lineno} is not a record: {error.msg} at column {error.colno}"
-        ) from error
+        place = f"{path}:{line or error.lineno}"
+        raise ValueError(f"{place} is not a record: {error.msg} at column {error.colno}") from error
     if not (isinstance(record, dict) and isinstance(record.get("config"), dict) and "id" in record):
         raise ValueError(f"{path}:{line or 1} is not a record: it has no 'id' and 'config'")
     return record
