@@ -277,7 +277,9 @@ def test_gradients_are_the_finite_differences_in_float64(spec):
 def test_seeds_can_be_mapped_over(spec):
     params = parameters(spec, "luong")
     stacked = jax.tree.map(lambda x: jnp.stack([x, 2 * x]), params)
-    mapped = jax.vmap(lambda p: model(spec, "luong").apply(p, batch().source, LENGTHS).force(batch().target)[0])(stacked)
+    mapped = jax.vmap(lambda p: model(spec, "luong").apply(p, batch().source, LENGTHS).force(batch().target)[0])(
+        stacked
+    )
     np.testing.assert_allclose(mapped[0], result(spec, "luong")["logits"], atol=2e-6)
 
 

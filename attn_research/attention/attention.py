@@ -101,7 +101,9 @@ class Attention(nn.Module):
         """Refuses projections that would be without effect."""
         for name, read in (("keys", bound.traits.content), ("values", bound.traits.attends)):
             if getattr(self.config, name) is not None and not read:
-                raise ValueError(f"model.attention.{name} has no effect: score {str(self.config.score)!r} reads no {name}")
+                raise ValueError(
+                    f"model.attention.{name} has no effect: score {str(self.config.score)!r} reads no {name}"
+                )
 
 
 def _remember(history: History, weights: Float[Array, "b s"]) -> History:

@@ -1,5 +1,1 @@
-<<<<<<< HEAD
-"""Runs on disk: records, and the clock and environment that they tell of."""
-=======
-"""What a run leaves behind: its record on disk, and its mirror at wandb."""
->>>>>>> reports
+"""Runs on disk: records, the mirror of their numbers, and the clock and environment that they tell of."""
