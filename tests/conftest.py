@@ -9,3 +9,4 @@ import hypothesis
 
 hypothesis.settings.register_profile("everywhere", deadline=None, derandomize=True, database=None, max_examples=200)
 hypothesis.settings.load_profile("everywhere")
+os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "1"  # compile fast; nothing here is timed

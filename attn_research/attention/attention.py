@@ -10,7 +10,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from attn_research import config
 from attn_research.attention.scores import scores
-from attn_research.registry import Spec
+from attn_research.registry import Bound, Spec
 
 
 class History(NamedTuple):
@@ -72,6 +72,7 @@ class Attention(nn.Module):
         self, states: Float[Array, "b s h"], lengths: Int[Array, " b"], last: Float[Array, "b h"], query_size: int
     ) -> Attend:
         bound = scores.bind(self.config.score)
+        self._check(bound)
         if not bound.traits.attends:
             return self._without(Parameters(name="score")(bound, last, query_size), lengths)
         keys, values = self._projected("keys", states), self._projected("values", states)
@@ -92,14 +93,17 @@ class Attention(nn.Module):
         return states if size is None else Parameters(name=name)(project, states, size)
 
     def _without(self, fixed: Float[Array, "b f"], lengths: Int[Array, " b"]) -> Attend:
-        for name in ("keys", "values"):
-            if getattr(self.config, name) is not None:
-                raise ValueError(
-                    f"model.attention.{name} is set, but score {str(self.config.score)!r} attends to nothing"
-                )
         nothing = fixed[:, :0]
         start = History(jnp.zeros((), jnp.int32), lengths, None, None)
         return Attend(start, lambda query, history: (nothing, nothing, history), 0, fixed, False)
+
+    def _check(self, bound: Bound) -> None:
+        """Refuses projections that would be without effect."""
+        for name, read in (("keys", bound.traits.content), ("values", bound.traits.attends)):
+            if getattr(self.config, name) is not None and not read:
+                raise ValueError(
+                    f"model.attention.{name} has no effect: score {str(self.config.score)!r} reads no {name}"
+                )
 
 
 def _remember(history: History, weights: Float[Array, "b s"]) -> History:

@@ -15,9 +15,9 @@ from jaxtyping import Array, Float
 
 from attn_research.registry import Registry
 
-# attends: has weights at all; remembers: reads earlier steps' weights or coverage, so steps can't run all at once;
-# limit: the hyperparameter that bounds the source's length.
-scores = Registry("score", attends=True, remembers=False, limit=None)
+# attends: has weights at all; content: reads what the keys say, not only how many there are; remembers: reads earlier
+# steps' weights or coverage, so steps can't run all at once; limit: the hyperparameter that bounds the source's length.
+scores = Registry("score", attends=True, content=True, remembers=False, limit=None)
 
 Param = Callable[..., Array]
 Keys = Float[Array, "b s k"]
@@ -77,7 +77,7 @@ def concat(param: Param, keys: Keys, query_size: int, units: int | None = None, 
     return jax.checkpoint(lambda query, history: jnp.tanh(projected + (query @ W_q)[:, None]) @ v)
 
 
-@scores.register(limit="max_length")
+@scores.register(content=False, limit="max_length")
 def location(param: Param, keys: Keys, query_size: int, max_length: int = 64) -> Score:
     """(W q)_j, from the query alone   (Luong et al. 2015, eq. 9).
 
@@ -89,7 +89,7 @@ def location(param: Param, keys: Keys, query_size: int, max_length: int = 64) ->
     return lambda query, history: query @ columns
 
 
-@scores.register(attends=False)
+@scores.register(attends=False, content=False)
 def none(
     param: Param, last: Float[Array, "b h"], query_size: int, feed: Literal["state", "input"] = "state"
 ) -> Float[Array, "b f"]:

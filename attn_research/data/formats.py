@@ -7,6 +7,7 @@ from typing import NamedTuple
 from babel import Locale
 from babel.dates import DateTimeFormat, get_date_format, tokenize_pattern
 
+YEARS = range(1950, 2050)
 STYLES = ("short", "medium", "long", "full")
 # fmt: off
 SEEN = (

@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from typing import NamedTuple
 
-from attn_research.data.formats import STYLES, pieces, written
+from attn_research.data.formats import STYLES, YEARS, pieces, written
 
 NUMBER = re.compile(r"\d+")
 
@@ -57,6 +57,8 @@ def _date(parts: dict[str, str], month: int) -> datetime.date | None:
     year = int(parts["y"])
     if len(parts["y"]) == 2:
         year += 1900 if year >= 50 else 2000
+    if year not in YEARS:
+        return None
     try:
         return datetime.date(year, int(parts.get("M", month)), int(parts["d"]))
     except ValueError:

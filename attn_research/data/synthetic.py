@@ -2,7 +2,8 @@
 
 A source is a length of 1 to `longest`, drawn uniformly, and that many of the symbols `0`, `1` ... A checksum of it
 decides whether it belongs to train, dev or test, so that no source is in two of them, however small the space is;
-within a split a short source may come several times. `test_long` has lengths of `longest + 1` to `longest_test`.
+within a split a short source may come several times. `test_long` has lengths of `longest + 1` to `longest_test`. Dev
+and `test_long` have as many items as test.
 """
 
 import random
@@ -11,11 +12,13 @@ from collections.abc import Callable, Sequence
 
 from attn_research.data.task import DatasetDict, from_columns, tasks
 
+Order = Callable[[list[int]], Sequence[int]]  # source -> for every target symbol, the source position that it copies
+
 SHARES = {"dev": (0,), "test": (1,), "train": range(2, 10)}  # last digit of the checksum
 TRIES = 100  # drawn sources for each one that is wanted, before the space is called too small
 
 
-@tasks.register
+@tasks.register(symbols="words")
 def copy(
     symbols: int = 20, longest: int = 10, longest_test: int = 20, train: int = 10_000, test: int = 1000, seed: int = 0
 ) -> DatasetDict:
@@ -23,7 +26,7 @@ def copy(
     return _splits(lambda source: range(len(source)), symbols, longest, longest_test, train, test, seed)
 
 
-@tasks.register
+@tasks.register(symbols="words")
 def reverse(
     symbols: int = 20, longest: int = 10, longest_test: int = 20, train: int = 10_000, test: int = 1000, seed: int = 0
 ) -> DatasetDict:
@@ -31,18 +34,19 @@ def reverse(
     return _splits(lambda source: range(len(source))[::-1], symbols, longest, longest_test, train, test, seed)
 
 
-@tasks.register
+@tasks.register(symbols="words")
 def sort(
     symbols: int = 20, longest: int = 10, longest_test: int = 20, train: int = 10_000, test: int = 1000, seed: int = 0
 ) -> DatasetDict:
     """The symbols by their number; equal ones keep their order."""
-    return _splits(
-        lambda source: sorted(range(len(source)), key=source.__getitem__),
-        symbols, longest, longest_test, train, test, seed,
-    )  # fmt: skip
+
+    def order(source):
+        return sorted(range(len(source)), key=source.__getitem__)
+
+    return _splits(order, symbols, longest, longest_test, train, test, seed)
 
 
-@tasks.register
+@tasks.register(symbols="words")
 def repeat(
     times: int = 2,
     symbols: int = 20,
@@ -54,14 +58,15 @@ def repeat(
 ) -> DatasetDict:
     """Every symbol `times` times in a row."""
     _at_least("times", times, 1)
-    return _splits(
-        lambda source: [i for i in range(len(source)) for _ in range(times)],
-        symbols, longest, longest_test, train, test, seed,
-    )  # fmt: skip
+
+    def order(source):
+        return [i for i in range(len(source)) for _ in range(times)]
+
+    return _splits(order, symbols, longest, longest_test, train, test, seed)
 
 
 def _splits(
-    order: Callable[[list[int]], Sequence[int]],
+    order: Order,
     symbols: int,
     longest: int,
     longest_test: int,
@@ -69,10 +74,11 @@ def _splits(
     test: int,
     seed: int,
 ) -> DatasetDict:
-    """`order(source)` gives, for every target symbol, the source position that it copies."""
     _at_least("symbols", symbols, 1)
     _at_least("longest", longest, 1)
     _at_least("longest_test", longest_test, longest + 1)
+    _at_least("train", train, 1)
+    _at_least("test", test, 1)
     sizes = {"train": train, "dev": test, "test": test}
     drawn = {split: _draw(split, size, symbols, longest, seed) for split, size in sizes.items()}
     rng = random.Random(f"{seed} test_long")
@@ -104,7 +110,7 @@ def _draw(split: str, size: int, symbols: int, longest: int, seed: int) -> list[
     )
 
 
-def _columns(sources: list[list[int]], order: Callable[[list[int]], Sequence[int]]) -> dict[str, list]:
+def _columns(sources: list[list[int]], order: Order) -> dict[str, list]:
     orders = [order(source) for source in sources]
     return {
         "source": [[str(symbol) for symbol in source] for source in sources],

@@ -1,6 +1,6 @@
 """What a task is: a registered function that hands out a `datasets.DatasetDict`.
 
-Its splits are `train`, `dev`, `test`, and further test splits named `test_<what>`.  Columns:
+Its splits are `train`, `dev`, `test`, and further test splits named `test_<what>`. Columns:
 
 - `source`, `target`: lists of symbols;
 - `alignment`, if gold alignments are known: list of [source index, target index], from 0;
@@ -11,6 +11,7 @@ Its splits are `train`, `dev`, `test`, and further test splits named `test_<what
 """
 
 import functools
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -20,7 +21,8 @@ from attn_research.registry import Registry, Spec, nearest
 
 DatasetDict = Any  # datasets.DatasetDict, whose import takes two seconds
 
-tasks = Registry("task")
+# symbols: how a line of text becomes source symbols; words by spaces, or characters with names in <> kept whole.
+tasks = Registry("task", symbols="characters")
 
 SPLITS = ("train", "dev", "test")
 COLUMNS = ("source", "target")
@@ -31,10 +33,14 @@ def load(spec: Spec) -> DatasetDict:
     """The splits of the task that `spec` names; a second call in the same process hands out the same object.
 
     Raises:
-      ValueError: an unknown task or option, data that cannot be read, a split or column that is not there, an empty
-        split, or an item with an empty source or target.
+      ValueError: an unknown task or option, data that cannot be read, a split or column that is not there or of
+        another type, an empty split, or an item with an empty source or target.
     """
+    import datasets
+
     splits = tasks.bind(spec)()
+    if not isinstance(splits, datasets.DatasetDict):
+        raise ValueError(f"task {spec} gives a {type(splits).__name__}, but must give a datasets.DatasetDict")
     for name in SPLITS:
         if name not in splits:
             raise ValueError(f"task {spec} has no split {name!r}; {nearest(name, splits)}")
@@ -44,11 +50,16 @@ def load(spec: Spec) -> DatasetDict:
 
 
 def _check(split: Any, title: str) -> None:
+    import datasets
+
+    tokens = datasets.List(datasets.Value("string"))
     if not len(split):
         raise ValueError(f"{title} is empty")
     for column in COLUMNS:
         if column not in split.column_names:
             raise ValueError(f"{title} has no column {column!r}; {nearest(column, split.column_names)}")
+        if split.features[column] != tokens:
+            raise ValueError(f"{title}: {column} is {split.features[column]}, but must be lists of strings")
         lengths = _lengths(split, column)
         if not lengths.all():
             raise ValueError(f"{title}: item {lengths.argmin()} has an empty {column}")
@@ -57,7 +68,7 @@ def _check(split: Any, title: str) -> None:
 def _lengths(split: Any, column: str) -> np.ndarray:
     import pyarrow.compute
 
-    return pyarrow.compute.list_value_length(split.with_format("arrow")[column][:]).to_numpy()
+    return pyarrow.compute.list_value_length(split.with_format("arrow")[column][:]).fill_null(0).to_numpy()
 
 
 def from_columns(splits: Mapping[str, Mapping[str, list]]) -> DatasetDict:
@@ -65,6 +76,13 @@ def from_columns(splits: Mapping[str, Mapping[str, list]]) -> DatasetDict:
     import datasets
 
     return datasets.DatasetDict({name: datasets.Dataset.from_dict(columns) for name, columns in splits.items()})
+
+
+def split_symbols(spec: Spec, line: str) -> list[str]:
+    """A line of text as the task has its sources."""
+    if tasks.bind(spec).traits.symbols == "words":
+        return line.split()
+    return re.findall(r"<[^<>\s]+>|.", line)
 
 
 def check_lengths(dataset: DatasetDict, limit: int | None, variant: str) -> None:

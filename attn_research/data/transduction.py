@@ -24,7 +24,8 @@ def transduction(path: str = "") -> DatasetDict:
     Raises:
       ValueError: a folder or file that is not there, is empty or cannot be read, or a line of another form.
     """
-    files = {split: _file(_folder(path), split) for split in SPLITS}
+    folder = _folder(path)
+    files = {split: _file(folder, split) for split in SPLITS}
     return from_columns({split: _columns(file, split) for split, file in files.items()})
 
 
@@ -72,8 +73,10 @@ def _lines(file: Path) -> Iterator[tuple[str, list[str]]]:
             columns = line.decode("utf-8").split("\t")
         except UnicodeDecodeError as error:
             raise ValueError(f"{file}:{number} is not UTF-8: {error.reason} at byte {error.start}") from error
-        if len(columns) != 2 or not all(column.strip() for column in columns):
-            raise ValueError(f"{file}:{number} is not of the form word<TAB>segments: {line.decode()!r}")
+        if len(columns) != 2:
+            raise ValueError(f"{file}:{number} has {len(columns)} columns, but must have two: word<TAB>segments")
+        if not columns[0].strip() or not columns[1].strip():
+            raise ValueError(f"{file}:{number} has an empty column, but must be word<TAB>segments")
         yield columns[0], columns[1].split()
 
 

@@ -2,6 +2,7 @@
 
 from attn_research.metrics.alignment import link_errors
 from attn_research.metrics.error_rates import closest, score_outputs
-from attn_research.metrics.metric import METRICS, Metric, ratio
+from attn_research.metrics.metric import METRICS, Metric
+from attn_research.metrics.statistics import Comparison, Scores
 
-__all__ = ["METRICS", "Metric", "closest", "link_errors", "ratio", "score_outputs"]
+__all__ = ["METRICS", "Comparison", "Metric", "Scores", "closest", "link_errors", "score_outputs"]

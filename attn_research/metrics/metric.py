@@ -1,5 +1,6 @@
 """Every metric is a ratio of sums over test items, and a function that finishes it."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -11,6 +12,12 @@ def ratio(quotient: np.ndarray) -> np.ndarray:
     return quotient
 
 
+def exponential(nats: np.ndarray) -> np.ndarray:
+    """The finishing function of perplexity; inf where a float cannot hold it."""
+    with np.errstate(over="ignore"):
+        return np.exp(nats)
+
+
 @dataclass(frozen=True)
 class Metric:
     """`finish(sum of numerators / sum of denominators)`, and how a table shows it."""
@@ -20,6 +27,8 @@ class Metric:
     lower_is_better: bool
     percent: bool  # a share, printed times 100
     finish: Callable[[np.ndarray], np.ndarray] = ratio
+    least: float = 0.0
+    most: float = math.inf
 
     def value(self, numerators, denominators) -> float:
         """The metric over the test items.
@@ -32,25 +41,19 @@ class Metric:
 
     def from_sums(self, numerators: np.ndarray, denominators: np.ndarray) -> np.ndarray:
         """The same from sums that are made already, of any shape; nan where a denominator is 0."""
-        numerators, denominators = np.asarray(numerators, float), np.asarray(denominators, float)
-        nothing = np.full(np.broadcast_shapes(numerators.shape, denominators.shape), np.nan)
-        return self.finish(np.divide(numerators, denominators, out=nothing, where=denominators != 0))
-
-
-def _exp(nats: np.ndarray) -> np.ndarray:
-    with np.errstate(over="ignore"):
-        return np.exp(nats)
+        nothing = np.full(np.broadcast_shapes(np.shape(numerators), np.shape(denominators)), np.nan)
+        return self.finish(np.divide(numerators, denominators, out=nothing, where=np.not_equal(denominators, 0)))
 
 
 METRICS: dict[str, Metric] = {
     metric.name: metric
     for metric in (
-        Metric("exact", "exact match", lower_is_better=False, percent=True),
-        Metric("token", "token accuracy", lower_is_better=False, percent=True),
+        Metric("exact", "exact match", lower_is_better=False, percent=True, most=1.0),
+        Metric("token", "token accuracy", lower_is_better=False, percent=True, most=1.0),
         Metric("loss", "loss", lower_is_better=True, percent=False),
-        Metric("perplexity", "perplexity", lower_is_better=True, percent=False, finish=_exp),
-        Metric("wer", "WER", lower_is_better=True, percent=True),
+        Metric("perplexity", "perplexity", lower_is_better=True, percent=False, finish=exponential, least=1.0),
+        Metric("wer", "WER", lower_is_better=True, percent=True, most=1.0),
         Metric("per", "PER", lower_is_better=True, percent=True),
-        Metric("aer", "AER", lower_is_better=True, percent=True),
+        Metric("aer", "AER", lower_is_better=True, percent=True, most=1.0),
     )
 }

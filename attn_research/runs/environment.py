@@ -18,11 +18,10 @@ def environment() -> dict[str, Any]:
     import jax
 
     device = jax.devices()[0]
+    named = device.device_kind not in ("", device.platform)
     return _checkout() | {
         "versions": versions(),
-        "device": device.device_kind
-        if device.device_kind == device.platform
-        else f"{device.platform} {device.device_kind}",
+        "device": f"{device.platform} {device.device_kind}" if named else device.platform,
         "machine": machine(),
         "threads": threads(),
     }
@@ -61,7 +60,7 @@ def _checkout() -> dict[str, Any]:
 
 
 def checkout(directory: Path) -> dict[str, Any]:
-    """The git commit at `directory`, and whether files that decide numbers differ from it; None twice if it is no checkout."""
+    """The git commit at `directory`, and whether files that decide numbers differ from it; both None if it is none."""
     top = _git(directory, "rev-parse", "--show-toplevel")
     if top is None or Path(top).resolve() != directory.resolve():
         return {"commit": None, "dirty": None}

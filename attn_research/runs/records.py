@@ -1,7 +1,7 @@
 """Finished runs as records: `runs/<id>/result.json`, and the committed lines in experiments/results.
 
-A record is a dict of JSON values; its presence means that the run is done. It is matched to a config by value, so that a
-config field that came later, with a default that keeps the behaviour, orphans no record.
+A record is a dict of JSON values; its presence means that the run is done. It is matched to a config by value, so that
+a config field that came later, with a default that keeps the behaviour, orphans no record.
 """
 
 import base64
@@ -52,8 +52,8 @@ def unpack(text: str) -> np.ndarray:
 
 
 def write(directory: str | Path, record: Mapping[str, Any]) -> None:
-    """Put `result.json` into `directory`: all of it or nothing, whatever happens. Numbers that are not finite become null."""
-    _replace(Path(directory) / FILE, json.dumps(_finite(record), indent=1, sort_keys=True, ensure_ascii=False) + "\n")
+    """Put `result.json` into `directory`, all of it or nothing; numbers that are not finite become null."""
+    _replace(Path(directory) / FILE, _json(record, indent=1) + "\n")
 
 
 def read(directory: str | Path) -> Record | None:
@@ -85,14 +85,12 @@ def load_committed(path: str | Path) -> list[Record]:
 
 def save_committed(path: str | Path, records: Iterable[Record]) -> None:
     """Write `records` to `path`, one a line, by id: the same records always make the same file."""
-    lines = sorted(
-        (record["id"], json.dumps(_finite(record), sort_keys=True, ensure_ascii=False)) for record in records
-    )
-    _replace(Path(path), "".join(line + "\n" for _, line in lines))
+    lines = [_json(record) + "\n" for record in sorted(records, key=lambda record: record["id"])]
+    _replace(Path(path), "".join(lines))
 
 
 def by_config(records: Iterable[Record]) -> dict[Config, Record]:
-    """Records by the config they are of; of several of one config, the first. A config that is no longer one matches nothing."""
+    """Records by their config; of several of one config, the first. What is no config today matches nothing."""
     found = {}
     for record in records:
         try:
@@ -132,12 +130,15 @@ def _parse(text: str, path: Path, line: int | None = None) -> Record:
     try:
         record = json.loads(text)
     except json.JSONDecodeError as error:
-        raise ValueError(
-            f"{path}:{line or error.lineno} is not a record: {error.msg} at column {error.colno}"
-        ) from error
+        place = f"{path}:{line or error.lineno}"
+        raise ValueError(f"{place} is not a record: {error.msg} at column {error.colno}") from error
     if not (isinstance(record, dict) and isinstance(record.get("config"), dict) and "id" in record):
         raise ValueError(f"{path}:{line or 1} is not a record: it has no 'id' and 'config'")
     return record
+
+
+def _json(record: Mapping[str, Any], indent: int | None = None) -> str:
+    return json.dumps(_finite(record), indent=indent, sort_keys=True, ensure_ascii=False, allow_nan=False)
 
 
 def _finite(value: Any) -> Any:

@@ -26,12 +26,12 @@ class Split(NamedTuple):
     def references(self) -> list[list[list[str]]]:
         """The right answers of every item."""
         if "references" in self.data.column_names:
-            return list(self.data["references"])
-        return [[target] for target in self.data["target"]]
+            return self.data["references"][:]
+        return [[target] for target in self.data["target"][:]]
 
     def column(self, name: str) -> list | None:
         """A column that not every task has."""
-        return list(self.data[name]) if name in self.data.column_names else None
+        return self.data[name][:] if name in self.data.column_names else None
 
 
 class Prepared(NamedTuple):
@@ -58,7 +58,7 @@ def prepare(data: config.Data) -> Prepared:
       ValueError: bad data, told with its file and line.
     """
     loaded = task.load(data.task)
-    source, target = Vocabulary.build(loaded["train"]["source"]), Vocabulary.build(loaded["train"]["target"])
+    source, target = (Vocabulary.build(loaded["train"][side][:]) for side in ("source", "target"))
     encoded = {name: encode(split, source, target) for name, split in loaded.items()}
     shapes = choose_shapes(encoded["train"], data.shapes)
     splits = {name: Split(split, encoded[name], cover(encoded[name], shapes)) for name, split in loaded.items()}

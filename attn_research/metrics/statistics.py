@@ -1,0 +1,164 @@
+"""How sure a number is, and whether two rows of a table differ: a hierarchical bootstrap over seeds and test items.
+
+One replicate draws test items with replacement, the same ones for all seeds and rows, computes every run's metric on
+them, and draws seeds with replacement, the same ones for all rows that have the same seeds (a seed means the same
+initial values and batches in every row). A row's number is the mean over its seeds; an interval is the middle 95 % of
+2,000 replicates.
+
+It assumes that items are drawn independently of each other, and seeds too, and that the training set is fixed: nothing
+is said of what other training data would give. Drawing from a few seeds alone is far too narrow (of three seeds, the
+smallest and the largest hold the true mean between them 75 times of 100), so the way from the mean over all seeds to
+the mean over the drawn ones is stretched by sqrt(n / (n - 1)) * t / z: as wide as Student's interval for n seeds. On
+simulated normal seeds and items the interval then holds the true mean 93 to 99.9 times of 100; it is too wide where
+runs err on different items, since that noise is in the spread of the seeds already. With fewer than three seeds they
+are not drawn, and the interval is that of the items, which tells nothing of other seeds. Where every run is right on
+every item the interval is one point. The best row is picked by its own number, and every other row is compared with
+it, without a correction for how many there are.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from scipy import stats
+
+from attn_research.metrics.metric import Metric
+
+REPLICATES = 2000
+LEVEL = 0.95
+FEWEST_SEEDS = 3  # with fewer, rows are not compared
+CHUNK = 100  # replicates whose item counts are held at once
+
+
+@dataclass(frozen=True)
+class Scores:
+    """The runs of one row: a seed each, and what they scored."""
+
+    seeds: tuple[int, ...]
+    numerators: np.ndarray  # [seed, item], or [seed, 1] with the metric's value where items were not kept
+    denominators: np.ndarray
+    by_item: bool = True
+
+    @classmethod
+    def without_items(cls, seeds: tuple[int, ...], values) -> "Scores":
+        """Runs of which only the finished metric is known; `values` [seed]."""
+        values = np.asarray(values, float)[:, None]
+        return cls(seeds, values, np.ones_like(values), by_item=False)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The rows of one column of a table, on the same test items.
+
+    Raises:
+      ValueError: the rows have not the same number of items.
+    """
+
+    metric: Metric
+    rows: Mapping[str, Scores]
+
+    def __post_init__(self):
+        sizes = {label: scores.numerators.shape[1] for label, scores in self.rows.items() if scores.by_item}
+        if len(set(sizes.values())) > 1:
+            told = ", ".join(f"{label!r} has {size}" for label, size in sizes.items())
+            raise ValueError(f"rows can only be compared on the same test items, but {told}")
+
+    @cached_property
+    def means(self) -> dict[str, float]:
+        """The mean over seeds of each row."""
+        return {label: float(np.mean(self._finish(s, *_sums(s)))) for label, s in self.rows.items()}
+
+    @cached_property
+    def best(self) -> str:
+        """The row with the best mean."""
+        known = {label: mean for label, mean in self.means.items() if not np.isnan(mean)}
+        return (min if self.metric.lower_is_better else max)(known or self.means, key=self.means.__getitem__)
+
+    def interval(self, label: str) -> tuple[float, float] | None:
+        """The 95 % interval of a row's mean; None where nothing can be drawn or the metric is not always a number."""
+        scores = self.rows[label]
+        if not scores.by_item and not comparable(scores):
+            return None
+        middle = _middle(self.replicates[label])
+        return middle and (max(middle[0], self.metric.least), min(middle[1], self.metric.most))
+
+    def difference(self, a: str, b: str) -> tuple[float, float] | None:
+        """The 95 % interval of `a` minus `b`; None with fewer than three seeds in either, or where one is no number."""
+        if not (comparable(self.rows[a]) and comparable(self.rows[b])):
+            return None
+        return _middle(self.replicates[a] - self.replicates[b])
+
+    def told_apart(self, a: str, b: str) -> bool | None:
+        """Whether the interval of the difference leaves out 0; None where there are too few seeds to tell."""
+        interval = self.difference(a, b)
+        return None if interval is None else not interval[0] <= 0 <= interval[1]
+
+    @cached_property
+    def replicates(self) -> dict[str, np.ndarray]:
+        """The mean over seeds in every replicate: [REPLICATES] for each row."""
+        draw = np.random.default_rng(0)
+        sums = self._item_sums(draw)
+        sets = dict.fromkeys(scores.seeds for scores in self.rows.values())
+        seeds = {drawn: draw.integers(len(drawn), size=(REPLICATES, len(drawn))) for drawn in sets}
+        return {
+            label: _mean_over_drawn(self._finish(scores, *sums[label]), seeds[scores.seeds])
+            for label, scores in self.rows.items()
+        }
+
+    def _finish(self, scores: Scores, numerators: np.ndarray, denominators: np.ndarray) -> np.ndarray:
+        return self.metric.from_sums(numerators, denominators) if scores.by_item else numerators
+
+    def _item_sums(self, draw: np.random.Generator) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+        """Sums over drawn items, for each row (numerators, denominators) [REPLICATES, seed]."""
+        sums = {label: _sums(scores) for label, scores in self.rows.items()}
+        rows = {label: scores for label, scores in self.rows.items() if scores.by_item}
+        if rows:
+            columns = np.concatenate([part for s in rows.values() for part in (s.numerators, s.denominators)])
+            drawn = np.concatenate(list(_drawn_sums(columns.T.astype(float), draw)))
+            edges = np.cumsum([len(s.seeds) for s in rows.values() for _ in range(2)])[:-1]
+            parts = np.split(drawn, edges, axis=1)
+            sums |= {label: (parts[2 * i], parts[2 * i + 1]) for i, label in enumerate(rows)}
+        return sums
+
+
+def comparable(scores: Scores) -> bool:
+    """Whether a row has seeds enough to be compared."""
+    return len(scores.seeds) >= FEWEST_SEEDS
+
+
+def stretch(seeds: int) -> float:
+    """By how much deviations of drawn seeds are too small, for intervals as wide as Student's."""
+    tail = (1 + LEVEL) / 2
+    return float(np.sqrt(seeds / (seeds - 1)) * stats.t.ppf(tail, seeds - 1) / stats.norm.ppf(tail))
+
+
+def _sums(scores: Scores) -> tuple[np.ndarray, np.ndarray]:
+    return scores.numerators.sum(axis=1), scores.denominators.sum(axis=1)
+
+
+def _drawn_sums(columns: np.ndarray, draw: np.random.Generator):
+    """Yields [CHUNK, column] sums of `columns` [item, column] over items drawn with replacement."""
+    items = len(columns)
+    offsets = np.arange(CHUNK)[:, None] * items
+    for _ in range(REPLICATES // CHUNK):
+        drawn = draw.integers(items, size=(CHUNK, items)) + offsets
+        counts = np.bincount(drawn.ravel(), minlength=CHUNK * items).reshape(CHUNK, items)
+        yield counts.astype(float) @ columns
+
+
+def _mean_over_drawn(values: np.ndarray, drawn: np.ndarray) -> np.ndarray:
+    """The mean over the drawn seeds [REPLICATES, seed] of `values` [seed] or [REPLICATES, seed]."""
+    replicates, seeds = drawn.shape
+    values = np.broadcast_to(values, (replicates, seeds))
+    centre = values.mean(axis=1)
+    if seeds < FEWEST_SEEDS:
+        return centre
+    return centre + stretch(seeds) * (np.take_along_axis(values, drawn, axis=1).mean(axis=1) - centre)
+
+
+def _middle(replicates: np.ndarray) -> tuple[float, float] | None:
+    if np.isnan(replicates).any():
+        return None
+    low, high = np.quantile(replicates, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return float(low), float(high)

@@ -1,0 +1,1 @@
+"""Records as something to read: tables and figures."""

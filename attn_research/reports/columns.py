@@ -1,0 +1,171 @@
+"""The columns of a table: what each takes from the records of a row, and how it is printed."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from attn_research.metrics import METRICS, Comparison, Metric, Scores
+from attn_research.metrics.statistics import comparable
+from attn_research.registry import nearest
+from attn_research.runs.records import unpack
+
+Record = Mapping[str, Any]
+Rows = Mapping[str, Sequence[Record]]
+MISSING = "–"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One number of a table; `value` None prints a dash."""
+
+    value: float | None
+    text: str
+    interval: tuple[float, float] | None = None
+    interval_text: str = ""
+    mark: Literal["", "best", "tied"] = ""
+    source: str = ""  # where a published number was seen
+
+
+@dataclass(frozen=True)
+class Plain:
+    """A column that says something of a row's records as they stand, without intervals."""
+
+    name: str
+    header: str
+    cell: Callable[[Sequence[Record]], Cell]
+
+    def cells(self, rows: Rows) -> dict[str, Cell]:
+        return {label: self.cell(records) if records else Cell(None, MISSING) for label, records in rows.items()}
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A metric on a split, `test/exact`, with intervals and marks."""
+
+    name: str
+    header: str
+    split: str
+    metric: Metric
+
+    def cells(self, rows: Rows) -> dict[str, Cell]:
+        comparison = self.comparison(rows)
+        digits = self._digits(comparison)
+        cells = {label: self._cell(comparison, label, digits) for label in comparison.rows}
+        return {label: cells[label] if label in cells else Cell(None, MISSING) for label in rows}
+
+    def comparison(self, rows: Rows) -> Comparison:
+        """The rows that have this metric.
+
+        Raises:
+          ValueError: no row has it, or the rows were not tested on the same items.
+        """
+        scores = {label: self._scores(records) for label, records in rows.items()}
+        if any(rows.values()) and not any(scores.values()):
+            splits = [record["splits"] for records in rows.values() for record in records]
+            known = {f"{split}/{metric}" for found in splits for split in found for metric in found[split]["metrics"]}
+            raise ValueError(f"no record has {self.name!r}; {nearest(self.name, known)}")
+        return Comparison(self.metric, {label: row for label, row in scores.items() if row})
+
+    def _scores(self, records: Sequence[Record]) -> Scores | None:
+        measured = [r for r in records if self.metric.name in r["splits"].get(self.split, {"metrics": ()})["metrics"]]
+        seeds = tuple(record["config"]["seed"] for record in measured)
+        splits = [record["splits"][self.split] for record in measured]
+        if not seeds:
+            return None
+        if not all(self.metric.name in split["items"] for split in splits):
+            values = [split["metrics"][self.metric.name] for split in splits]
+            return Scores.without_items(seeds, [math.nan if value is None else value for value in values])
+        items = [split["items"][self.metric.name] for split in splits]
+        return Scores(seeds, *(np.stack([unpack(item[part]) for item in items]) for part in "nd"))
+
+    def _cell(self, comparison: Comparison, label: str, digits: int) -> Cell:
+        mean, interval = comparison.means[label], comparison.interval(label)
+        if math.isnan(mean):
+            return Cell(None, MISSING)
+        low_high = ", ".join(self.show(bound, digits) for bound in interval) if interval else ""
+        mark = self._mark(comparison, label)
+        return Cell(mean, self.show(mean, digits), interval, f"[{low_high}]" if interval else "", mark)
+
+    def _mark(self, comparison: Comparison, label: str) -> Literal["", "best", "tied"]:
+        """Nothing where there is one row, or the best one has too few seeds to tell."""
+        best = comparison.best
+        if len(comparison.rows) == 1 or not comparable(comparison.rows[best]):
+            return ""
+        if label == best:
+            return "best"
+        return "tied" if comparison.told_apart(label, best) is False else ""
+
+    def _digits(self, comparison: Comparison) -> int:
+        """Decimals that print two figures of the column's usual interval."""
+        intervals = filter(None, map(comparison.interval, comparison.rows))
+        widths = [(high - low) * (100 if self.metric.percent else 1) for low, high in intervals if high > low]
+        digits = 1 - math.floor(math.log10(np.median(widths))) if widths else 2
+        return min(max(digits, 1), 2 if self.metric.percent else 4)
+
+    def show(self, value: float, digits: int) -> str:
+        """A share as percent, without its sign; anything else as it is."""
+        return f"{value * (100 if self.metric.percent else 1):.{digits}f}"
+
+
+Column = Plain | Measured
+
+
+def si(value: float) -> str:
+    """Three figures and a prefix: 38200 is `38.2 k`."""
+    for factor, prefix in ((1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if value >= factor * 0.9995:
+            return f"{value / factor:#.3g}".rstrip(".") + f" {prefix}"
+    return f"{value:.0f}"
+
+
+def _same(name: str) -> Callable[[Sequence[Record]], Cell]:
+    """A count that the records of a row agree on; its ends where they do not."""
+
+    def cell(records: Sequence[Record]) -> Cell:
+        values = sorted({record[name] for record in records})
+        return Cell(float(np.mean(values)), " to ".join(dict.fromkeys([si(values[0]), si(values[-1])])))
+
+    return cell
+
+
+def _milliseconds(records: Sequence[Record]) -> Cell:
+    if not all(record["idle"] for record in records):
+        return Cell(None, MISSING)
+    value = 1000 * float(np.mean([record["seconds"]["step"] for record in records]))
+    return Cell(value, f"{value:.1f}")
+
+
+def _seeds(records: Sequence[Record]) -> Cell:
+    return Cell(len(records), str(len(records)))
+
+
+PLAIN = {
+    plain.name: plain
+    for plain in (
+        Plain("parameters", "parameters", _same("parameters")),
+        Plain("flops_per_step", "FLOPs a step", _same("flops_per_step")),
+        Plain("ms", "ms a step", _milliseconds),
+        Plain("seeds", "seeds", _seeds),
+    )
+}
+
+
+def column(name: str) -> Column:
+    """The column that a table names: one of PLAIN, or `split/metric`.
+
+    Raises:
+      ValueError: neither; the nearest name is told.
+    """
+    split, slash, metric = name.partition("/")
+    if name in PLAIN:
+        return PLAIN[name]
+    if not slash:
+        raise ValueError(f"a table has no column {name!r}; {nearest(name, [*PLAIN, 'test/exact'])}")
+    if metric not in METRICS:
+        raise ValueError(f"column {name!r} has no metric {metric!r}; {nearest(metric, METRICS)}")
+    found = METRICS[metric]
+    header = f"{split.replace('_', ' ')} {found.label}{', %' if found.percent else ''}"
+    return Measured(name, f"{header} {'↓' if found.lower_is_better else '↑'}", split, found)

@@ -1,0 +1,128 @@
+"""What stands below a table, so that nobody needs to guess how its numbers were made. Code stands between backticks."""
+
+from collections.abc import Mapping, Sequence
+
+from attn_research.metrics.statistics import FEWEST_SEEDS, REPLICATES
+from attn_research.reports.columns import Cell, Column, Measured, Rows
+
+PUBLISHED = "Published numbers are those of full-size systems, with where they were seen; ours are not that setting."
+
+
+def notes(
+    rows: Rows, columns: Sequence[Column], cells: Mapping[str, Sequence[Cell]], missing: Mapping[str, Sequence[int]]
+) -> list[str]:
+    """The sentences below a table of `rows`, which have the diverged runs too."""
+    finished = {label: [r for r in records if r["status"] == "finished"] for label, records in rows.items()}
+    records = [record for of_row in rows.values() for record in of_row]
+    return [
+        *_interval(records, columns, cells),
+        *_seeds(finished, columns),
+        *_diverged(rows),
+        *_missing(missing),
+        *_ceilings(records, columns),
+        *_milliseconds(finished, columns),
+        *_origin(records),
+    ]
+
+
+def _interval(records, columns: Sequence[Column], cells: Mapping[str, Sequence[Cell]]) -> list[str]:
+    shown = [cell for row in cells.values() for cell in row]
+    whole = [c.metric.label for c in columns if isinstance(c, Measured) and not any(_by_item(r, c) for r in records)]
+    apart = f" (for {' and '.join(dict.fromkeys(whole))}, of seeds alone)" if whole else ""
+    sentences = []
+    if any(cell.interval for cell in shown):
+        sentences.append(
+            f"Mean over seeds [95 % interval]: hierarchical bootstrap, {REPLICATES:,} replicates of seeds and test "
+            f"items, the same for all rows{apart}. The spread of few seeds is widened as in Student's t."
+        )
+    if any(cell.mark for cell in shown):
+        tied = "†: cannot be told from it, since the 95 % interval of their paired difference holds 0."
+        sentences.append(f"Bold: the best of its column. {tied}")
+    return sentences
+
+
+def _by_item(record, column: Measured) -> bool:
+    return column.metric.name in record["splits"].get(column.split, {"items": ()})["items"]
+
+
+def _seeds(finished: Rows, columns: Sequence[Column]) -> list[str]:
+    counts = {label: len(records) for label, records in finished.items()}
+    few = [f"`{label}`" for label, count in counts.items() if count < FEWEST_SEEDS]
+    sentences = []
+    if "seeds" not in [column.name for column in columns] and counts:
+        each = ", ".join(f"`{label}` {count}" for label, count in counts.items())
+        one = next(iter(counts.values()))
+        sentences.append(f"Seeds a row: {one if len(set(counts.values())) == 1 else each}.")
+    if few:
+        named = "every row" if len(few) == len(counts) else ", ".join(few)
+        sentences.append(
+            f"Too few seeds to tell ({named}: fewer than {FEWEST_SEEDS}): such a row is not compared, "
+            "and its interval, if it has one, is over test items alone."
+        )
+    return sentences
+
+
+def _diverged(rows: Rows) -> list[str]:
+    return [
+        f"`{label}`, seed {record['config']['seed']}, diverged at step {record['steps']} and is left out."
+        for label, records in rows.items()
+        for record in records
+        if record["status"] != "finished"
+    ]
+
+
+def _missing(missing: Mapping[str, Sequence[int]]) -> list[str]:
+    return [
+        f"`{label}` has no record yet of seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}."
+        for label, seeds in missing.items()
+        if seeds
+    ]
+
+
+def _ceilings(records, columns: Sequence[Column]) -> list[str]:
+    found = {}
+    for split in dict.fromkeys(column.split for column in columns if isinstance(column, Measured)):
+        values = {record["splits"][split]["ceiling"] for record in records if split in record["splits"]}
+        if below := sorted(value for value in values if value is not None and value < 1):
+            found[split] = " or ".join(f"{100 * value:.2f}" for value in below)
+    return [
+        f"Ceiling on {split.replace('_', ' ')}: no system that sees the source alone can get more than {value} % exact."
+        for split, value in found.items()
+    ]
+
+
+def _milliseconds(finished: Rows, columns: Sequence[Column]) -> list[str]:
+    busy = [f"`{label}`" for label, records in finished.items() if not all(record["idle"] for record in records)]
+    if not busy or "ms" not in [column.name for column in columns]:
+        return []
+    return [f"No milliseconds where other work ran on the machine: {', '.join(busy)}."]
+
+
+def _origin(records) -> list[str]:
+    """Commits, versions and machines, and whether they are mixed."""
+    if not records:
+        return []
+    commits = _counted(f"commit `{r['commit'][:10]}`" if r["commit"] else "no commit" for r in records)
+    dirty = sum(record["dirty"] is not False for record in records if record["commit"])
+    machines = _counted(f"{r['machine']} ({r['device']}, threads: {r['threads']})" for r in records)
+    versions = _counted(f"jax {r['versions']['jax']}, flax {r['versions']['flax']}" for r in records)
+    mixed = [
+        name for name, found in (("commits", commits), ("machines", machines), ("versions", versions)) if len(found) > 1
+    ]
+    parts = "; ".join(_told(found) for found in (commits, machines, versions))
+    return [
+        f"{len(records)} records: {parts}.",
+        *([f"Mixed {' and '.join(mixed)}: the rows were not all made alike."] if mixed else []),
+        *([f"{dirty} of the records were made with uncommitted changes."] if dirty else []),
+    ]
+
+
+def _counted(names) -> dict[str, int]:
+    counts = {}
+    for name in names:
+        counts[name] = counts.get(name, 0) + 1
+    return counts
+
+
+def _told(counts: Mapping[str, int]) -> str:
+    return ", ".join(name if len(counts) == 1 else f"{name} ({count})" for name, count in counts.items())

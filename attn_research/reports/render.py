@@ -1,0 +1,140 @@
+"""A built table as Markdown, LaTeX and comma-separated values."""
+
+import csv as csv_module
+import io
+import itertools
+import re
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from attn_research.reports.columns import Cell, Column, Measured
+
+if TYPE_CHECKING:
+    from attn_research.reports.tables import Built
+
+FULL_SIZE = " (published, full size)"
+SPECIAL = {
+    "\\": r"\textbackslash{}",
+    "{": r"\{",
+    "}": r"\}",
+    "$": r"\$",
+    "&": r"\&",
+    "#": r"\#",
+    "%": r"\%",
+    "_": r"\_",
+    "^": r"\textasciicircum{}",
+    "~": r"\textasciitilde{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    "[": "{[}",
+    "]": "{]}",
+    "↑": r"$\uparrow$",
+    "↓": r"$\downarrow$",
+    "†": r"$^\dagger$",
+}
+
+
+def escape(text: str) -> str:
+    """Any text as LaTeX that prints it."""
+    return "".join(SPECIAL.get(character, character) for character in " ".join(text.split()))
+
+
+def markdown_escape(text: str) -> str:
+    """Any text as Markdown that prints it, also in a table's cell."""
+    return re.sub(r"([\\`*_{}\[\]<>|~])", r"\\\1", " ".join(text.split()))
+
+
+def markdown_code(text: str) -> str:
+    """Any text between backticks, also in a table's cell."""
+    text = " ".join(text.split()).replace("|", r"\|")
+    fence = "`" * (1 + max(map(len, re.findall("`+", text)), default=0))
+    pad = " " if text.startswith("`") or text.endswith("`") else ""
+    return fence + pad + text + pad + fence
+
+
+def md(table: "Built") -> str:
+    """GitHub's Markdown: a table, then the notes as a list."""
+    lines = [
+        ["", *(markdown_escape(column.header) for column in table.columns)],
+        ["---", *["---:"] * len(table.columns)],
+    ]
+    lines += [[markdown_code(label), *map(_md_cell, cells)] for label, cells in table.rows.items()]
+    lines += [[markdown_escape(label + FULL_SIZE), *map(_md_cell, cells)] for label, cells in table.published.items()]
+    body = "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    title = [f"**{markdown_escape(table.title)}**"] if table.title else []
+    return "\n\n".join([*title, body, "\n".join(f"- {note}" for note in table.notes)]).rstrip() + "\n"
+
+
+def _md_cell(cell: Cell) -> str:
+    text = {"best": f"**{cell.text}**", "tied": f"{cell.text}†", "": cell.text}[cell.mark]
+    return " ".join(filter(None, [text, cell.interval_text, cell.source and f"({markdown_escape(cell.source)})"]))
+
+
+def tex(table: "Built") -> str:
+    """A LaTeX table; needs the package booktabs."""
+    lines = [_tex_line(["", *(escape(column.header) for column in table.columns)]), r"\midrule"]
+    lines += [
+        _tex_line([rf"\texttt{{{escape(label)}}}", *map(_tex_cell, cells)]) for label, cells in table.rows.items()
+    ]
+    lines += [r"\midrule"] if table.published else []
+    lines += [
+        _tex_line([escape(label + FULL_SIZE), *map(_tex_cell, cells)]) for label, cells in table.published.items()
+    ]
+    lines = [
+        rf"\begin{{tabular}}{{l{'r' * len(table.columns)}}}",
+        r"\toprule",
+        *lines,
+        r"\bottomrule",
+        r"\end{tabular}",
+    ]
+    caption = [rf"\caption{{{escape(table.title)}}}"] if table.title else []
+    below = [r"\begin{minipage}{\linewidth}\footnotesize", *map(_tex_note, table.notes), r"\end{minipage}"]
+    lines = [r"\begin{table}", r"\centering", *caption, *lines, r"\par\medskip", *below, r"\end{table}"]
+    return "\n".join(lines) + "\n"
+
+
+def _tex_line(cells: Sequence[str]) -> str:
+    return " & ".join(cells) + r" \\"
+
+
+def _tex_cell(cell: Cell) -> str:
+    text = {"best": rf"\textbf{{{cell.text}}}", "tied": rf"{cell.text}$^\dagger$", "": escape(cell.text)}[cell.mark]
+    interval = cell.interval_text and rf"{{\footnotesize {cell.interval_text}}}"
+    return " ".join(filter(None, [text, interval, cell.source and f"({escape(cell.source)})"]))
+
+
+def _tex_note(note: str) -> str:
+    parts = note.split("`")
+    return "".join(rf"\texttt{{{escape(p)}}}" if i % 2 else _spaced(p) for i, p in enumerate(parts)) + r"\par"
+
+
+def _spaced(text: str) -> str:
+    """Escaped, with the blanks at its ends, which stand beside code."""
+    blank = " " if text else ""
+    return blank * text.startswith(" ") + escape(text) + blank * (text.endswith(" ") and bool(text.strip()))
+
+
+def csv(table: "Built") -> str:
+    """Raw numbers (shares, not percent), the ends of their intervals, and where published numbers were seen."""
+    file = io.StringIO()
+    writer = csv_module.writer(file, lineterminator="\n")
+    writer.writerow(["row", *itertools.chain.from_iterable(map(_names, table.columns)), "source"])
+    for label, cells in [*table.rows.items(), *table.published.items()]:
+        sources = "; ".join(dict.fromkeys(cell.source for cell in cells if cell.source))
+        values = itertools.chain.from_iterable(map(_values, table.columns, cells))
+        writer.writerow([label, *values, f"published: {sources}" if sources else "records"])
+    return file.getvalue()
+
+
+def _names(column: Column) -> list[str]:
+    ends = [f"{column.name} low", f"{column.name} high"] if isinstance(column, Measured) else []
+    return [column.name, *ends]
+
+
+def _values(column: Column, cell: Cell) -> list[str]:
+    ends = (cell.interval or (None, None)) if isinstance(column, Measured) else ()
+    return ["" if value is None else f"{value:.6g}" for value in (cell.value, *ends)]
+
+
+FORMS: dict[str, Callable[["Built"], str]] = {"md": md, "tex": tex, "csv": csv}

@@ -1,0 +1,130 @@
+"""Tables made from records alone: `Table` is declared by an experiment, `Built` is what is printed."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from attn_research.config import Config, diff, flat, from_flat, hints
+from attn_research.registry import nearest
+from attn_research.reports import render
+from attn_research.reports.columns import MISSING, Cell, Column, Measured, Record, Rows, column
+from attn_research.reports.notes import PUBLISHED, notes
+
+Published = Mapping[tuple[str, str], tuple[float | str, str]]
+NOTHING: Mapping = MappingProxyType({})
+
+
+@dataclass(frozen=True)
+class Table:
+    """What an experiment shows: a row for each value of the config field `row`, seeds together.
+
+    `columns` are `split/metric` (`test/exact`, `test_unseen/per` ...), `parameters`, `flops_per_step`, `ms`, `seeds`.
+
+    Raises:
+      ValueError: no such config field or column.
+    """
+
+    row: str
+    columns: tuple[str, ...]
+    title: str = ""
+    note: str = ""
+
+    def __post_init__(self):
+        fields = hints(Config())
+        if self.row not in fields:
+            raise ValueError(f"a table's row is no config field {self.row!r}; {nearest(self.row, fields)}")
+        for name in self.columns:
+            column(name)
+
+    def group(
+        self, configs: Iterable[Config], found: Mapping[Config, Record]
+    ) -> tuple[dict[str, list[Record]], dict[str, list[int]]]:
+        """The records of `configs` by row label, and each row's seeds that have none, in the order of `configs`."""
+        rows, missing = {}, {}
+        for config in configs:
+            label = str(flat(config)[self.row])
+            rows.setdefault(label, [])
+            if config in found:
+                rows[label].append(found[config])
+            else:
+                missing.setdefault(label, []).append(config.seed)
+        return rows, missing
+
+    def build(
+        self, rows: Rows, published: Published = NOTHING, missing: Mapping[str, Sequence[int]] = NOTHING
+    ) -> "Built":
+        """The table of `rows` (label to records); runs that diverged are named below it and left out of the numbers.
+
+        Args:
+          published: (row label, column) to (number in the units of the table, where it was seen).
+          missing: seeds that a row should have and has not, to be named below the table.
+
+        Raises:
+          ValueError: records of one row that differ in more than the seed, a metric that no record has, rows that
+            were tested on different items, or a published number for a column that the table has not.
+        """
+        for label, records in rows.items():
+            _check_alike(label, records)
+        finished = {label: [r for r in records if r["status"] == "finished"] for label, records in rows.items()}
+        columns = [column(name) for name in self.columns]
+        made = {shown.name: shown.cells(finished) for shown in columns}
+        cells = {label: [made[shown.name][label] for shown in columns] for label in rows}
+        below = [*notes(rows, columns, cells, missing), *([PUBLISHED] if published else []), self.note]
+        return Built(
+            title=self.title,
+            columns=columns,
+            rows=cells,
+            published=_published_rows(published, columns),
+            notes=list(filter(None, below)),
+            commits=tuple(sorted({str(record["commit"]) for records in rows.values() for record in records})),
+        )
+
+
+@dataclass(frozen=True)
+class Built:
+    """A table with its numbers; `commits` are those that its records were made at ("None": outside a checkout)."""
+
+    title: str
+    columns: Sequence[Column]
+    rows: Mapping[str, Sequence[Cell]]
+    published: Mapping[str, Sequence[Cell]]
+    notes: Sequence[str]
+    commits: tuple[str, ...]
+
+    @property
+    def mixed(self) -> bool:
+        """Whether the records come from more than one commit."""
+        return len(self.commits) > 1
+
+    def render(self, form: str) -> str:
+        """The table as `md`, `tex` (booktabs) or `csv` (raw numbers)."""
+        if form not in render.FORMS:
+            raise ValueError(f"a table has no format {form!r}; {nearest(form, render.FORMS)}")
+        return render.FORMS[form](self)
+
+
+def _check_alike(label: str, records: Sequence[Record]) -> None:
+    """A row is one point of the experiment: its records differ in the seed alone, and each has its own."""
+    configs = [from_flat(record["config"]) for record in records]
+    for config in configs[1:]:
+        if others := [name for name in diff(configs[0], config) if name != "seed"]:
+            raise ValueError(f"the records of row {label!r} differ not only in the seed, but in {', '.join(others)}")
+    seeds = [config.seed for config in configs]
+    if twice := sorted({seed for seed in seeds if seeds.count(seed) > 1}):
+        raise ValueError(f"row {label!r} has more than one record of seed {twice[0]}")
+
+
+def _published_rows(published: Published, columns: Sequence[Column]) -> dict[str, list[Cell]]:
+    measured = {shown.name: shown for shown in columns if isinstance(shown, Measured)}
+    for label, name in published:
+        if name not in measured:
+            raise ValueError(f"the published number of {label!r} is of no column {name!r}; {nearest(name, measured)}")
+    cells = {key: _cited(measured[key[1]], *number) for key, number in published.items()}
+    return {
+        label: [cells.get((label, shown.name), Cell(None, MISSING)) for shown in columns]
+        for label in dict.fromkeys(label for label, _ in published)
+    }
+
+
+def _cited(column: Measured, number: float | str, source: str) -> Cell:
+    return Cell(float(number) / (100 if column.metric.percent else 1), str(number), source=source)

@@ -1,0 +1,65 @@
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from attn_research.metrics import METRICS, closest, link_errors, score_outputs
+
+WORDS = st.lists(st.sampled_from("abc"), max_size=6)
+
+
+def naive_edits(a, b):
+    if not a or not b:
+        return len(a) + len(b)
+    return min(naive_edits(a[1:], b) + 1, naive_edits(a, b[1:]) + 1, naive_edits(a[1:], b[1:]) + (a[0] != b[0]))
+
+
+@given(WORDS, st.lists(WORDS, min_size=1, max_size=3))
+def test_closest_reference_by_definition(output, references):
+    edits = [naive_edits(output, reference) for reference in references]
+    assert closest(output, references) == (min(edits), len(references[edits.index(min(edits))]))
+
+
+@given(st.lists(st.tuples(WORDS, st.lists(WORDS, min_size=1, max_size=3)), max_size=4))
+def test_exact_and_wer_are_opposites_and_per_is_0_where_exact(pairs):
+    scores = score_outputs([output for output, _ in pairs], [references for _, references in pairs])
+    exact, one = scores["exact"]
+    assert np.array_equal(exact + scores["wer"][0], one) and np.array_equal(scores["wer"][1], one)
+    assert np.array_equal(scores["per"][0] == 0, exact == 1)
+    assert exact.tolist() == [output in references for output, references in pairs]
+
+
+def test_rates_sum_over_words_before_they_divide():
+    outputs = [["HH", "AH"], ["T"], ["K", "AE", "T"]]
+    references = [[["HH", "AH", "L", "OW"], ["HH", "EH"]], [["T"]], [["K", "AA", "T"]]]
+    values = {name: METRICS[name].value(*counts) for name, counts in score_outputs(outputs, references).items()}
+    assert values == {"exact": pytest.approx(1 / 3), "wer": pytest.approx(2 / 3), "per": pytest.approx(2 / 6)}
+
+
+def test_alignment_error_rate_by_hand():
+    gold = [(0, 0), (1, 1), (2, 1), (3, 2)]  # output 1 may look at 1 or 2; output 3 has no link
+    assert link_errors(4, 4, gold, [0, 2, 3, 0, 9]) == (0, 5)  # |A| = 3, |S| = 2
+    assert link_errors(4, 4, gold, [0, 3, 3, 0]) == (1, 5)  # the possible link missed
+    assert link_errors(4, 4, gold, [1, 1, 3, 0]) == (2, 5)  # a sure link missed counts in S and in P
+    assert link_errors(3, 4, gold, [0, 1, 3]) == (0, 0)
+    one_to_one = [(0, 2), (1, 1), (2, 0)]
+    assert link_errors(3, 3, one_to_one, [2, 1, 1]) == (2, 6)  # 1 - 2 * 2 / (3 + 3) = 1/3
+
+
+def test_alignments_are_scored_when_given():
+    scores = score_outputs([["a", "b"], ["a"]], [[["a", "b"]], [["a", "b"]]], [[(0, 0), (1, 1)]] * 2, [[0, 0, 1], [0]])
+    assert METRICS["aer"].value(*scores["aer"]) == pytest.approx(1 / 2)
+    assert scores["aer"][1].tolist() == [4, 0]
+
+
+def test_finishing():
+    assert METRICS["perplexity"].value([2.0, 4.0], [1, 2]) == pytest.approx(math.e**2)
+    assert METRICS["perplexity"].value([1e6], [1]) == math.inf
+    assert math.isnan(METRICS["aer"].value([0, 0], [0, 0]))
+    assert math.isnan(METRICS["exact"].value([], []))
+
+
+def test_no_items_is_no_error():
+    assert all(len(n) == len(d) == 0 for n, d in score_outputs([], [], [], []).values())

@@ -1,0 +1,122 @@
+import json
+import subprocess
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from attn_research.config import Config, digest, flat, override
+from attn_research.runs import records
+from attn_research.runs.environment import checkout
+
+
+def record(config=None, **more):
+    config = config or Config()
+    return {"id": digest(config), "config": flat(config), "user_code": records.user_code(config)} | more
+
+
+@given(st.lists(st.integers(0, 65535)))
+def test_items_packed_and_unpacked(items):
+    assert records.unpack(records.pack(np.array(items, int))).tolist() == items
+
+
+@pytest.mark.parametrize("items", [[-1], [65536]])
+def test_items_that_do_not_fit(items):
+    with pytest.raises(ValueError, match="cannot be packed"):
+        records.pack(items)
+
+
+def test_a_record_is_read_as_written(tmp_path):
+    written = record(steps=3, name="왜", loss=float("nan"), inner={"values": (1.5, float("inf"))})
+    assert records.read(tmp_path) is None
+    records.write(tmp_path, written)
+    assert records.read(tmp_path) == written | {"loss": None, "inner": {"values": [1.5, None]}}
+    assert [path.name for path in tmp_path.iterdir()] == ["result.json"]
+
+
+def test_a_record_that_cannot_be_written_leaves_nothing(tmp_path):
+    records.write(tmp_path, record(steps=1))
+    with pytest.raises(TypeError):
+        records.write(tmp_path, record(steps=object()))
+    assert records.read(tmp_path)["steps"] == 1
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+@pytest.mark.parametrize("text", ['{"id": 1,\n "config"', "[]", '{"id": "a"}', '{"config": {}}', ""])
+def test_a_broken_record_is_told_with_its_place(tmp_path, text):
+    (tmp_path / "result.json").write_text(text)
+    with pytest.raises(ValueError, match=r"result\.json:\d+ is not a record: "):
+        records.read(tmp_path)
+
+
+def test_a_broken_line_is_told_with_its_number(tmp_path):
+    path = tmp_path / "some.jsonl"
+    records.save_committed(path, [record()])
+    path.write_text(path.read_text() + "\n{oops\n")
+    with pytest.raises(ValueError, match=r"some\.jsonl:3 is not a record"):
+        records.load_committed(path)
+    path.write_bytes(b"\xff")
+    with pytest.raises(ValueError, match=r"some\.jsonl is not UTF-8"):
+        records.load_committed(path)
+
+
+def test_committed_lines_do_not_depend_on_order(tmp_path):
+    some = [record(override(Config(), {"seed": seed})) for seed in range(3)]
+    records.save_committed(tmp_path / "a", some)
+    records.save_committed(tmp_path / "b", [dict(reversed(r.items())) for r in reversed(some)])
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+    assert sorted(r["config"]["seed"] for r in records.load_committed(tmp_path / "a")) == [0, 1, 2]
+    assert records.load_committed(tmp_path / "c") == []
+
+
+def test_records_are_found_by_value(tmp_path):
+    config = override(Config(), {"seed": 7})
+    old = record(config)
+    del old["config"]["model.dropout"]  # made before the field was there
+    unknown = record() | {"config": {"no.such.field": 1}}
+    assert records.find(config, tmp_path) is None
+    assert records.find(config, tmp_path, [unknown, old]) == old
+    records.write(tmp_path / "other_name", old | {"steps": 1})
+    assert records.find(config, tmp_path, [old])["steps"] == 1
+    records.write(tmp_path / digest(config), record(config, steps=2))
+    assert records.find(config, tmp_path, [old])["steps"] == 2
+
+
+def test_done_until_the_users_own_file_changes(tmp_path):
+    own = tmp_path / "own.py"
+    own.write_text("def cosine(param, keys, query_size): ...\n")
+    config = override(Config(), {"model.attention.score": f"{own}:cosine"})
+    assert not records.is_done(tmp_path, config)
+    records.write(tmp_path, record(config))
+    assert records.is_done(tmp_path, config)
+    assert not records.is_done(tmp_path, Config())
+    own.write_text("def cosine(param, keys, query_size): return None\n")
+    assert not records.is_done(tmp_path, config)
+
+
+def test_the_environment_is_a_json_value():
+    made = records.environment()
+    assert json.loads(json.dumps(made)) == made
+    assert made["threads"] >= 1 and made["device"] == "cpu" and made["versions"]["jax"]
+
+
+def test_only_files_that_decide_numbers_make_a_checkout_dirty(tmp_path):
+    def git(*words):
+        subprocess.run(["git", "-C", str(tmp_path), "-c", "user.name=a", "-c", "user.email=a@b", *words], check=True)
+
+    assert checkout(tmp_path) == {"commit": None, "dirty": None}
+    for name in ("attn_research/config.py", "experiments/one.py", "README.md"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("a = 1\n")
+    git("init", "-q")
+    git("add", "-A")
+    git("commit", "-q", "-m", "all")
+    assert len(checkout(tmp_path)["commit"]) == 40 and not checkout(tmp_path)["dirty"]
+    (tmp_path / "experiments/results").mkdir()
+    (tmp_path / "experiments/results/one.md").write_text("| 1 |\n")
+    (tmp_path / "README.md").write_text("b\n")
+    assert not checkout(tmp_path)["dirty"]
+    (tmp_path / "experiments/one.py").write_text("a = 2\n")
+    assert checkout(tmp_path)["dirty"]
+    assert checkout(tmp_path / "experiments") == {"commit": None, "dirty": None}

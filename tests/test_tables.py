@@ -1,0 +1,245 @@
+import csv
+import io
+import re
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from known_records import first, record, split
+
+from attn_research.config import Config, override
+from attn_research.reports.columns import si
+from attn_research.reports.render import SPECIAL, escape, markdown_code, markdown_escape
+from attn_research.reports.tables import Table
+
+TABLE = Table(
+    row="model.attention.score",
+    columns=("test/exact", "test/per", "parameters", "flops_per_step", "ms"),
+    title="Which score? 100_%",
+    note="A note.",
+)
+PUBLISHED = {("Somebody & al. 2015", "test/per"): ("5.04", "SEEN-2")}
+
+MD = """\
+**Which score? 100\\_%**
+
+|  | test exact match, % ↑ | test PER, % ↓ | parameters | FLOPs a step | ms a step |
+| --- | ---: | ---: | ---: | ---: | ---: |
+| `dot` | **90.0** [85.5, 94.0] | **1.0** [0.6, 1.5] | 38.2 k | 1.30 G | 7.5 |
+| `none(feed="input")` | 30.0 [23.5, 36.5] | 7.0 [6.3, 7.6] | 38.2 k | 1.30 G | – |
+| Somebody & al. 2015 (published, full size) | – | 5.04 (SEEN-2) | – | – | – |
+
+- Mean over seeds [95 % interval]: hierarchical bootstrap, 2,000 replicates of seeds and test items, the same for all \
+rows. The spread of few seeds is widened as in Student's t.
+- Bold: the best of its column. †: cannot be told from it, since the 95 % interval of their paired difference holds 0.
+- Seeds a row: 3.
+- No milliseconds where other work ran on the machine: `none(feed="input")`.
+- 6 records: commit `1234567890`; AMD EPYC (cpu, threads: 1); jax 0.10.2, flax 0.12.8.
+- Published numbers are those of full-size systems, with where they were seen; ours are not that setting.
+- A note.
+"""
+TEX = r"""\begin{table}
+\centering
+\caption{Which score? 100\_\%}
+\begin{tabular}{lrrrrr}
+\toprule
+ & test exact match, \% $\uparrow$ & test PER, \% $\downarrow$ & parameters & FLOPs a step & ms a step \\
+\midrule
+\texttt{dot} & \textbf{90.0} {\footnotesize [85.5, 94.0]} & \textbf{1.0} {\footnotesize [0.6, 1.5]} & 38.2 k & 1.30 G & 7.5 \\
+\texttt{none(feed="input")} & 30.0 {\footnotesize [23.5, 36.5]} & 7.0 {\footnotesize [6.3, 7.6]} & 38.2 k & 1.30 G & – \\
+\midrule
+Somebody \& al. 2015 (published, full size) & – & 5.04 (SEEN-2) & – & – & – \\
+\bottomrule
+\end{tabular}
+"""  # noqa: E501
+CSV = """\
+row,test/exact,test/exact low,test/exact high,test/per,test/per low,test/per high,parameters,flops_per_step,ms,source
+dot,0.9,0.855,0.94,0.01,0.006,0.0145,38200,1.3e+09,7.5,records
+"none(feed=""input"")",0.3,0.235,0.365,0.07,0.0635,0.0765,38200,1.3e+09,,records
+Somebody & al. 2015,,,,0.0504,,,,,,published: SEEN-2
+"""
+
+
+def row(score, right, seeds=3, **more):
+    """Every seed is right on the same items, so that only they are drawn."""
+    return [record(score, seed, test=split(first(right, 200)), **more) for seed in range(seeds)]
+
+
+def rows():
+    none = row('none(feed="input")', 60)
+    none[1]["idle"] = False
+    return {"dot": row("dot", 180), 'none(feed="input")': none}
+
+
+@pytest.fixture(scope="module")
+def built():
+    return TABLE.build(rows(), PUBLISHED)
+
+
+def test_markdown(built):
+    assert built.render("md") == MD
+
+
+def test_latex(built):
+    assert built.render("tex").startswith(TEX)
+    assert built.render("tex").endswith("A note.\\par\n\\end{minipage}\n\\end{table}\n")
+
+
+def test_csv(built):
+    assert built.render("csv") == CSV
+
+
+def test_no_other_format(built):
+    with pytest.raises(ValueError, match="no format 'markdown'; known: csv, md, tex"):
+        built.render("markdown")
+
+
+def notes(rows, columns=("test/exact",), **more):
+    return "\n".join(Table("model.attention.score", columns).build(rows, **more).notes)
+
+
+def test_what_cannot_be_told_from_the_best_is_marked():
+    draw = np.random.default_rng(0)
+    near = [record("location", seed, test=split(draw.random(200) < 0.89)) for seed in range(3)]
+    lines = TABLE.build(rows() | {"location": near}).render("md").splitlines()
+    assert [("†" in line, "**" in line) for line in lines[4:7]] == [(False, True), (False, False), (True, False)]
+
+
+def test_a_single_row_is_not_the_best():
+    assert "Bold" not in notes({"dot": row("dot", 180)})
+
+
+def test_too_few_seeds_to_tell():
+    few = {"dot": row("dot", 180, seeds=2), "concat": row("concat", 20, seeds=2)}
+    assert "Too few seeds to tell (every row: fewer than 3)" in notes(few) and "Bold" not in notes(few)
+    some = notes(few | {"location": row("location", 190)})
+    assert "Too few seeds to tell (`dot`, `concat`: fewer than 3)" in some and "Bold" in some
+    assert "Seeds a row: `dot` 2, `concat` 2, `location` 3." in some
+    best = notes(few | {"location": row("location", 100)})  # the best row itself has too few
+    assert "Bold" not in best
+
+
+def test_diverged_and_missing_runs_are_named():
+    runs = rows()
+    runs["dot"][0] |= {"status": "diverged", "steps": 340, "splits": {}}
+    built = TABLE.build(runs, missing={"dot": [3, 4], "concat": []})
+    assert "`dot`, seed 0, diverged at step 340 and is left out." in built.notes
+    assert "`dot` has no record yet of seeds 3, 4." in built.notes
+    nothing = TABLE.build({"dot": runs["dot"][:1]} | {"none": runs['none(feed="input")']}).rows["dot"]
+    assert {cell.text for cell in nothing} == {"–"}
+
+
+def test_mixed_and_dirty_records_are_named():
+    runs = rows()
+    runs["dot"][0] |= {"commit": "fedcba9876543210", "dirty": True}
+    runs["dot"][1] |= {"machine": "Apple M4"}
+    built = TABLE.build(runs)
+    assert built.mixed and not TABLE.build(rows()).mixed
+    below = "\n".join(built.notes)
+    assert "commit `fedcba9876` (1), commit `1234567890` (5); AMD EPYC (cpu, threads: 1) (5), Apple M4" in below
+    assert "Mixed commits and machines" in below and "1 of the records were made with uncommitted changes." in below
+
+
+def test_records_from_outside_a_checkout():
+    runs = {"dot": row("dot", 180, commit=None, dirty=None)}
+    assert "3 records: no commit;" in notes(runs) and "uncommitted" not in notes(runs)
+
+
+def test_ceiling_is_printed_when_it_is_below_one():
+    runs = {"dot": [record(seed=seed, test=split(first(180, 200), ceiling=0.9951)) for seed in range(3)]}
+    assert "Ceiling on test: no system that sees the source alone can get more than 99.51 % exact." in notes(runs)
+    assert "Ceiling" not in notes({"dot": [record(test=split(first(180, 200), ceiling=1.0))]})
+
+
+def test_a_metric_without_items_is_drawn_over_seeds():
+    runs = {"dot": [record(seed=seed, test=split(first(50 + seed))) for seed in range(3)]}
+    built = Table("model.attention.score", ("test/loss",)).build(runs)
+    (cell,) = built.rows["dot"]
+    low, high = cell.interval
+    assert low < cell.value < high and "(for loss, of seeds alone)" in built.notes[0]
+
+
+def test_a_metric_that_some_rows_lack_prints_a_dash_there():
+    runs = rows()
+    for made in runs["dot"]:
+        del made["splits"]["test"]["metrics"]["per"]
+    assert TABLE.build(runs).rows["dot"][1].text == "–"
+
+
+def test_grouping_names_what_is_missing():
+    dot, other = (override(Config(), {"model.attention.score": s}) for s in ("dot", "location"))
+    made = record("dot", 0, test=split(first(9)))
+    late = override(dot, {"seed": 1})
+    assert TABLE.group([dot, late, other], {dot: made}) == (
+        {"dot": [made], "location": []},
+        {"dot": [1], "location": [0]},
+    )
+
+
+@pytest.mark.parametrize(
+    ("column", "message"),
+    [
+        ("test/exat", "has no metric 'exat'.*did you mean exact"),
+        ("parametres", "no column 'parametres'.*did you mean parameters"),
+        ("exact", "no column 'exact'.*test/exact"),
+    ],
+)
+def test_unknown_columns(column, message):
+    with pytest.raises(ValueError, match=message):
+        Table("model.attention.score", (column,))
+
+
+def test_unknown_row_field():
+    with pytest.raises(ValueError, match=r"no config field 'model.score'"):
+        Table("model.score", ("seeds",))
+
+
+def test_a_split_that_no_record_has():
+    with pytest.raises(ValueError, match=r"no record has 'tset/exact'.*did you mean test/exact"):
+        notes(rows(), ("tset/exact",))
+
+
+def test_a_published_number_needs_a_column():
+    with pytest.raises(ValueError, match="'Luong' is of no column 'test/wer'"):
+        TABLE.build(rows(), {("Luong", "test/wer"): (21.69, "recalled")})
+
+
+def test_records_of_one_row_are_alike():
+    with pytest.raises(ValueError, match=r"row 'all' differ not only in the seed, but in model.attention.score"):
+        notes({"all": [*row("dot", 9, seeds=1), *row("concat", 9)]})
+    with pytest.raises(ValueError, match="more than one record of seed 0"):
+        notes({"dot": row("dot", 9, seeds=1) * 2})
+
+
+def test_rows_tested_on_other_items():
+    shorter = [record("concat", seed, test=split(first(50))) for seed in range(3)]
+    with pytest.raises(ValueError, match="'dot' has 200, 'concat' has 100"):
+        notes({"dot": row("dot", 9), "concat": shorter})
+
+
+def test_si():
+    assert [si(value) for value in (7, 999, 999.9, 38_200, 1.3e9, 99_960, 123_456, 2e12)] == [
+        "7", "999", "1.00 k", "38.2 k", "1.30 G", "100 k", "123 k", "2.00 T",
+    ]  # fmt: skip
+
+
+def test_escapes_by_hand():
+    assert escape(r"a_b{c}\$5% #1 & x^2 ~ [y]") == (
+        r"a\_b\{c\}\textbackslash{}\$5\% \#1 \& x\textasciicircum{}2 \textasciitilde{} {[}y{]}"
+    )
+    assert markdown_escape("*a*_b_|c`<d>") == r"\*a\*\_b\_\|c\`\<d\>"
+    assert markdown_code("a`b|c") == r"``a`b\|c``" and markdown_code("`a`") == "`` `a` ``"
+
+
+@given(st.text("\\{}$&#%_^~<>|[]↑↓† \nab", max_size=20))
+def test_no_special_character_gets_through(text):
+    printed = "|".join([r"[^\\{}$&#%_^~<>|\[\]\n]", *map(re.escape, SPECIAL.values())])
+    assert re.fullmatch(f"({printed})*", escape(text))
+
+
+@given(st.text(st.characters(codec="utf-8", exclude_characters="\r\0"), min_size=1))
+def test_any_label_survives_csv(label):
+    runs = [record("dot", 0, test=split(first(3, 5)))]
+    text = Table("model.attention.score", ("test/exact", "seeds")).build({label: runs}).render("csv")
+    assert next(iter(list(csv.DictReader(io.StringIO(text, newline="")))))["row"] == label
