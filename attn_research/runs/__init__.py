@@ -1,1 +1,1 @@
-"""What a run leaves behind: its record on disk, and its mirror at wandb."""
+"""Runs on disk: records, the mirror of their numbers, and the clock and environment that they tell of."""

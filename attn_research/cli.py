@@ -1,0 +1,197 @@
+"""The command line: `attn-research COMMAND ...`. Nothing slow is imported before a command is known."""
+
+import argparse
+import importlib
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+from attn_research.registry import nearest
+
+DESCRIPTION = (
+    "Compare attention variants in recurrent encoder-decoders: train, sweep, and read tables made from records."
+)
+EPILOG = """\
+examples:
+  attn-research train configs/dates.py model.attention.score='concat(units=64)' seed=2
+  attn-research sweep experiments/score_functions.py
+  attn-research table experiments/score_functions.py
+  attn-research COMMAND --help
+
+A variant is written name(option=value, ...), as in concat(units=64); a score of your own is FILE.py:name.
+"""
+CHANGES = "config fields to set, as in seed=2 or model.attention.score=general"
+
+
+class Parser(argparse.ArgumentParser):
+    """Errors are one line, as all others of this program."""
+
+    def error(self, message: str) -> NoReturn:
+        complain(f"{message}; see {self.prog} --help")
+        sys.exit(2)
+
+    def _check_value(self, action: argparse.Action, value: str) -> None:
+        if action.choices is not None and value not in action.choices:
+            raise argparse.ArgumentError(action, f"unknown value {value!r}; {nearest(value, action.choices)}")
+
+
+def complain(text: str) -> None:
+    """One line on standard error."""
+    print(f"attn-research: {' '.join(text.split())}", file=sys.stderr)
+
+
+def make_parser() -> Parser:
+    """The parser of all commands."""
+    raw = argparse.RawDescriptionHelpFormatter
+    parser = Parser(prog="attn-research", description=DESCRIPTION, epilog=EPILOG, formatter_class=raw)
+    commands = parser.add_subparsers(metavar="COMMAND", required=True, parser_class=Parser)
+    for add in (_add_train, _add_sweep, _add_table, _add_figure, _add_translate):
+        add(commands)
+    return parser
+
+
+def _command(commands, name: str, body: str, summary: str, examples: str) -> Parser:
+    """A command with its help; `body` is `module:function` below attn_research.commands."""
+    made = commands.add_parser(
+        name,
+        help=summary,
+        description=f"{summary[0].upper()}{summary[1:]}.",
+        epilog="examples:\n" + "\n".join(f"  attn-research {name} {line}" for line in examples.strip().split("\n")),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    made.set_defaults(body=body, resume="")
+    return made
+
+
+def _add_runs(command: Parser) -> None:
+    command.add_argument("--runs", metavar="DIR", default="runs", help="where runs are kept (default: runs)")
+
+
+def _add_experiment(command: Parser) -> None:
+    command.add_argument("experiment", metavar="EXPERIMENT", help="a file in experiments/")
+    command.add_argument("changes", metavar="key=value", nargs="*", help=f"{CHANGES}, in every run")
+    command.add_argument(
+        "--add",
+        metavar="key=value",
+        action="append",
+        default=[],
+        help="more rows: every run again with this field set, as in model.attention.score=my_scores.py:cosine",
+    )
+    _add_runs(command)
+
+
+def _add_wandb(command: Parser) -> None:
+    help_text = "mirror the numbers at Weights & Biases (default: off)"
+    command.add_argument("--wandb", choices=("off", "offline", "online"), default="off", help=help_text)
+
+
+def _add_train(commands) -> None:
+    command = _command(
+        commands,
+        "train",
+        "train:train",
+        "train one config, or go on with it, and print how well it does",
+        "configs/dates.py\nconfigs/dates.py model.attention.score='concat(units=64)' seed=2\nconfigs/dates.py --wandb offline",
+    )
+    command.add_argument("config", metavar="CONFIG", help="a file in configs/")
+    command.add_argument("changes", metavar="key=value", nargs="*", help=CHANGES)
+    _add_runs(command)
+    _add_wandb(command)
+    command.set_defaults(resume="the same command goes on from the last checkpoint")
+
+
+def _add_sweep(commands) -> None:
+    command = _command(
+        commands,
+        "sweep",
+        "sweep:sweep",
+        "make the runs of an experiment that are not done yet, several at a time",
+        "experiments/score_functions.py\n"
+        "experiments/score_functions.py --list\n"
+        "experiments/score_functions.py train.steps=3000 --jobs 1\n"
+        "experiments/score_functions.py --add model.attention.score=my_scores.py:cosine",
+    )
+    _add_experiment(command)
+    command.add_argument("--jobs", metavar="N", type=int, help="runs at a time, a core each (default: one a core)")
+    command.add_argument("--list", action="store_true", help="print what is done and what is missing, and stop")
+    _add_wandb(command)
+    command.set_defaults(resume="the same command makes what is missing, from the last checkpoints on")
+
+
+def _add_table(commands) -> None:
+    command = _command(
+        commands,
+        "table",
+        "table:table",
+        "print an experiment's table, made from the records of its runs",
+        "experiments/score_functions.py\n"
+        "experiments/score_functions.py --format tex\n"
+        "experiments/score_functions.py --add model.attention.score=my_scores.py:cosine\n"
+        "experiments/score_functions.py --check",
+    )
+    _add_experiment(command)
+    command.add_argument("--format", choices=("md", "tex", "csv"), help="of what is printed (default: md)")
+    what = command.add_mutually_exclusive_group()
+    what.add_argument("--save", action="store_true", help="write records and table to results/ beside the experiment")
+    what.add_argument("--check", action="store_true", help="fail if the table in results/ is not that of its records")
+
+
+def _add_figure(commands) -> None:
+    command = _command(
+        commands,
+        "figure",
+        "pictures:figure",
+        "draw what every variant of an experiment looks at in the same test item",
+        "experiments/score_functions.py\nexperiments/score_functions.py --item 3",
+    )
+    _add_experiment(command)
+    command.add_argument("--item", metavar="N", type=int, default=0, help="which test item, from 0 (default: 0)")
+
+
+def _add_translate(commands) -> None:
+    command = _command(
+        commands,
+        "translate",
+        "pictures:translate",
+        "translate lines with a finished run",
+        "runs/0123456789 --input lines.txt\nruns/0123456789 --attention map.png --step 3 < line.txt",
+    )
+    command.add_argument("run", metavar="RUN", help="the directory of a finished run")
+    command.add_argument("--input", metavar="FILE", help="a source a line (default: standard input)")
+    command.add_argument("--attention", metavar="OUT.png", help="draw what the first line's output looks at")
+    command.add_argument("--step", metavar="K", type=int, help="with bars for this output step, from 0")
+
+
+def parse(words: Sequence[str] | None) -> argparse.Namespace:
+    """The command line as values; `key=value` may stand before and after options."""
+    parser = make_parser()
+    arguments, rest = parser.parse_known_args(words)
+    unknown = [word for word in rest if word.startswith("-") or "changes" not in arguments]
+    if unknown:
+        parser.error(f"unknown argument {unknown[0]!r}")
+    if rest:
+        arguments.changes += rest
+    return arguments
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Runs a command; 0: done, 1: something failed, 2: the user's error, 130: interrupted."""
+    arguments = parse(words)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    module, _, function = arguments.body.partition(":")
+    try:
+        return getattr(importlib.import_module(f"attn_research.commands.{module}"), function)(arguments)
+    except ValueError as error:
+        complain(str(error))
+        return 2
+    except BrokenPipeError:  # whoever read our output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except OSError as error:
+        complain(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+        return 2
+    except KeyboardInterrupt:
+        complain(f"stopped; {arguments.resume}".removesuffix("; "))
+        return 130

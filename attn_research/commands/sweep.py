@@ -1,0 +1,65 @@
+"""`attn-research sweep`: every run of an experiment that is not done yet."""
+
+import argparse
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from attn_research.commands.words import outcome
+from attn_research.config import Config, digest, parse_changes
+from attn_research.runs import records
+from attn_research.sweeps import failure, local
+from attn_research.sweeps.expand import Experiment, labels, load_experiment
+from attn_research.sweeps.progress import Bars, Lines
+
+
+def read_experiment(arguments: argparse.Namespace) -> Experiment:
+    """The experiment of a command line, with its changes and additions."""
+    added = [parse_changes([change]) for change in arguments.add]
+    return load_experiment(arguments.experiment, parse_changes(arguments.changes), added)
+
+
+def sweep(arguments: argparse.Namespace) -> int:
+    """Makes what is missing; 1 if a run failed."""
+    experiment, runs = read_experiment(arguments), Path(arguments.runs)
+    jobs = len(local.cores()) if arguments.jobs is None else arguments.jobs
+    if jobs < 1:
+        raise ValueError(f"--jobs is {jobs}, but must be at least 1")
+    names = labels(experiment.runs)
+    missing = [config for config in experiment.runs if not records.is_done(runs / digest(config), config)]
+    if arguments.list:
+        return _list(names, missing, runs)
+    jobs = min(jobs, len(missing))
+    count = f"{len(experiment.runs)} runs, {len(experiment.runs) - len(missing)} done"
+    print(
+        f"{experiment.name}: {count}" + (f", {len(missing)} to make, {jobs} at a time" if missing else ""), flush=True
+    )
+    return _make(names, missing, runs, jobs) if missing else 0
+
+
+def _list(names: Mapping[Config, str], missing: list[Config], runs: Path) -> int:
+    for config, name in names.items():
+        print(f"{'missing' if config in missing else 'done   '}  {runs / digest(config)}  {name}")
+    return 0
+
+
+def _make(names: Mapping[Config, str], missing: list[Config], runs: Path, jobs: int) -> int:
+    def told(event: local.Event) -> str:
+        directory = runs / digest(event.config)
+        if event.kind == "busy":
+            return "left out, another process is making it"
+        if event.kind == "failed":
+            return f"failed: {event.error} ({directory / failure.FILE})"
+        return outcome(records.read(directory))
+
+    failed = []
+    display = Bars if sys.stdout.isatty() else Lines
+    with local.pool(missing, runs, jobs, local.TARGET) as events, display(names, missing, told) as shown:
+        for event in events:
+            shown.show(event)
+            failed += [event] if event.kind == "failed" else []
+    if failed:
+        print(
+            f"attn-research: {len(failed)} of {len(missing)} runs failed; the same command tries again", file=sys.stderr
+        )
+    return 1 if failed else 0

@@ -1,0 +1,5 @@
+"""Tasks as `datasets.DatasetDict`s, and the way from their symbols to padded batches."""
+
+from attn_research.data import dates, synthetic, transduction
+
+__all__ = ["dates", "synthetic", "transduction"]

@@ -1,0 +1,142 @@
+"""From a split to padded batches of a few fixed shapes, so that few functions are compiled.
+
+A shape is a padded (source, target) length; a row goes to the first shape that holds it.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from attn_research.data.vocab import EOS, PAD, Vocabulary
+
+Shape = tuple[int, int]
+CANDIDATES = 48  # source or target lengths at most, among which shapes are chosen
+EMPTY = -1  # stands in `rows` for a row that only fills up a batch
+
+
+class Encoded(NamedTuple):
+    """One split as ids: int32 arrays, those of `target` end in EOS."""
+
+    source: list[np.ndarray]
+    target: list[np.ndarray]
+
+
+class Batch(NamedTuple):
+    """Padded sentence pairs; an empty row has lengths 0."""
+
+    source: np.ndarray  # [b s] int32, PAD after the sentence
+    source_lengths: np.ndarray  # [b] int32
+    target: np.ndarray  # [b t] int32, EOS and then PAD after the sentence
+    target_lengths: np.ndarray  # [b] int32, EOS counted
+    rows: np.ndarray  # [b] int32, index in the split, EMPTY for an empty row
+
+
+def encode(split: Mapping[str, Any], source_vocab: Vocabulary, target_vocab: Vocabulary) -> Encoded:
+    """The ids of a split's `source` and `target` columns."""
+    return Encoded(
+        [np.array(source_vocab.encode(tokens), np.int32) for tokens in split["source"][:]],
+        [np.array([*target_vocab.encode(tokens), EOS], np.int32) for tokens in split["target"][:]],
+    )
+
+
+def _lengths(encoded: Encoded) -> np.ndarray:
+    pairs = [(len(source), len(target)) for source, target in zip(*encoded, strict=True)]
+    return np.array(pairs, np.int64).reshape(-1, 2)
+
+
+def choose_shapes(encoded: Encoded, shapes: int) -> tuple[Shape, ...]:
+    """At most `shapes` shapes, each inside the next, with the fewest padded symbols.
+
+    Exact among such chains over the lengths that occur (at most `CANDIDATES` a side), by dynamic programming: a shape
+    takes the rows that it holds and the shape before it does not.
+    """
+    lengths = _lengths(encoded)
+    sources, targets = (_candidates(side) for side in lengths.T)
+    held = np.zeros((len(sources), len(targets)), np.int64)  # rows that each candidate holds
+    np.add.at(held, (np.searchsorted(sources, lengths[:, 0]), np.searchsorted(targets, lengths[:, 1])), 1)
+    held = held.cumsum(0).cumsum(1)
+    size = sources[:, None] + targets[None]
+    padded, inner = held * size, []  # fewest padded symbols of the rows held, in at most 1, 2, ... shapes
+    for _ in range(shapes - 1):
+        padded, previous = _one_more(padded, held, size)
+        inner.append(previous)
+    chain = [np.unravel_index(held.size - 1, held.shape)]
+    for previous in reversed(inner):
+        chain.append(tuple(previous[chain[-1]]))
+    return tuple((int(sources[i]), int(targets[j])) for i, j in sorted(set(chain)))
+
+
+def _candidates(lengths: np.ndarray) -> np.ndarray:
+    spread = np.quantile(lengths, np.linspace(0, 1, CANDIDATES), method="inverted_cdf")
+    return np.unique(lengths) if len(np.unique(lengths)) <= CANDIDATES else np.unique(spread)
+
+
+def _one_more(padded: np.ndarray, held: np.ndarray, size: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """`padded` with one more shape allowed, and the best shape [i j 2] inside each; itself where none helps."""
+    better, previous = padded.copy(), np.zeros((*held.shape, 2), np.int64)
+    for i, j in np.ndindex(held.shape):
+        cost = padded[: i + 1, : j + 1] + (held[i, j] - held[: i + 1, : j + 1]) * size[i, j]
+        previous[i, j] = np.unravel_index(len(cost.flat) - 1 - cost[::-1, ::-1].argmin(), cost.shape)
+        better[i, j] = cost.min()
+    return better, previous
+
+
+def _first_fit(lengths: np.ndarray, shapes: Sequence[Shape]) -> np.ndarray:
+    """[n] index of the first shape that holds each row, `len(shapes)` where none does."""
+    fits = (lengths[:, None] <= np.array(shapes)).all(axis=-1)
+    return np.where(fits.any(axis=1), fits.argmax(axis=1), len(shapes))
+
+
+def cover(encoded: Encoded, shapes: tuple[Shape, ...]) -> tuple[Shape, ...]:
+    """`shapes`, and one more for the rows that fit none of them, if there are such rows."""
+    lengths = _lengths(encoded)
+    outside = lengths[_first_fit(lengths, shapes) == len(shapes)]
+    return (*shapes, tuple(outside.max(axis=0).tolist())) if len(outside) else shapes
+
+
+def real_share(encoded: Encoded, shapes: tuple[Shape, ...]) -> float:
+    """Share of the padded symbols that are real ones, both sides together; rows must fit the shapes."""
+    lengths = _lengths(encoded)
+    return float(lengths.sum() / np.array(shapes)[_first_fit(lengths, shapes)].sum())
+
+
+def plan(
+    encoded: Encoded, shapes: tuple[Shape, ...], batch_size: int, seed: int | None = None, epoch: int = 0
+) -> list[tuple[int, np.ndarray]]:
+    """The batches of an epoch, each a shape's index and at most `batch_size` rows; every row is in exactly one.
+
+    With a seed the rows within a shape and the batches are shuffled, as a pure function of (seed, epoch); without one
+    they are in order. The number of batches is the same in every epoch.
+
+    Raises:
+      ValueError: a row fits no shape (see `cover`).
+    """
+    shape_of = _first_fit(_lengths(encoded), shapes)
+    if (shape_of == len(shapes)).any():
+        row = int(shape_of.argmax())
+        raise ValueError(f"row {row} is longer than every shape of {shapes}")
+    rng = None if seed is None else np.random.default_rng([seed, epoch])
+    batches = []
+    for shape in range(len(shapes)):
+        rows = np.flatnonzero(shape_of == shape)
+        rows = rows if rng is None else rng.permutation(rows)
+        batches += [(shape, rows[start : start + batch_size]) for start in range(0, len(rows), batch_size)]
+    return batches if rng is None else [batches[i] for i in rng.permutation(len(batches))]
+
+
+def collate(encoded: Encoded, rows: Sequence[int], shape: Shape, batch_size: int) -> Batch:
+    """The given rows, padded to `shape`, and empty rows up to `batch_size`."""
+    indices = np.full(batch_size, EMPTY, np.int32)
+    indices[: len(rows)] = rows
+    source, source_lengths = _pad([encoded.source[row] for row in rows], batch_size, shape[0])
+    target, target_lengths = _pad([encoded.target[row] for row in rows], batch_size, shape[1])
+    return Batch(source, source_lengths, target, target_lengths, indices)
+
+
+def _pad(sentences: list[np.ndarray], batch_size: int, length: int) -> tuple[np.ndarray, np.ndarray]:
+    padded, lengths = np.full((batch_size, length), PAD, np.int32), np.zeros(batch_size, np.int32)
+    for row, sentence in enumerate(sentences):
+        padded[row, : len(sentence)] = sentence
+        lengths[row] = len(sentence)
+    return padded, lengths

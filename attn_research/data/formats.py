@@ -1,0 +1,99 @@
+"""A date in a locale's own words and digits, with the characters that each digit of the ISO date comes from."""
+
+import datetime
+import functools
+from typing import NamedTuple
+
+from babel import Locale
+from babel.dates import DateTimeFormat, get_date_format, tokenize_pattern
+
+YEARS = range(1950, 2050)
+STYLES = ("short", "medium", "long", "full")
+# fmt: off
+SEEN = (
+    "af", "am", "ar", "ar_EG", "az", "bg", "bn", "ca", "cs", "da", "de", "el", "en", "en_GB", "es", "et", "eu", "fi",
+    "fil", "fr", "ga", "gu", "he", "hi", "hr", "hu", "hy", "id", "is", "it", "ja", "ka", "kk", "km", "kn", "ko", "ky",
+    "lo", "lt", "lv", "ml", "mn", "ms", "my", "nb", "ne", "nl", "pa", "pl", "pt", "ro", "ru", "si", "sk", "sl", "sq",
+    "sr", "sv", "sw", "ta", "te", "th", "tr", "uk", "uz", "vi", "zh", "zh_Hant",
+)
+UNSEEN = ("as", "be", "cy", "fo", "gl", "mk", "mr", "ur")
+# fmt: on
+
+# Where the ISO date has what a CLDR field says.
+PLACES = {"y": range(0, 4), "M": range(5, 7), "L": range(5, 7), "d": range(8, 10)}
+# Digit zero of the numbering systems that are a locale's own; Babel itself writes dates in latn only.
+ZERO = {"latn": "0", "arab": "٠", "beng": "০", "deva": "०", "mymr": "၀"}
+
+Link = tuple[int, int]  # (character of the text, character of the ISO date)
+
+
+class Piece(NamedTuple):
+    """A part of a format or of a formatted date; a literal's `kind` is empty."""
+
+    kind: str  # what it says: `y`, `M`, `L`, `d`, or another first letter of a CLDR field
+    text: str  # in a format the field, such as `MMMM`
+
+
+@functools.cache
+def pattern(locale: str, style: str) -> list[Piece]:
+    """The pieces of a locale's date format."""
+    tokens = tokenize_pattern(get_date_format(style, locale).pattern)
+    return [Piece("", value) if kind == "chars" else Piece(value[0], value[0] * value[1]) for kind, value in tokens]
+
+
+def pieces(date: datetime.date, locale: str, style: str) -> list[Piece]:
+    """The formatted date; joined, the texts are what Babel's `format_date` writes, but in the locale's own digits."""
+    parts = {"y": date.year, "M": date.month, "L": date.month, "d": date.day, "": 0}
+    weekday = date.weekday()
+    return [_fill(locale, piece, parts.get(piece.kind, weekday)) for piece in pattern(locale, style)]
+
+
+@functools.cache
+def _fill(locale: str, piece: Piece, value: int) -> Piece:
+    match piece.kind:
+        case "":
+            return piece
+        case "y":
+            date = datetime.date(value, 1, 1)
+        case "M" | "L":
+            date = datetime.date(2000, value, 1)
+        case "d":
+            date = datetime.date(2000, 1, value)
+        case _:
+            date = datetime.date(2024, 1, 1 + value)  # a Monday and the days after it
+    return Piece(piece.kind, DateTimeFormat(date, locale)[piece.text].translate(_digits(locale)))
+
+
+@functools.cache
+def _digits(locale: str) -> dict[int, int]:
+    zero = ZERO[Locale.parse(locale).default_numbering_system]
+    return {ord("0") + digit: ord(zero) + digit for digit in range(10)}
+
+
+def written(date: datetime.date, locale: str, style: str) -> str:
+    """The formatted date as a text."""
+    return "".join(text for _, text in pieces(date, locale, style))
+
+
+def align(formatted: list[Piece], offset: int = 0) -> list[Link]:
+    """The gold alignment of the ISO date with a formatted date that starts at the source symbol `offset`.
+
+    A digit that stands in the text is aligned with itself. The places that have no digit of their own, the century of a
+    two-digit year and the zero before a single digit, rest on all digits of their field. A month that is said by name
+    rests on all characters of the name. The hyphens, the weekday and the words between rest on nothing.
+    """
+    links = []
+    for kind, text in formatted:
+        if kind in PLACES:
+            links += _links(text, offset, PLACES[kind])
+        offset += len(text)
+    return links
+
+
+@functools.cache
+def _links(text: str, offset: int, places: range) -> list[Link]:
+    digits = [i for i, character in enumerate(text, offset) if character.isdecimal()]
+    if not digits:
+        return [(i, j) for j in places for i in range(offset, offset + len(text))]
+    inferred, written = places[: -len(digits)], places[-len(digits) :]
+    return [(i, j) for j in inferred for i in digits] + list(zip(digits, written, strict=True))

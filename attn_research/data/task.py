@@ -1,0 +1,101 @@
+"""What a task is: a registered function that hands out a `datasets.DatasetDict`.
+
+Its splits are `train`, `dev`, `test`, and further test splits named `test_<what>`. Columns:
+
+- `source`, `target`: lists of symbols;
+- `alignment`, if gold alignments are known: list of [source index, target index], from 0;
+- `references`, if several targets are right: all of them, `target` first;
+- `where`, if the items stand in a file: `train.tsv.gz:17`, for messages;
+- `ceiling`, if it may be below one: the probability with which the best possible system, which sees the source
+  alone, answers that item right.
+"""
+
+import functools
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from attn_research.registry import Registry, Spec, nearest
+
+DatasetDict = Any  # datasets.DatasetDict, whose import takes two seconds
+
+# symbols: how a line of text becomes source symbols; words by spaces, or characters with names in <> kept whole.
+tasks = Registry("task", symbols="characters")
+
+SPLITS = ("train", "dev", "test")
+COLUMNS = ("source", "target")
+
+
+@functools.lru_cache(maxsize=4)
+def load(spec: Spec) -> DatasetDict:
+    """The splits of the task that `spec` names; a second call in the same process hands out the same object.
+
+    Raises:
+      ValueError: an unknown task or option, data that cannot be read, a split or column that is not there or of
+        another type, an empty split, or an item with an empty source or target.
+    """
+    import datasets
+
+    splits = tasks.bind(spec)()
+    if not isinstance(splits, datasets.DatasetDict):
+        raise ValueError(f"task {spec} gives a {type(splits).__name__}, but must give a datasets.DatasetDict")
+    for name in SPLITS:
+        if name not in splits:
+            raise ValueError(f"task {spec} has no split {name!r}; {nearest(name, splits)}")
+    for name, split in splits.items():
+        _check(split, f"split {name!r} of task {spec}")
+    return splits
+
+
+def _check(split: Any, title: str) -> None:
+    import datasets
+
+    tokens = datasets.List(datasets.Value("string"))
+    if not len(split):
+        raise ValueError(f"{title} is empty")
+    for column in COLUMNS:
+        if column not in split.column_names:
+            raise ValueError(f"{title} has no column {column!r}; {nearest(column, split.column_names)}")
+        if split.features[column] != tokens:
+            raise ValueError(f"{title}: {column} is {split.features[column]}, but must be lists of strings")
+        lengths = _lengths(split, column)
+        if not lengths.all():
+            raise ValueError(f"{title}: item {lengths.argmin()} has an empty {column}")
+
+
+def _lengths(split: Any, column: str) -> np.ndarray:
+    import pyarrow.compute
+
+    return pyarrow.compute.list_value_length(split.with_format("arrow")[column][:]).fill_null(0).to_numpy()
+
+
+def from_columns(splits: Mapping[str, Mapping[str, list]]) -> DatasetDict:
+    """`{split: {column: values}}` as a DatasetDict in memory."""
+    import datasets
+
+    return datasets.DatasetDict({name: datasets.Dataset.from_dict(columns) for name, columns in splits.items()})
+
+
+def split_symbols(spec: Spec, line: str) -> list[str]:
+    """A line of text as the task has its sources."""
+    if tasks.bind(spec).traits.symbols == "words":
+        return line.split()
+    return re.findall(r"<[^<>\s]+>|.", line)
+
+
+def check_lengths(dataset: DatasetDict, limit: int | None, variant: str) -> None:
+    """Refuses sources of more symbols than `variant`, which is named in the message, can look at.
+
+    Raises:
+      ValueError: a source is longer than `limit`; the first one is named by file and line, or by split and index.
+    """
+    if limit is None:
+        return
+    for name, split in dataset.items():
+        lengths = _lengths(split, "source")
+        if lengths.max() > limit:
+            index = int((lengths > limit).argmax())
+            where = split[index]["where"] if "where" in split.column_names else f"item {index} of split {name!r}"
+            raise ValueError(f"{where}: the source has {lengths[index]} symbols, but {variant} allows at most {limit}")

@@ -1,0 +1,55 @@
+"""Symbols to numbers and back."""
+
+import functools
+import json
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+PAD, BOS, EOS, UNK = range(4)
+UNKNOWN = "<unk>"  # how UNK is written
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """The known symbols; their ids come after PAD, BOS, EOS and UNK."""
+
+    symbols: tuple[str, ...]
+
+    @classmethod
+    def build(cls, sentences: Iterable[Sequence[str]]) -> "Vocabulary":
+        """All symbols of `sentences` (the training split), the most frequent first, equals by the symbol."""
+        counts = Counter(symbol for sentence in sentences for symbol in sentence)
+        return cls(tuple(sorted(counts, key=lambda symbol: (-counts[symbol], symbol))))
+
+    @functools.cached_property
+    def _ids(self) -> dict[str, int]:
+        return {symbol: id for id, symbol in enumerate(self.symbols, UNK + 1)}
+
+    def __len__(self) -> int:
+        """Number of ids, the four special ones included."""
+        return UNK + 1 + len(self.symbols)
+
+    def encode(self, sentence: Iterable[str]) -> list[int]:
+        """Ids of the symbols, UNK for a symbol never seen; no EOS is added."""
+        return [self._ids.get(symbol, UNK) for symbol in sentence]
+
+    def decode(self, ids: Iterable[int]) -> list[str]:
+        """Symbols of the ids before the first EOS, without PAD and BOS."""
+        sentence = []
+        for id in ids:
+            if id == EOS:
+                break
+            if id not in (PAD, BOS):
+                sentence.append(UNKNOWN if id == UNK else self.symbols[id - UNK - 1])
+        return sentence
+
+    def save(self, path: str | Path) -> None:
+        """Writes the symbols as a JSON list."""
+        Path(path).write_text(json.dumps(self.symbols, ensure_ascii=False) + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, path: str | Path) -> "Vocabulary":
+        """Reads what `save` wrote."""
+        return cls(tuple(json.loads(Path(path).read_text(encoding="utf-8"))))

@@ -1,0 +1,64 @@
+"""The encoder: a stack of recurrent layers over the source, in one direction or both."""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+from jaxtyping import Array, Bool, Float
+
+from attn_research import config
+from attn_research.attention.attention import Parameters
+from attn_research.models.cells import cells
+
+State = tuple[Array, ...]
+
+
+def dropout_mask(key: Array, rate: float, shape: tuple[int, ...]) -> Float[Array, "..."]:
+    """0 with probability `rate`, else 1 / (1 - rate)."""
+    return jax.random.bernoulli(key, 1 - rate, shape) / (1 - rate)
+
+
+def unroll(
+    cell: Callable, start: State, inputs: Float[Array, "s b i"], mask: Bool[Array, "s b"], reverse: bool
+) -> tuple[State, Float[Array, "s b h"]]:
+    """Runs a cell over the source; padding leaves its state as it was."""
+
+    def step(state, x):
+        symbol, real = x
+        state = tuple(jnp.where(real[:, None], new, old) for new, old in zip(cell(state, symbol), state, strict=True))
+        return state, state[-1]
+
+    return jax.lax.scan(step, start, (inputs, mask), reverse=reverse)
+
+
+class Encoder(nn.Module):
+    """Layer l + 1 reads the states of layer l, both directions joined."""
+
+    config: config.Encoder
+    dropout: float
+
+    @nn.compact
+    def __call__(
+        self, inputs: Float[Array, "s b e"], mask: Bool[Array, "s b"]
+    ) -> tuple[Float[Array, "s b h"], list[State]]:
+        """States of the top layer, and the last state of every layer."""
+        last = []
+        for layer in range(self.config.layers):
+            if self.dropout and self.has_rng("dropout"):
+                inputs = inputs * dropout_mask(self.make_rng("dropout"), self.dropout, inputs.shape)
+            ends, states = zip(*(self._direction(layer, way, inputs, mask) for way in self._ways()), strict=True)
+            inputs = jnp.concatenate(states, -1)
+            last.append(tuple(jnp.concatenate(parts, -1) for parts in zip(*ends, strict=True)))
+        return inputs, last
+
+    def _ways(self) -> tuple[str, ...]:
+        if self.config.direction == "both" and self.config.hidden % 2:
+            raise ValueError(f"model.encoder.hidden is {self.config.hidden}, but two directions need an even size")
+        return ("forward", "reversed") if self.config.direction == "both" else (self.config.direction,)
+
+    def _direction(self, layer: int, way: str, inputs: Array, mask: Array) -> tuple[State, Array]:
+        bound, hidden = cells.bind(self.config.cell), self.config.hidden // len(self._ways())
+        cell = Parameters(name=f"layer_{layer}_{way}")(bound, inputs.shape[-1], hidden)
+        start = (jnp.zeros((inputs.shape[1], hidden), inputs.dtype),) * bound.traits.parts
+        return unroll(cell, start, inputs, mask, reverse=way == "reversed")

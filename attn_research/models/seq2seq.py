@@ -1,0 +1,74 @@
+"""The encoder-decoder: source symbols in, a decoder over them out."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax.numpy as jnp
+from flax import linen as nn
+from jaxtyping import Array, Float, Int
+
+from attn_research import config
+from attn_research.attention.attention import Parameters, source_mask
+from attn_research.data.vocab import BOS
+from attn_research.models.decoder import Decoder, State, Steps
+from attn_research.models.encoder import Encoder, dropout_mask
+
+
+class Translating(NamedTuple):
+    """An encoded batch, ready to be decoded step by step or along given targets."""
+
+    steps: Steps
+    embed: Callable  # symbols [...] -> vectors [... e]
+    output: Callable  # attentional vectors [... h] -> logits [... n]
+    drop_symbols: Callable  # dropout of the symbol vectors; changes nothing outside training
+    drop_vectors: Callable  # the same for the attentional vectors
+
+    @property
+    def start(self) -> State:
+        """The state before the first target symbol."""
+        return self.steps.start
+
+    def step(self, state: State, symbols: Int[Array, " b"]) -> tuple[State, Float[Array, "b n"], Float[Array, "b s"]]:
+        """The next state, the logits of the next symbols and the attention weights."""
+        state, (vector, weights) = self.steps.step(state, self.embed(symbols))
+        return state, self.output(vector), weights
+
+    def force(self, target: Int[Array, "b t"]) -> tuple[Float[Array, "t b n"], Float[Array, "t b s"]]:
+        """Logits and weights of all steps along `target`, which each step's input is one symbol behind (time first)."""
+        inputs = jnp.pad(target.T[:-1], ((1, 0), (0, 0)), constant_values=BOS)
+        vectors, weights = self.steps.force(self.drop_symbols(self.embed(inputs)))
+        return self.output(self.drop_vectors(vectors)), weights
+
+
+class Seq2Seq(nn.Module):
+    """Sizes of the vocabularies, and the model's config; random stream `dropout` only in training."""
+
+    config: config.Model
+    source_size: int
+    target_size: int
+
+    @nn.compact
+    def __call__(self, source: Int[Array, "b s"], lengths: Int[Array, " b"]) -> Translating:
+        c = self.config
+        table = nn.linear.default_embed_init
+        source_table = self.param("source_embedding", table, (self.source_size, c.embedding))
+        target_table = self.param("target_embedding", table, (self.target_size, c.embedding))
+        encoder = Encoder(c.encoder, c.dropout, name="encoder")
+        states, last = encoder(source_table[source.T], source_mask(lengths, source.shape[1]).T)
+        decoder = Decoder(c.decoder, c.attention, c.dropout, name="decoder")
+        steps = decoder(states.swapaxes(0, 1), lengths, last, c.embedding)
+        output = Parameters(name="output")(affine, c.decoder.hidden, self.target_size)
+        return Translating(steps, lambda symbols: target_table[symbols], output, self._dropout(), self._dropout())
+
+    def _dropout(self) -> Callable:
+        if not self.config.dropout or not self.has_rng("dropout"):
+            return lambda x: x
+        key = self.make_rng("dropout")
+        return lambda x: x * dropout_mask(key, self.config.dropout, x.shape)
+
+
+def affine(param: Callable, inputs: int, outputs: int) -> Callable:
+    """x W + b."""
+    W = param("W", nn.initializers.glorot_uniform(), (inputs, outputs))
+    b = param("b", nn.initializers.zeros, (outputs,))
+    return lambda x: x @ W + jnp.expand_dims(b, range(x.ndim - 1))

@@ -1,0 +1,1 @@
+"""Sets of runs: what an experiment asks for, and making what is missing of it."""

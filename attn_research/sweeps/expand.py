@@ -1,0 +1,101 @@
+"""An experiment file as a value: the distinct configs it asks for, and what its table shows."""
+
+import contextlib
+import dataclasses
+import traceback
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from attn_research.config import Config, flat, from_flat, override, run_file
+from attn_research.registry import Spec
+
+
+class Experiment(NamedTuple):
+    """What a file in experiments/ defines, with the changes of a command line applied."""
+
+    name: str  # of the file, without .py
+    runs: tuple[Config, ...]  # distinct; the first seed of every variant comes first
+    table: Any
+    published: Mapping[Any, Any]
+    claims: list[Any]
+
+
+def load_experiment(
+    path: str | Path, changes: Mapping[str, Any] | None = None, added: Iterable[Mapping[str, Any]] = ()
+) -> Experiment:
+    """The experiment in the file at `path`.
+
+    Args:
+      path: a file that defines `runs()`, `table` and perhaps `PUBLISHED` and `CLAIMS`.
+      changes: set in every config.
+      added: each adds the configs that come from setting it in every config, so all seeds of new rows.
+
+    Raises:
+      ValueError: the file cannot be run or is no experiment, or a change does not fit.
+    """
+    with blaming(path):
+        names = {"PUBLISHED": {}, "CLAIMS": []} | run_file(path)
+        missing = [name for name in ("runs", "table") if name not in names]
+        if missing:
+            raise ValueError(f"{path} is no experiment: it does not define {' and '.join(missing)}")
+        configs = [_checked(item, path) for item in names["runs"]()]
+    if not configs:
+        raise ValueError(f"{path} has no runs: its runs() yields nothing")
+    configs = [override(config, changes or {}) for config in configs]
+    configs += [override(config, change) for change in added for config in configs]
+    return Experiment(
+        Path(path).stem, seeds_last(dict.fromkeys(configs)), names["table"], names["PUBLISHED"], names["CLAIMS"]
+    )
+
+
+def _checked(item: Any, path: str | Path) -> Config:
+    if not isinstance(item, Config):
+        raise ValueError(f"{path}: runs() yields {item!r}, which is no Config")
+    return from_flat(flat(item))
+
+
+@contextlib.contextmanager
+def blaming(path: str | Path) -> Iterator[None]:
+    """Turns what goes wrong in the file at `path` into a ValueError that names the file and its line."""
+    try:
+        yield
+    except Exception as error:
+        text = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
+        lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
+        if not lines:
+            raise ValueError(text) from error
+        raise ValueError(f"{path}:{lines[-1]}: {text}") from error
+
+
+def seeds_last(configs: Iterable[Config]) -> tuple[Config, ...]:
+    """First seeds, then second ones ...: what a variant's first run compiles is there for its others."""
+    seen: Counter[Config] = Counter()
+    ranks = {}
+    for config in configs:
+        variant = dataclasses.replace(config, seed=0)
+        ranks[config] = seen[variant]
+        seen[variant] += 1
+    return tuple(sorted(ranks, key=ranks.__getitem__))
+
+
+def labels(configs: Iterable[Config]) -> dict[Config, str]:
+    """A short name for each: what it does not share with all the others, as in `concat seed=1`."""
+    leaves = {config: flat(config) for config in configs}
+    names = [name for name in flat(Config()) if len({leaf[name] for leaf in leaves.values()}) > 1]
+    short = {name: _shortest(name, names) for name in names}
+    return {
+        config: " ".join(_said(short[name], leaf[name]) for name in names) or "run" for config, leaf in leaves.items()
+    }
+
+
+def _said(name: str, value: Any) -> str:
+    return str(value) if isinstance(value, Spec) and "." not in name else f"{name}={value}"
+
+
+def _shortest(name: str, names: list[str]) -> str:
+    """The shortest end of a dotted name that no other of the names has."""
+    parts = name.split(".")
+    ends = [".".join(parts[start:]) for start in reversed(range(len(parts)))]
+    return next(end for end in ends if sum(f".{other}".endswith(f".{end}") for other in names) == 1)

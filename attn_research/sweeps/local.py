@@ -1,0 +1,199 @@
+"""Runs on this machine: worker processes of one thread each, a core each, fed one run after another."""
+
+import contextlib
+import json
+import os
+import queue
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+from attn_research.config import Config, digest, flat
+from attn_research.sweeps import failure
+
+TARGET = "attn_research.training.loop:run"  # what makes a run
+GRACE = 5.0  # seconds between asking a worker to end and killing it
+
+
+class Event(NamedTuple):
+    """What happened to a run: started, report, ended, failed, or busy (another process makes it)."""
+
+    config: Config
+    kind: str
+    numbers: Mapping[str, Any] = MappingProxyType({})  # of a report: step, steps, loss ...
+    error: str = ""  # of a run that failed or is busy
+    traceback: str = ""  # of a run that failed, and what its process printed
+
+
+def cores() -> list[int | None]:
+    """The cores that this process may use; numberless where the system pins nothing."""
+    if hasattr(os, "sched_getaffinity"):
+        return sorted(os.sched_getaffinity(0))
+    return [None] * (os.cpu_count() or 1)
+
+
+@contextlib.contextmanager
+def pool(configs: Iterable[Config], runs: Path, jobs: int, target: str) -> Iterator[Iterator[Event]]:
+    """Makes the runs of `configs` in directories below `runs`, `jobs` at a time, and gives the events as they come.
+
+    A run that fails, or whose process dies, leaves `failure.txt` in its directory and the others alone. When the
+    context is left early, the workers are ended; what they were making goes on from its last checkpoint next time.
+
+    Args:
+      target: "module:function" that makes a run, called as `training.loop.run` is.
+    """
+    with _Pool(configs, runs, target) as started:
+        yield started.events(jobs)
+
+
+class _Pool:
+    def __init__(self, configs: Iterable[Config], runs: Path, target: str):
+        self.waiting, self.runs, self.target = deque(configs), runs, target
+        self.happened: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
+        self.workers: list[_Worker] = []
+        self.threads: list[threading.Thread] = []
+        self.stopped, self.lock = False, threading.Lock()
+
+    def __enter__(self) -> "_Pool":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with self.lock:
+            self.stopped = True
+            self.waiting.clear()
+        for worker in self.workers:
+            worker.ask_to_end()
+        for worker in self.workers:
+            worker.end()
+        for thread in self.threads:
+            thread.join()
+        for worker in self.workers:
+            worker.close()
+
+    def events(self, jobs: int) -> Iterator[Event]:
+        pinned = cores()
+        self.threads = [
+            threading.Thread(target=self._serve, args=(pinned[slot % len(pinned)],), daemon=True)
+            for slot in range(jobs)
+        ]
+        for thread in self.threads:
+            thread.start()
+        for _ in self.threads:
+            yield from iter(self.happened.get, None)
+
+    def _serve(self, core: int | None) -> None:
+        try:
+            self._make_waiting(core)
+        finally:
+            self.happened.put(None)
+
+    def _make_waiting(self, core: int | None) -> None:
+        """One after another of the waiting runs, in one worker as long as it lives."""
+        worker = None
+        while config := self._next():
+            worker = worker if worker and worker.alive() else self._start(core)
+            if worker is None:
+                return
+            for event in worker.make(config, self.runs / digest(config)):
+                self._tell(event)
+
+    def _next(self) -> Config | None:
+        with self.lock:
+            return self.waiting.popleft() if self.waiting else None
+
+    def _start(self, core: int | None) -> "_Worker | None":
+        with self.lock:
+            if self.stopped:
+                return None
+            self.workers.append(_Worker(self.target, core))
+            return self.workers[-1]
+
+    def _tell(self, event: Event) -> None:
+        if self.stopped:
+            return
+        if event.kind == "failed":
+            failure.write(self.runs / digest(event.config), f"{event.error}\n\n{event.traceback}")
+        self.happened.put(event)
+
+
+class _Worker:
+    """A process that makes runs, and what it prints meanwhile."""
+
+    def __init__(self, target: str, core: int | None):
+        words = [sys.executable, "-P", "-X", "faulthandler", "-m", "attn_research.sweeps.worker", target]
+        self.printed = tempfile.TemporaryFile()  # noqa: SIM115 (as long as the process)
+        self.process = subprocess.Popen(
+            words if core is None else [*words, str(core)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self.printed,
+            env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "OMP_NUM_THREADS": "1"},
+            encoding="utf-8",
+            start_new_session=True,  # Ctrl-C reaches the sweep alone, and a worker's own children can be ended with it
+        )
+
+    def alive(self) -> bool:
+        return self.process.poll() is None
+
+    def make(self, config: Config, directory: Path) -> Iterator[Event]:
+        """The events of one run, the last of which is its end."""
+        self.printed_before = os.fstat(self.printed.fileno()).st_size
+        yield Event(config, "started")
+        self._ask({"config": flat(config), "directory": str(directory)})
+        event = None
+        for event in self._answers(config):
+            if event.kind in ("ended", "busy"):
+                yield event
+                return
+            if event.kind == "report":
+                yield event
+        self.end()
+        if event is None or event.kind != "failed":
+            event = Event(config, "failed", error=self._end_in_words())
+        yield event._replace(traceback=event.traceback + "\n" + self._printed())
+
+    def _ask(self, task: dict[str, Any]) -> None:
+        with contextlib.suppress(BrokenPipeError):  # it died just now, as its answers will show
+            print(json.dumps(task), file=self.process.stdin, flush=True)
+
+    def _answers(self, config: Config) -> Iterator[Event]:
+        for line in self.process.stdout:
+            if line.endswith("\n"):  # else it was killed in the middle of a message
+                yield Event(config, **json.loads(line))
+
+    def _end_in_words(self) -> str:
+        status = self.process.wait()
+        if status >= 0:
+            return f"its process ended with status {status}"
+        hint = " (by hand, or by the system for lack of memory)" if -status == signal.SIGKILL else ""
+        return f"its process was ended by {signal.Signals(-status).name}{hint}"
+
+    def _printed(self) -> str:
+        self.printed.seek(self.printed_before)
+        return self.printed.read().decode(errors="replace")
+
+    def ask_to_end(self) -> None:
+        if self.alive():
+            os.killpg(self.process.pid, signal.SIGTERM)
+
+    def end(self) -> None:
+        """Waits for its end, and kills it if it takes its time."""
+        try:
+            self.process.wait(GRACE)
+        except subprocess.TimeoutExpired:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
+
+    def close(self) -> None:
+        """Its pipes, once nobody reads from them."""
+        with contextlib.suppress(BrokenPipeError):
+            self.process.stdin.close()
+        self.process.stdout.close()
+        self.printed.close()

@@ -1,0 +1,134 @@
+"""How a sweep goes: bars on a terminal, plain lines elsewhere."""
+
+import sys
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn
+from rich.text import Text
+
+from attn_research.config import Config
+from attn_research.sweeps.local import Event
+
+
+class Clock:
+    """The time that is left, if the rest goes as fast as what was made so far."""
+
+    def __init__(self, configs: list[Config]):
+        self.total = sum(config.train.steps for config in configs)
+        self.first: dict[Config, int] = {}  # the step with which each run began
+        self.last: dict[Config, int] = {}
+        self.started = time.monotonic()
+
+    def at(self, config: Config, step: int) -> None:
+        self.first.setdefault(config, step)
+        self.last[config] = step
+
+    def left(self) -> str:
+        """`; about 3 min left`, or nothing as long as nobody can know."""
+        made = sum(self.last.values()) - sum(self.first.values())
+        rest = self.total - sum(self.last.values())
+        if made <= 0 or rest <= 0:
+            return ""
+        return f"; about {in_words((time.monotonic() - self.started) * rest / made)} left"
+
+
+def in_words(seconds: float) -> str:
+    """`19 s`, `3 min` or `2.5 h`."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 90 * 60 else f"{seconds / 3600:.1f} h"
+
+
+class Lines:
+    """A line at the start and one at the end of every run."""
+
+    def __init__(self, names: Mapping[Config, str], configs: list[Config], outcome: Callable[[Event], str]):
+        self.names, self.configs, self.outcome = names, configs, outcome
+        self.clock, self.over = Clock(configs), 0
+
+    def __enter__(self) -> "Lines":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def show(self, event: Event) -> None:
+        """What has to be said about an event, if anything."""
+        getattr(self, event.kind if event.kind in ("started", "report") else "end")(event)
+
+    def started(self, event: Event) -> None:
+        self.say(f"{self.names[event.config]}: started")
+
+    def report(self, event: Event) -> None:
+        self.clock.at(event.config, event.numbers["step"])
+
+    def end(self, event: Event) -> None:
+        self.over += 1
+        self.clock.at(event.config, event.config.train.steps)
+        text = f"[{self.over}/{len(self.configs)}] {self.names[event.config]}: {self.outcome(event)}{self.clock.left()}"
+        self.say(text)
+
+    def say(self, text: str) -> None:
+        print(text, flush=True)
+
+
+class Bars(Lines):
+    """A bar for every run at work and one over all, below a line for every run that is over."""
+
+    def __init__(self, names: Mapping[Config, str], configs: list[Config], outcome: Callable[[Event], str]):
+        super().__init__(names, configs, outcome)
+        self.progress = training_progress()
+        self.whole = self.progress.add_task("all runs", total=self.clock.total, note="")
+        self.bars: dict[Config, Any] = {}
+
+    def __enter__(self) -> "Bars":
+        self.progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.progress.stop()
+
+    def started(self, event: Event) -> None:
+        name, steps = self.names[event.config], event.config.train.steps
+        self.bars[event.config] = self.progress.add_task(name, total=steps, note="starting")
+
+    def report(self, event: Event) -> None:
+        super().report(event)
+        advance(self.progress, self.bars[event.config], event.numbers)
+        self._advance_whole()
+
+    def end(self, event: Event) -> None:
+        super().end(event)
+        self.progress.remove_task(self.bars.pop(event.config))
+        self._advance_whole()
+
+    def say(self, text: str) -> None:
+        self.progress.console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+    def _advance_whole(self) -> None:
+        note = f"{self.over}/{len(self.configs)} runs{self.clock.left()}"
+        self.progress.update(self.whole, completed=sum(self.clock.last.values()), note=note)
+
+
+class Rate(ProgressColumn):
+    """Steps a second."""
+
+    def render(self, task: Task) -> Text:
+        return Text(f"{task.speed:.0f} steps/s" if task.speed else "")
+
+
+def training_progress() -> Progress:
+    """Bars of runs, with step, rate and a note."""
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), Rate())
+    note = TextColumn("{task.fields[note]}", markup=False)
+    return Progress(*columns, note, console=Console(file=sys.stdout), transient=True)
+
+
+def advance(progress: Progress, bar: Any, numbers: Mapping[str, Any]) -> None:
+    """Moves a run's bar to what it reported."""
+    progress.update(bar, completed=numbers["step"], total=numbers["steps"])
+    if "loss" in numbers:
+        progress.update(bar, note=f"loss {numbers['loss']:.3f}")

@@ -1,0 +1,78 @@
+"""Looks at a split: the loss along the references, and what greedy search makes of the sources."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from attn_research import config
+from attn_research.data.batching import Batch, collate, plan
+from attn_research.data.vocab import Vocabulary
+from attn_research.decoding.greedy import Outputs, greedy
+from attn_research.metrics import METRICS, score_outputs
+from attn_research.models.seq2seq import Seq2Seq
+from attn_research.training.prepare import Split
+from attn_research.training.step import cross_entropy, token_mask
+
+
+class Look(NamedTuple):
+    """What is seen of one batch."""
+
+    nll: jax.Array  # [b] nats, summed over the reference's symbols
+    correct: jax.Array  # [b] symbols that are the likeliest after the reference's ones before them
+    outputs: Outputs
+
+
+class Evaluation(NamedTuple):
+    """What is seen of one split, an item each, in its own order."""
+
+    items: dict[str, tuple[np.ndarray, np.ndarray]]  # numerators and denominators of each metric
+    outputs: list[list[str]]
+    weights: list[np.ndarray]  # [t s] attention of each item, EOS counted in t
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """Each metric over the whole split."""
+        return {name: METRICS[name].value(*counts) for name, counts in self.items.items()}
+
+
+def make_look(model: Seq2Seq, decode: config.Decode) -> Callable:
+    """A jitted `(params, Batch) -> Look`."""
+
+    @jax.jit
+    def look(params: Any, batch: Batch) -> Look:
+        translating = model.apply(params, batch.source, batch.source_lengths)
+        logits, _ = translating.force(batch.target)
+        mask = token_mask(batch)
+        correct = ((jnp.argmax(logits, -1) == batch.target.T) * mask).sum(0)
+        nll = (cross_entropy(logits, batch.target, 0.0) * mask).sum(0)
+        return Look(nll, correct, greedy(translating, batch.source.shape[1], batch.source_lengths, decode))
+
+    return look
+
+
+def evaluate(look: Callable, params: Any, split: Split, vocabulary: Vocabulary, batch_size: int) -> Evaluation:
+    """Every metric that the split allows; `vocabulary` is the target's."""
+    n = len(split.data)
+    nll, correct = np.zeros(n), np.zeros(n, int)
+    outputs, weights = [[]] * n, [np.zeros(0)] * n
+    for shape, rows in plan(split.encoded, split.shapes, batch_size):
+        batch = collate(split.encoded, rows, split.shapes[shape], batch_size)
+        seen = jax.device_get(look(params, batch))
+        nll[rows], correct[rows] = seen.nll[: len(rows)], seen.correct[: len(rows)]
+        for column, row in enumerate(rows):
+            length, size = seen.outputs.lengths[column], len(split.encoded.source[row])
+            outputs[row] = vocabulary.decode(seen.outputs.symbols[:length, column])
+            weights[row] = seen.outputs.weights[:length, column, :size].copy()
+    tokens = np.array([len(target) for target in split.encoded.target])
+    items = {"loss": (nll, tokens), "perplexity": (nll, tokens), "token": (correct, tokens)}
+    return Evaluation(items | _scores(split, outputs, weights), outputs, weights)
+
+
+def _scores(split: Split, outputs: list[list[str]], weights: list[np.ndarray]) -> dict:
+    gold = split.column("alignment")
+    if gold is None or not weights[0].shape[-1]:
+        return score_outputs(outputs, split.references)
+    return score_outputs(outputs, split.references, gold, [list(item.argmax(-1)) for item in weights])

@@ -1,0 +1,228 @@
+"""A run from its config to its record: train, look at dev, keep the best, look at every test split."""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from attn_research.attention.attention import source_limit
+from attn_research.config import Config, digest, flat
+from attn_research.data.batching import Batch, collate, plan
+from attn_research.data.task import check_lengths
+from attn_research.metrics import METRICS
+from attn_research.models.seq2seq import Seq2Seq
+from attn_research.runs import records
+from attn_research.runs.clock import Clock
+from attn_research.training import output
+from attn_research.training.checkpoint import Checkpoints
+from attn_research.training.compiled import Compiled
+from attn_research.training.evaluate import Evaluation, evaluate, make_look
+from attn_research.training.optimizers import make_optimizer
+from attn_research.training.prepare import Prepared, prepare
+from attn_research.training.step import TrainState, make_step
+
+Report = Callable[[dict[str, Any]], None]
+
+
+class Diverged(Exception):
+    """The loss is no longer a finite number."""
+
+
+def run(config: Config, directory: Path, report: Report = lambda metrics: None) -> records.Record:
+    """Trains, or goes on where a killed run stopped, and returns the record that it writes.
+
+    Args:
+      directory: the run's own; gets config.json, metrics.jsonl, checkpoints/, outputs/ and, last, result.json.
+      report: is called with `step`, `steps` and the metrics of every line of metrics.jsonl.
+
+    Raises:
+      ValueError: the config or its data is wrong; nothing has been written.
+    """
+    training = Training(config, Clock("prepare"), report)
+    training.open(directory)
+    try:
+        with training.clock.part("train"):
+            training.train()
+        outcome = {"status": "finished", "failure": None, "splits": training.look_at_all()}
+    except Diverged as failure:
+        outcome = {"status": "diverged", "failure": str(failure), "splits": {}}
+    record = training.describe() | outcome
+    training.checkpoints.close()
+    records.write(directory, record)
+    return record
+
+
+class Training:
+    """One run: its compiled functions, its state and its files."""
+
+    def __init__(self, config: Config, clock: Clock, report: Report):
+        self.config, self.clock, self.report = config, clock, report
+        self.data = load_data(config)
+        self.split = self.data.splits["train"]
+        self.model = Seq2Seq(config.model, len(self.data.source), len(self.data.target))
+        optimizer = make_optimizer(config.train)
+        self.step = Compiled(make_step(self.model, optimizer, config.train), clock)
+        self.look = Compiled(make_look(self.model, config.decode), clock)
+        with clock.part("compile"):
+            params = init(self.model, config.seed)
+        self.state = TrainState(params, optimizer.init(params), np.int32(0), jax.random.PRNGKey(config.seed))
+        self.progress = {"epoch": 0, "batch": 0, "best_step": None, "best_value": None, "looks_since_best": 0}
+        self.done_before, self.best = 0, None
+
+    def open(self, directory: Path) -> None:
+        """Makes the run's directory, or takes up what an earlier process left in it."""
+        self.directory = directory
+        directory.mkdir(parents=True, exist_ok=True)
+        (directory / "config.json").write_text(json.dumps(flat(self.config), indent=1) + "\n")
+        self.data.source.save(directory / "vocabulary_source.json")
+        self.data.target.save(directory / "vocabulary_target.json")
+        self.checkpoints = Checkpoints(directory / "checkpoints")
+        found = self.checkpoints.restore(self.state)
+        if found:
+            self.state, self.progress = found
+        self.done_before = int(self.state.step)
+        self.lines = output.Lines(directory / "metrics.jsonl", self.done_before)
+
+    def train(self) -> None:
+        """Steps until the config's last one, or until dev has not gained for `patience` looks."""
+        train, pending = self.config.train, []
+        for step, batch in self.batches():
+            self.state, metrics = self.step(self.state, batch)
+            pending.append(metrics)
+            look = step % train.evaluate_every == 0 or step == train.steps
+            if look or step % train.log_every == 0:
+                self.log(step, mean_finite(step, pending))
+                pending = []
+            if look and self.look_at_dev(step):
+                return
+
+    def batches(self) -> Iterator[tuple[int, Batch]]:
+        """Step numbers, from 1, and their batches, from the data position of `progress` on."""
+        data, step = self.config.data, int(self.state.step)
+        while True:
+            batches = plan(
+                self.split.encoded, self.split.shapes, data.batch_size, self.config.seed, self.progress["epoch"]
+            )
+            for shape, rows in batches[self.progress["batch"] :]:
+                if step == self.config.train.steps or self.stopped:
+                    return
+                step += 1
+                self.progress["batch"] += 1
+                yield step, collate(self.split.encoded, rows, self.split.shapes[shape], data.batch_size)
+            self.progress |= {"epoch": self.progress["epoch"] + 1, "batch": 0}
+
+    @property
+    def stopped(self) -> bool:
+        """Whether dev has not gained for `patience` looks."""
+        patience = self.config.train.patience
+        return patience is not None and self.progress["looks_since_best"] >= patience
+
+    def log(self, step: int, metrics: dict[str, float]) -> None:
+        """A line of metrics.jsonl, and a report."""
+        self.lines.write({"step": step, **metrics, "seconds": round(self.clock.total, 3)})
+        self.report({"step": step, "steps": self.config.train.steps, **metrics})
+
+    def look_at_dev(self, step: int) -> bool:
+        """Evaluates and saves; True when training is to stop."""
+        select = METRICS[self.config.train.select]
+        metrics = self.evaluate("dev", self.state.params).metrics
+        self.log(step, {f"dev/{name}": value for name, value in metrics.items()})
+        value, best = metrics[select.name], self.progress["best_value"]
+        if best is None or (value < best if select.lower_is_better else value > best):
+            self.progress |= {"best_step": step, "best_value": value, "looks_since_best": 0}
+        else:
+            self.progress["looks_since_best"] += 1
+        with self.clock.part("save"):
+            self.checkpoints.save(step, self.state, self.progress)
+        return self.stopped
+
+    def evaluate(self, name: str, params: Any) -> Evaluation:
+        """What the model makes of one split."""
+        with self.clock.part("evaluate"):
+            split = self.data.splits[name]
+            return evaluate(self.look, params, split, self.data.target, self.config.data.batch_size)
+
+    def look_at_all(self) -> dict[str, dict[str, Any]]:
+        """Evaluates the best parameters on every split but train; the outputs go to outputs/."""
+        self.best = self.checkpoints.restore_best(self.state.params)
+        splits = {}
+        for name, split in self.data.splits.items():
+            if name != "train":
+                evaluation = self.evaluate(name, self.best)
+                output.write(self.directory / "outputs", name, split, evaluation)
+                splits[name] = output.summary(split, evaluation)
+        return splits
+
+    def describe(self) -> records.Record:
+        """All of the record but how it ended."""
+        leaves = jax.tree.leaves_with_path(jax.device_get(self.state.params if self.best is None else self.best))
+        seconds = self.clock.seconds
+        return {
+            "id": digest(self.config),
+            "config": flat(self.config),
+            "steps": int(self.state.step),
+            "best_step": self.progress["best_step"],
+            "parameters": sum(leaf.size for _, leaf in leaves),
+            "parameters_hash": hash_arrays(leaves),
+            "flops_per_step": self.mean_flops(),
+            "seconds": {
+                "total": self.clock.total,
+                "compile": seconds["compile"],
+                "step": seconds["train"] / max(1, int(self.state.step) - self.done_before),
+            },
+            "idle": self.clock.idle,
+            "data": self.data.fingerprint(),
+            "user_code": records.user_code(self.config),
+            "date": datetime.now(UTC).isoformat(timespec="seconds"),
+            **records.environment(),
+        }
+
+    def mean_flops(self) -> float:
+        """Floating-point operations of a training step's matrix products, averaged over an epoch."""
+        size = self.config.data.batch_size
+        batches = plan(self.split.encoded, self.split.shapes, size)
+        of_shape = {
+            shape: self.step.flops(self.state, collate(self.split.encoded, rows, self.split.shapes[shape], size))
+            for shape, rows in dict(batches).items()
+        }
+        return float(np.mean([of_shape[shape] for shape, _ in batches]))
+
+
+def load_data(config: Config) -> Prepared:
+    """The config's data, its lengths checked against what the score allows."""
+    data, score = prepare(config.data), config.model.attention.score
+    check_lengths({name: split.data for name, split in data.splits.items()}, source_limit(score), f"score {score}")
+    return data
+
+
+def init(model: Seq2Seq, seed: int) -> Any:
+    """First parameters; dropout uses the same key, folded with the step."""
+    source, lengths = np.ones((1, 1), np.int32), np.ones(1, np.int32)
+    return jax.jit(lambda key: model.init(key, source, lengths))(jax.random.PRNGKey(seed))
+
+
+def mean_finite(step: int, pending: list[dict[str, jax.Array]]) -> dict[str, float]:
+    """The mean of the metrics of the last steps, up to `step`.
+
+    Raises:
+      Diverged: one of them is not finite; it says which, and at which step.
+    """
+    fetched = jax.device_get(pending)
+    for number, metrics in enumerate(fetched, step - len(fetched) + 1):
+        for name, value in metrics.items():
+            if not np.isfinite(value):
+                raise Diverged(f"{name} is {value} at step {number}")
+    return {name: float(np.mean([metrics[name] for metrics in fetched], dtype=np.float64)) for name in fetched[0]}
+
+
+def hash_arrays(leaves: list[tuple[Any, np.ndarray]]) -> str:
+    """sha256 of the names, shapes and bytes of all parameters."""
+    sha = hashlib.sha256()
+    for path, leaf in leaves:
+        sha.update(f"{jax.tree_util.keystr(path)} {leaf.shape} {leaf.dtype}".encode() + leaf.tobytes())
+    return sha.hexdigest()

@@ -1,0 +1,62 @@
+"""Optimisers and learning-rate schedules by name; the mathematics is optax's."""
+
+import optax
+
+from attn_research import config
+from attn_research.registry import Registry
+
+schedules = Registry("schedule")
+optimizers = Registry("optimizer")
+
+
+@schedules.register
+def constant(peak: float, steps: int) -> optax.Schedule:
+    """The peak throughout."""
+    return optax.constant_schedule(peak)
+
+
+@schedules.register
+def linear(peak: float, steps: int, warmup: float = 0.0) -> optax.Schedule:
+    """Up from 0 in the first `warmup` share of the steps, then down to 0."""
+    rise = round(warmup * steps)
+    return optax.join_schedules(
+        [optax.linear_schedule(0.0, peak, rise), optax.linear_schedule(peak, 0.0, steps - rise)], [rise]
+    )
+
+
+@schedules.register
+def cosine(peak: float, steps: int, warmup: float = 0.0, final: float = 0.0) -> optax.Schedule:
+    """Up in the first `warmup` share of the steps, then half a cosine down to `final` of the peak."""
+    rise = round(warmup * steps)
+    start = 0.0 if rise else peak
+    return optax.warmup_cosine_decay_schedule(start, peak, rise, steps, end_value=final * peak)
+
+
+@schedules.register
+def halving(peak: float, steps: int, begin: float = 0.5, every: float = 0.1) -> optax.Schedule:
+    """The peak, halved each `every` share of the steps from the share `begin` on   (Luong et al. 2015)."""
+    return lambda step: peak * 0.5 ** ((step - begin * steps) // (every * steps) + 1).clip(0)
+
+
+@optimizers.register
+def adam(rate: optax.Schedule, b1: float = 0.9, b2: float = 0.999, eps: float = 1e-8) -> optax.GradientTransformation:
+    """Kingma & Ba 2015."""
+    return optax.adam(rate, b1, b2, eps)
+
+
+@optimizers.register
+def adadelta(rate: optax.Schedule, rho: float = 0.95, eps: float = 1e-6) -> optax.GradientTransformation:
+    """Zeiler 2012; Bahdanau et al. 2015 with a learning rate of 1."""
+    return optax.adadelta(rate, rho, eps)
+
+
+@optimizers.register
+def sgd(rate: optax.Schedule, momentum: float = 0.0) -> optax.GradientTransformation:
+    """Gradient descent, plain or with momentum."""
+    return optax.sgd(rate, momentum)
+
+
+def make_optimizer(train: config.Train) -> optax.GradientTransformation:
+    """The gradient is clipped to a global norm, then goes to the optimiser."""
+    schedule = schedules.bind(train.schedule)(train.learning_rate, train.steps)
+    return optax.chain(optax.clip_by_global_norm(train.clip), optimizers.bind(train.optimizer)(schedule))

@@ -1,0 +1,64 @@
+"""What a run writes beside its checkpoints: lines of metrics, outputs on the test splits, attention weights."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from attn_research.runs.records import pack
+from attn_research.training.evaluate import Evaluation
+from attn_research.training.prepare import Split
+
+KEPT = 32  # items of the split `test` whose attention weights are written
+COUNTED = ("exact", "token", "wer", "per", "aer")  # metrics whose counts are whole numbers, kept item by item
+
+
+class Lines:
+    """A file with a JSON object a line; what an earlier process wrote after `step` is dropped."""
+
+    def __init__(self, path: Path, step: int):
+        kept = [line for line in _whole_lines(path) if json.loads(line)["step"] <= step]
+        draft = path.with_suffix(".draft")
+        draft.write_text("".join(kept))
+        draft.replace(path)
+        self._path = path
+
+    def write(self, line: dict[str, Any]) -> None:
+        """Appends one object."""
+        with self._path.open("a") as file:
+            file.write(json.dumps(line) + "\n")
+
+
+def _whole_lines(path: Path) -> list[str]:
+    """The lines that a killed process did not leave half-written."""
+    return [line for line in path.open() if line.endswith("\n")] if path.exists() else []
+
+
+def write(directory: Path, name: str, split: Split, evaluation: Evaluation) -> None:
+    """`<name>.jsonl`, a line an item, and for the split `test` the weights [t s] of the first items in attention.npz."""
+    directory.mkdir(exist_ok=True)
+    columns = {"source": split.data["source"][:], "references": split.references, "output": evaluation.outputs}
+    alignment = split.column("alignment")
+    if alignment is not None:
+        columns["alignment"] = alignment
+    with (directory / f"{name}.jsonl").open("w", encoding="utf-8") as file:
+        for values in zip(*columns.values(), strict=True):
+            file.write(json.dumps(dict(zip(columns, values, strict=True)), ensure_ascii=False) + "\n")
+    if name == "test":
+        kept = evaluation.weights[:KEPT]
+        np.savez_compressed(directory / "attention.npz", **{str(item): weights for item, weights in enumerate(kept)})
+
+
+def summary(split: Split, evaluation: Evaluation) -> dict[str, Any]:
+    """A split's part of the record: metrics, and counts item by item where they are whole numbers."""
+    ceiling = split.column("ceiling")
+    return {
+        "metrics": evaluation.metrics,
+        "items": {
+            name: {"n": pack(numerators), "d": pack(denominators)}
+            for name, (numerators, denominators) in evaluation.items.items()
+            if name in COUNTED
+        },
+        "ceiling": None if ceiling is None else float(np.mean(ceiling)),
+    }

@@ -1,0 +1,59 @@
+"""The training step: one pure function, jitted, its state donated."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Float, Int
+
+from attn_research import config
+from attn_research.data.batching import Batch
+from attn_research.models.seq2seq import Seq2Seq
+
+
+class TrainState(NamedTuple):
+    """Everything that training changes."""
+
+    params: Any
+    optimizer: Any
+    step: Int[Array, ""]
+    key: Array  # of the dropout; each step folds its number in
+
+
+def token_mask(batch: Batch) -> Float[Array, "t b"]:
+    """1 on the real target symbols, EOS included."""
+    return (jnp.arange(batch.target.shape[1])[:, None] < batch.target_lengths[None]).astype(jnp.float32)
+
+
+def cross_entropy(logits: Float[Array, "t b n"], target: Int[Array, "b t"], smoothing: float) -> Float[Array, "t b"]:
+    """-log p of each target symbol, in nats; `smoothing` spreads that share of it evenly over all n symbols."""
+    log_p = jax.nn.log_softmax(logits.astype(jnp.float32))
+    chosen = jnp.take_along_axis(log_p, target.T[..., None], -1)[..., 0]
+    return -(1 - smoothing) * chosen - smoothing * log_p.mean(-1)
+
+
+def make_step(model: Seq2Seq, optimizer: optax.GradientTransformation, train: config.Train) -> Callable:
+    """A jitted `(TrainState, Batch) -> TrainState, metrics`."""
+
+    def loss_per_token(params, batch, key):
+        translating = model.apply(params, batch.source, batch.source_lengths, rngs={"dropout": key})
+        logits, _ = translating.force(batch.target)
+        mask = token_mask(batch)
+        return (cross_entropy(logits, batch.target, train.label_smoothing) * mask).sum() / mask.sum()
+
+    def step(state: TrainState, batch: Batch) -> tuple[TrainState, dict[str, Array]]:
+        key = jax.random.fold_in(state.key, state.step)
+        loss, gradient = jax.value_and_grad(loss_per_token)(state.params, batch, key)
+        update, optimizer_state = optimizer.update(gradient, state.optimizer, state.params)
+        params = optax.apply_updates(state.params, update)
+        metrics = {
+            "loss": loss,
+            "gradient_norm": optax.tree.norm(gradient),
+            "update_norm": optax.tree.norm(update),
+            "parameter_norm": optax.tree.norm(params),
+        }
+        return TrainState(params, optimizer_state, state.step + 1, state.key), metrics
+
+    return jax.jit(step, donate_argnums=0)

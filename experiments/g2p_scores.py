@@ -1,0 +1,33 @@
+"""Which score function on real words?  Grapheme-to-phoneme conversion on CMUdict.
+
+Data: CMUdict without stress, the published test list, scored as the papers do (see configs/g2p_cmudict.py for where to
+put it). One layer of 256 units and 10 epochs, against three layers of 512 and up to 100 epochs in the paper.
+Cost: 18 runs of about 20 minutes on one core.
+Command: attn-research sweep experiments/g2p_scores.py
+"""
+
+from pathlib import Path
+
+from attn_research.config import load, override
+from attn_research.reports.tables import Table
+
+SCORES = ('none(feed="input")', "dot", "scaled_dot", "general", "concat", "location")
+base = load(Path(__file__).parents[1] / "configs" / "g2p_cmudict.py")
+
+table = Table(
+    row="model.attention.score",
+    columns=("test/wer", "test/per", "parameters", "flops_per_step", "seeds"),
+    title="Score functions on CMUdict grapheme-to-phoneme conversion, a reduced setting",
+)
+
+PUBLISHED = {
+    ("Toshniwal & Livescu 2016, global attention, full size (3 x 512)", "test/wer"): (21.69, "SEEN-2"),
+    ("Toshniwal & Livescu 2016, global attention, full size (3 x 512)", "test/per"): (5.04, "SEEN-2"),
+}
+
+
+def runs():
+    """Every score with three seeds."""
+    for seed in range(3):
+        for score in SCORES:
+            yield override(base, {"model.attention.score": score, "seed": seed})

@@ -1,0 +1,12 @@
+"""What holds in every test: no accelerator, no silent broadcasting between ranks, the same examples every time."""
+
+import os
+
+os.environ["JAX_PLATFORMS"] = "cpu"
+os.environ["JAX_NUMPY_RANK_PROMOTION"] = "raise"
+
+import hypothesis
+
+hypothesis.settings.register_profile("everywhere", deadline=None, derandomize=True, database=None, max_examples=200)
+hypothesis.settings.load_profile("everywhere")
+os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "1"  # compile fast; nothing here is timed

@@ -1,0 +1,68 @@
+"""Stands in for `training.loop.run` in workers: what it does stands in the config's task."""
+
+import os
+import signal
+import time
+
+from attn_research.config import digest, flat
+from attn_research.runs import records
+
+
+def run(config, directory, report=lambda numbers: None):
+    """`crash(how="kill")` and its like do what they say on the first call; everything else finishes."""
+    directory.mkdir(parents=True, exist_ok=True)
+    with (directory / "calls.txt").open("a") as file:
+        print(os.getpid(), len(os.sched_getaffinity(0)), file=file)
+    for step in range(50, config.train.steps + 1, 50):
+        report({"step": step, "steps": config.train.steps, "loss": 1.0})
+    misbehave(config.data.task.hyper, directory)
+    record = make_record(config)
+    records.write(directory, record)
+    return record
+
+
+def misbehave(hyper, directory):
+    print("printed before anything happens")
+    match hyper.get("how"):
+        case "kill":
+            os.kill(os.getpid(), signal.SIGKILL)
+        case "raise":
+            raise RuntimeError("the cat sat\non the keyboard")
+        case "memory":
+            raise MemoryError
+        case "user":
+            raise ValueError("unknown score 'dit'; known: dot")
+        case "exit":
+            os._exit(3)
+        case "wait" if not (directory / "go").exists():
+            (directory / "waiting").touch()
+            time.sleep(600)
+
+
+def make_record(config, exact=0.981, **other):
+    """A record as a run would write it, of a run that finished."""
+    metrics = {"exact": exact, "token": 0.99, "loss": 0.1}
+    split = {"metrics": metrics, "items": {}, "ceiling": None}
+    return {
+        "id": digest(config),
+        "config": flat(config),
+        "status": "finished",
+        "failure": None,
+        "best_step": config.train.steps,
+        "steps": config.train.steps,
+        "splits": {"dev": split, "test": split},
+        "parameters": 1000,
+        "parameters_hash": "0",
+        "flops_per_step": 1e6,
+        "seconds": {"total": 19.0, "compile": 5.0, "step": 0.01},
+        "idle": False,
+        "user_code": records.user_code(config),
+        "date": "2000-01-01T00:00:00+00:00",
+        "commit": "c" * 40,
+        "dirty": False,
+        "versions": {"jax": "0", "flax": "0"},
+        "device": "cpu",
+        "machine": "machine",
+        "threads": 1,
+        **other,
+    }

@@ -1,0 +1,146 @@
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from attn_research.data.batching import EMPTY, Encoded, choose_shapes, collate, cover, encode, plan, real_share
+from attn_research.data.vocab import EOS, PAD, UNK, Vocabulary
+
+LENGTHS = st.lists(st.tuples(st.integers(1, 8), st.integers(1, 12)), min_size=1, max_size=30)
+
+
+def of_lengths(lengths):
+    """Sentences of these lengths; every symbol tells its row."""
+    return Encoded(
+        [np.full(source, 4 + row, np.int32) for row, (source, _) in enumerate(lengths)],
+        [np.array([4 + row] * (target - 1) + [EOS], np.int32) for row, (_, target) in enumerate(lengths)],
+    )
+
+
+def padded(lengths, shapes):
+    """Padded symbols when every row goes to the first shape that holds it."""
+    return sum(next(s + t for s, t in shapes if source <= s and target <= t) for source, target in lengths)
+
+
+def ascending(lengths, count):
+    """All choices of at most `count` shapes of the lengths that occur, ascending in both, the last one the largest."""
+    largest = tuple(map(max, zip(*lengths, strict=True)))
+    grid = list(itertools.product(*({*side} for side in zip(*lengths, strict=True))))
+    for size in range(count):
+        for inner in itertools.product(grid, repeat=size):
+            chain = (*inner, largest)
+            if all(a[0] <= b[0] and a[1] <= b[1] for a, b in itertools.pairwise(chain)):
+                yield chain
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(st.integers(1, 5), st.integers(1, 4)), min_size=1, max_size=12), st.integers(1, 3))
+def test_no_ascending_shapes_pad_less(lengths, count):
+    shapes = choose_shapes(of_lengths(lengths), count)
+    least = min(padded(lengths, chain) for chain in ascending(lengths, count))
+    fewest = min(len({*chain}) for chain in ascending(lengths, count) if padded(lengths, chain) == least)
+    assert padded(lengths, shapes) == least
+    assert len(shapes) == fewest
+    assert all(a[0] <= b[0] and a[1] <= b[1] and a != b for a, b in itertools.pairwise(shapes))
+    assert real_share(of_lengths(lengths), shapes) == pytest.approx(sum(map(sum, lengths)) / least)
+
+
+def test_the_shapes_of_a_small_example():
+    encoded = of_lengths([(2, 3), (2, 2), (9, 4), (8, 5)])
+    assert choose_shapes(encoded, 1) == ((9, 5),)
+    assert choose_shapes(encoded, 2) == ((2, 3), (9, 5))
+    assert real_share(encoded, ((2, 3), (9, 5))) == 35 / 38
+
+
+def test_a_row_with_a_long_target_does_not_widen_the_small_shape():
+    assert choose_shapes(of_lengths([(2, 3)] * 9 + [(2, 20), (9, 20)]), 2) == ((2, 3), (9, 20))
+
+
+def test_many_lengths_are_thinned_out_but_every_row_fits():
+    encoded = of_lengths([(1 + row % 97, 1 + row % 101) for row in range(500)])
+    shapes = choose_shapes(encoded, 3)
+    assert len(shapes) == 3
+    assert cover(encoded, shapes) == shapes
+    assert shapes[-1] == (97, 101)
+    assert real_share(encoded, shapes) > real_share(encoded, shapes[-1:])
+
+
+def test_a_shape_that_saves_nothing_is_not_compiled():
+    assert choose_shapes(of_lengths([(3, 4)] * 5), 3) == ((3, 4),)
+
+
+@settings(deadline=None)
+@given(LENGTHS, st.integers(1, 3), st.integers(1, 7), st.integers(0, 2**31))
+def test_every_row_once_in_every_epoch(lengths, count, batch_size, seed):
+    encoded = of_lengths(lengths)
+    shapes = choose_shapes(encoded, count)
+    epochs = [plan(encoded, shapes, batch_size, seed, epoch) for epoch in range(3)] + [
+        plan(encoded, shapes, batch_size)
+    ]
+    for batches in epochs:
+        assert sorted(np.concatenate([rows for _, rows in batches])) == list(range(len(lengths)))
+        assert len(batches) == len(epochs[0])
+        for shape, rows in batches:
+            assert 1 <= len(rows) <= batch_size
+            assert all(lengths[row][0] <= shapes[shape][0] and lengths[row][1] <= shapes[shape][1] for row in rows)
+
+
+def as_lists(batches):
+    return [(shape, rows.tolist()) for shape, rows in batches]
+
+
+def test_the_plan_is_a_function_of_seed_and_epoch():
+    encoded = of_lengths([(1 + row % 7, 2) for row in range(100)])
+    shapes = choose_shapes(encoded, 2)
+    first = as_lists(plan(encoded, shapes, 8, seed=3, epoch=1))
+    assert first == as_lists(plan(encoded, shapes, 8, seed=3, epoch=1))
+    assert first != as_lists(plan(encoded, shapes, 8, seed=3, epoch=2))
+    assert first != as_lists(plan(encoded, shapes, 8, seed=4, epoch=1))
+    assert [shape for shape, _ in first] != sorted(shape for shape, _ in first)
+
+
+def test_without_a_seed_rows_and_batches_are_in_order():
+    encoded = of_lengths([(1, 2), (5, 2), (1, 2), (1, 2), (5, 2)])
+    assert as_lists(plan(encoded, ((1, 2), (5, 2)), 2)) == [(0, [0, 2]), (0, [3]), (1, [1, 4])]
+
+
+def test_one_more_shape_covers_what_is_longer():
+    encoded = of_lengths([(2, 2), (9, 1), (3, 8)])
+    assert cover(encoded, ((4, 4),)) == ((4, 4), (9, 8))
+    assert cover(encoded, ((4, 8), (9, 9))) == ((4, 8), (9, 9))
+    with pytest.raises(ValueError, match="row 1 is longer than every shape"):
+        plan(encoded, ((4, 4),), 2)
+
+
+def test_a_batch_is_padded_and_filled_up():
+    batch = collate(of_lengths([(2, 3), (1, 1), (3, 2)]), [2, 0], (4, 3), 3)
+    assert batch.source.tolist() == [[6, 6, 6, PAD], [4, 4, PAD, PAD], [PAD] * 4]
+    assert batch.target.tolist() == [[6, EOS, PAD], [4, 4, EOS], [PAD] * 3]
+    assert batch.source_lengths.tolist() == [3, 2, 0]
+    assert batch.target_lengths.tolist() == [2, 3, 0]
+    assert batch.rows.tolist() == [2, 0, EMPTY]
+    assert {array.dtype for array in batch} == {np.dtype(np.int32)}
+
+
+@settings(deadline=None)
+@given(LENGTHS, st.integers(1, 9))
+def test_a_batch_holds_its_rows_and_nothing_else(lengths, batch_size):
+    encoded = of_lengths(lengths)
+    (shape,) = choose_shapes(encoded, 1)
+    for _, rows in plan(encoded, (shape,), batch_size, seed=0):
+        batch = collate(encoded, rows, shape, batch_size)
+        assert batch.source.shape == (batch_size, shape[0])
+        assert batch.target.shape == (batch_size, shape[1])
+        assert batch.source.sum() == sum(encoded.source[row].sum() for row in rows)
+        for place, row in enumerate(rows):
+            assert batch.source[place, : batch.source_lengths[place]].tolist() == encoded.source[row].tolist()
+            assert batch.target[place, : batch.target_lengths[place]].tolist() == encoded.target[row].tolist()
+
+
+def test_a_split_is_encoded_with_an_end_on_the_target_alone():
+    split = {"source": [["a", "z"]], "target": [["x", "y"]]}
+    encoded = encode(split, Vocabulary(("a",)), Vocabulary(("y", "x")))
+    assert [ids.tolist() for ids in encoded.source] == [[4, UNK]]
+    assert [ids.tolist() for ids in encoded.target] == [[5, 4, EOS]]

@@ -1,0 +1,173 @@
+import json
+import math
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from attn_research.config import (
+    Config,
+    diff,
+    digest,
+    flat,
+    from_flat,
+    hints,
+    load,
+    override,
+    parse_changes,
+)
+from attn_research.registry import Spec
+
+FIELDS = tuple(hints(Config()))
+VALUES = st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.lists(st.integers(), max_size=2)
+SCORES = st.sampled_from(["dot", "general", "concat(units=8)", "my_scores.py:cosine(scale=2.0)"])
+CHANGES = st.fixed_dictionaries(
+    {},
+    optional={
+        "seed": st.integers(0, 10**9),
+        "model.attention.score": SCORES,
+        "model.attention.keys": st.none() | st.integers(1, 512),
+        "model.dropout": st.floats(0, 0.99),
+        "train.learning_rate": st.floats(1e-9, 1e3),
+        "train.patience": st.none() | st.integers(1, 9),
+        "model.decoder.placement": st.sampled_from(["before", "after"]),
+    },
+)
+
+
+@given(CHANGES)
+def test_flat_json_and_back(changes):
+    config = override(Config(), changes)
+    again = from_flat(json.loads(json.dumps(flat(config))))
+    assert again == config
+    assert hash(again) == hash(config)
+    assert digest(again) == digest(config)
+
+
+@given(CHANGES)
+def test_diff_says_what_was_changed_and_nothing_else(changes):
+    config = override(Config(), changes)
+    differing = diff(Config(), config)
+    assert set(differing) <= set(changes)
+    assert override(Config(), {name: new for name, (_, new) in differing.items()}) == config
+
+
+@given(CHANGES, CHANGES)
+def test_different_configs_have_different_digests(left, right):
+    a, b = override(Config(), left), override(Config(), right)
+    assert (digest(a) == digest(b)) == (a == b)
+
+
+@pytest.mark.parametrize(
+    ("a", "b"),
+    [
+        (
+            {"model.attention.score": "concat(units=64, bias=True)"},
+            {"model.attention.score": "concat( bias = True,units=64 )"},
+        ),
+        ({"model.attention.score": "a(x=[1, 2])"}, {"model.attention.score": "a(x=(1, 2))"}),
+        ({"model.attention.score": "a(x='y')"}, {"model.attention.score": 'a(x="y")'}),
+        ({"train.learning_rate": 1}, {"train.learning_rate": 1.0}),
+        ({"seed": 1, "train.steps": 2}, {"train.steps": 2, "seed": 1}),
+        ({}, {"seed": 0}),
+    ],
+)
+def test_a_digest_is_stable_under_spelling(a, b):
+    assert digest(override(Config(), a)) == digest(override(Config(), b))
+
+
+@given(st.text() | st.sampled_from(FIELDS), VALUES)
+@example("model.dropout", math.nan)
+@example("train.learning_rate", math.inf)
+@example("train.learning_rate", 10**400)
+def test_override_changes_or_explains(name, value):
+    try:
+        config = override(Config(), {name: value})
+    except ValueError as error:
+        assert name in str(error) or repr(name) in str(error)
+    else:
+        assert from_flat(flat(config)) == config
+        assert all(math.isfinite(leaf) for leaf in flat(config).values() if isinstance(leaf, float))
+
+
+@given(st.lists(st.text() | st.builds("{}={}".format, st.sampled_from(FIELDS), st.text()), max_size=3))
+@example(["seed=" + "(" * 10_000])
+@example(["seed=" + "-" * 100_000 + "1"])
+@example(["data.task=a(**1)"])
+def test_no_command_line_crashes(words):
+    try:
+        override(Config(), parse_changes(words))
+    except ValueError as error:
+        assert str(error)
+
+
+@given(st.from_regex(r"[a-z.]{1,12}", fullmatch=True).filter(lambda name: name not in FIELDS))
+def test_an_unknown_field_is_told_all_known_ones(name):
+    with pytest.raises(ValueError) as caught:
+        override(Config(), {name: 1})
+    assert all(field in str(caught.value) for field in FIELDS)
+
+
+def test_parse_changes_keeps_specs_and_choices_as_text():
+    words = ["model.attention.score=concat(units=64)", "model.encoder.direction=both", "seed=2", "train.patience=None"]
+    assert parse_changes(words) == {
+        "model.attention.score": "concat(units=64)",
+        "model.encoder.direction": "both",
+        "seed": 2,
+        "train.patience": None,
+    }
+
+
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [
+        ("seed", "'seed' is not of the form name=value, as in seed=2; known: "),
+        ("sed=2", "config has no field 'sed'; known: "),
+        ("sed=2", "did you mean seed?"),
+        ("seed=two", "config field 'seed' is 'two', but must be of type int"),
+        ("seed=-1", "config field 'seed' is -1, but must be at least 0"),
+        ("train.steps=0", "config field 'train.steps' is 0, but must be at least 1"),
+        ("train.steps=1.5", "config field 'train.steps' is 1.5, but must be of type int"),
+        ("train.learning_rate=0", "config field 'train.learning_rate' is 0.0, but must be above 0"),
+        ("model.dropout=1", "config field 'model.dropout' is 1.0, but must be below 1"),
+        ("model.encoder.direction=bth", "known: both, forward, reversed; did you mean both?"),
+        ("model.attention.score=a(1)", "config field 'model.attention.score': 'a(1)' is not a spec string"),
+    ],
+)
+def test_errors_are_sentences(word, said):
+    with pytest.raises(ValueError) as caught:
+        override(Config(), parse_changes([word]))
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_override_leaves_the_original_alone():
+    config = Config()
+    assert override(config, {"model.attention.score": "general"}).model.attention.score == Spec("general")
+    assert config == Config()
+
+
+def test_load(tmp_path):
+    file = tmp_path / "mine.py"
+    file.write_text("from attn_research.config import Config\nconfig = Config(seed=3)\n")
+    assert load(file) == Config(seed=3)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("conf = 1\n", "defines no Config named 'config'"),
+        ("from attn_research.config import Config\nconfig = Config(seed='x')\n", "'seed' is 'x'"),
+    ],
+)
+def test_load_of_a_file_that_is_no_config(tmp_path, text, said):
+    file = tmp_path / "mine.py"
+    file.write_text(text)
+    with pytest.raises(ValueError, match=said):
+        load(file)
+
+
+def test_load_of_no_file_names_the_nearest(tmp_path):
+    (tmp_path / "dates.py").touch()
+    with pytest.raises(ValueError, match=r"no file .*date.py; known: dates.py; did you mean dates.py\?"):
+        load(tmp_path / "date.py")

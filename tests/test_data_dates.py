@@ -1,0 +1,187 @@
+import datetime
+import itertools
+import random
+import re
+import unicodedata
+from collections import Counter
+
+import pytest
+from babel.dates import format_date
+
+from attn_research.data.formats import SEEN, STYLES, UNSEEN, align, pieces, written
+from attn_research.data.readings import ceiling, index, readings, skeleton
+from attn_research.data.task import load
+from attn_research.registry import Spec
+
+OPTIONS = "train=400, dev=50, test=100"
+FORMATS = list(itertools.product(SEEN + UNSEEN, STYLES))
+DAYS = [datetime.date(1950, 1, 1), datetime.date(1987, 3, 9), datetime.date(2009, 10, 30), datetime.date(2049, 12, 31)]
+
+
+def made(locale, options=OPTIONS):
+    return load(Spec(f'dates(locale="{locale}", {options})'))
+
+
+def latin(text):
+    return "".join(str(unicodedata.decimal(c)) if c.isdecimal() else c for c in text)
+
+
+def test_the_locales():
+    assert len(SEEN) >= 60
+    assert {"ko", "ja", "ar", "th", "hi"} <= {*SEEN}
+    assert not {*SEEN} & {*UNSEEN}
+    assert len({*SEEN, *UNSEEN}) == len(SEEN + UNSEEN)
+
+
+def scripts(locales):
+    """The first word of the Unicode names of all letters: LATIN, CYRILLIC, CJK ..."""
+    texts = "".join(written(day, locale, "full") for day in DAYS for locale in locales)
+    return {unicodedata.name(letter).split()[0] for letter in texts if letter.isalpha()}
+
+
+def test_the_unseen_locales_have_scripts_that_are_seen():
+    assert scripts(UNSEEN) <= scripts(SEEN)
+    assert len(scripts(SEEN)) >= 20
+
+
+@pytest.mark.parametrize("locale", SEEN + UNSEEN)
+def test_the_pieces_are_what_babel_writes(locale):
+    for day, style in itertools.product(DAYS, STYLES):
+        assert latin(written(day, locale, style)) == format_date(day, style, locale)
+
+
+@pytest.mark.parametrize(
+    ("locale", "style", "text"),
+    [
+        ("en", "full", "Monday, March 9, 1987"),
+        ("ko", "long", "1987년 3월 9일"),
+        ("ja", "full", "1987年3月9日月曜日"),
+        ("ar_EG", "long", "٩ مارس ١٩٨٧"),
+        ("hi", "long", "9 मार्च 1987"),
+        ("ne", "short", "८७/३/९"),
+        ("th", "medium", "9 มี.ค. 1987"),
+    ],
+)
+def test_a_date_in_the_digits_and_words_of_a_locale(locale, style, text):
+    assert written(DAYS[1], locale, style) == text
+
+
+def linked(day, locale, style):
+    """ISO place -> the characters of the text that it rests on."""
+    text = written(day, locale, style)
+    found = {}
+    for i, j in align(pieces(day, locale, style)):
+        found[j] = found.get(j, "") + text[i]
+    return found
+
+
+def test_gold_alignments_of_digits_names_and_what_is_left_out():
+    assert linked(DAYS[1], "en", "short") == dict(
+        zip([0, 1, 2, 3, 5, 6, 8, 9], ["87", "87", "8", "7", "3", "3", "9", "9"], strict=True)
+    )
+    names = {0: "1", 1: "9", 2: "8", 3: "7", 5: "March", 6: "March", 8: "9", 9: "9"}
+    assert linked(DAYS[1], "en", "full") == names
+    assert linked(DAYS[2], "ko", "long") == dict(zip([0, 1, 2, 3, 5, 6, 8, 9], "20091030", strict=True))
+    assert linked(DAYS[1], "ar_EG", "medium") == dict(zip([0, 1, 2, 3, 5, 6, 8, 9], "١٩٨٧٠٣٠٩", strict=True))
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_every_digit_rests_on_something_that_says_it(style):
+    for day, locale in itertools.product(DAYS, SEEN + UNSEEN):
+        found, iso = linked(day, locale, style), day.isoformat()
+        assert sorted(found) == [0, 1, 2, 3, 5, 6, 8, 9]
+        for place, characters in found.items():
+            if len(characters) == 1 and characters.isdecimal():
+                assert latin(characters) == iso[place] or iso[place] == "0"
+
+
+def test_the_alignment_counts_from_the_offset():
+    formatted = pieces(DAYS[1], "de", "full")
+    assert align(formatted, offset=7) == [(i + 7, j) for i, j in align(formatted)]
+
+
+def test_the_items_are_what_they_say():
+    for shown, hidden in zip(made("shown").values(), made("hidden").values(), strict=True):
+        for with_locale, without in zip(shown, hidden, strict=True):
+            assert with_locale["source"][1:] == without["source"]
+            assert with_locale["source"][0][1:-1] in SEEN + UNSEEN
+            assert with_locale["target"] == without["target"]
+            assert [[i - 1, j] for i, j in with_locale["alignment"]] == without["alignment"]
+            day = datetime.date.fromisoformat("".join(without["target"]))
+            assert day in readings("".join(without["source"]), (with_locale["source"][0][1:-1],))
+
+
+def test_a_date_is_in_one_split_only():
+    targets = [{tuple(target) for target in split["target"]} for split in made("shown", "train=3000, dev=500").values()]
+    assert sum(map(len, targets)) == len(set.union(*targets))
+
+
+def test_training_never_shows_the_unseen_locales():
+    splits = made("shown")
+    locales = {name: {source[0] for source in split["source"]} for name, split in splits.items()}
+    assert locales["test_unseen"] == {f"<{locale}>" for locale in UNSEEN}
+    assert locales["train"] | locales["dev"] | locales["test"] <= {f"<{locale}>" for locale in SEEN}
+
+
+def test_the_sizes_and_the_longest_source():
+    splits = made("hidden", OPTIONS + ", longest=12")
+    assert {name: len(split) for name, split in splits.items()} == {
+        "train": 400,
+        "dev": 50,
+        "test": 100,
+        "test_unseen": 50,
+    }
+    assert max(len(source) for split in splits.values() for source in split["source"]) == 12
+
+
+def test_the_items_of_a_split_do_not_depend_on_the_sizes():
+    assert made("shown")["test"][:20] == made("shown", "train=10, dev=10, test=20")["test"][:]
+
+
+def test_a_limit_that_leaves_nothing_is_refused():
+    with pytest.raises(ValueError, match="longest of task 'dates' is 5, but must be at least 10"):
+        made("shown", "longest=5")
+
+
+def test_the_numbers_of_every_format_stand_apart():
+    for key, found in index(SEEN + UNSEEN).items():
+        for reading in found:
+            assert len(reading.order) == key.count("0")
+            assert sorted(reading.order + "M" * bool(reading.month)) == ["M", "d", "y"]
+
+
+@pytest.mark.parametrize("locales", [*((locale,) for locale in SEEN), UNSEEN])
+def test_who_knows_the_locale_or_the_unseen_ones_can_always_tell_the_date(locales):
+    """A text's numbers and its skeleton then decide the date, so no ceiling is needed there."""
+    for found in index(locales).values():
+        assert len({(reading.order, reading.month) for reading in found}) == 1
+
+
+def test_the_readings_find_every_date_again():
+    rng = random.Random(0)
+    for _ in range(3000):
+        day = datetime.date(1950, 1, 1) + datetime.timedelta(rng.randrange(36525))
+        text = written(day, *rng.choice(FORMATS))
+        assert skeleton(text) in index(SEEN + UNSEEN)
+        assert day in readings(text, SEEN + UNSEEN)
+
+
+def test_the_ceiling_is_that_of_writing_every_date_in_every_way():
+    locales = ("en", "en_GB", "eu", "hu", "es", "sv")
+    days = [datetime.date(2001, 1, 1) + datetime.timedelta(n) for n in range(12 * 365 + 3)]
+    texts = {}
+    for day, locale, style in itertools.product(days, locales, STYLES):
+        texts.setdefault(written(day, locale, style), Counter())[day] += 1
+    numbers_of_these_years = [text for text in texts if max(map(int, re.findall(r"\d+", text))) <= 12]
+    assert len(numbers_of_these_years) > 1000
+    for text in numbers_of_these_years:
+        assert readings(text, locales) == texts[text]
+        assert ceiling(text, locales) == max(texts[text].values()) / texts[text].total()
+    assert min(ceiling(text, locales) for text in numbers_of_these_years) <= 0.5
+
+
+def test_only_the_hidden_locale_has_a_ceiling():
+    hidden = made("hidden", "train=10, test=1000")
+    ceilings = hidden["test"]["ceiling"][:]
+    assert 0.98 < sum(ceilings) / len(ceilings) < 1
+    assert "ceiling" not in hidden["test_unseen"].column_names + made("shown")["test"].column_names

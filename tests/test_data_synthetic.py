@@ -1,0 +1,95 @@
+import pytest
+
+from attn_research.data.task import load
+from attn_research.registry import Spec
+
+NAMES = ["copy", "reverse", "sort", "repeat"]
+OPTIONS = "symbols=5, longest=6, longest_test=9, train=200, test=50"
+
+
+def made(name, options=OPTIONS):
+    return load(Spec(f"{name}({options})"))
+
+
+@pytest.mark.parametrize(
+    ("name", "right"),
+    [
+        ("copy", lambda source: source),
+        ("reverse", lambda source: source[::-1]),
+        ("sort", lambda source: sorted(source, key=int)),
+        ("repeat", lambda source: [symbol for symbol in source for _ in range(2)]),
+    ],
+)
+def test_the_target_is_what_the_name_says(name, right):
+    for split in made(name, OPTIONS.replace("symbols=5", "symbols=15")).values():
+        for item in split:
+            assert item["target"] == right(item["source"])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_target_symbol_is_aligned_with_the_one_it_copies(name):
+    for split in made(name).values():
+        for item in split:
+            assert [j for _, j in item["alignment"]] == list(range(len(item["target"])))
+            assert all(item["source"][i] == item["target"][j] for i, j in item["alignment"])
+
+
+def test_each_source_symbol_is_used_the_same_number_of_times():
+    for name, times in [("copy", 1), ("reverse", 1), ("sort", 1), ("repeat", 2)]:
+        for item in made(name)["test"]:
+            assert sorted(i for i, _ in item["alignment"]) == sorted([*range(len(item["source"]))] * times)
+
+
+def test_equal_symbols_keep_their_order_when_sorted():
+    for item in made("sort")["test_long"]:
+        for (i, j), (after, _) in zip(item["alignment"], item["alignment"][1:], strict=False):
+            assert i < after or item["source"][i] != item["source"][after], (item, j)
+
+
+@pytest.mark.parametrize("options", [OPTIONS, "symbols=2, longest=4, longest_test=5, train=200, test=50"])
+def test_no_source_is_in_two_splits(options):
+    splits = made("copy", options)
+    seen = {name: {tuple(source) for source in split["source"]} for name, split in splits.items()}
+    assert not seen["train"] & seen["dev"]
+    assert not seen["train"] & seen["test"]
+    assert not seen["dev"] & seen["test"]
+
+
+def test_the_long_split_is_longer_than_training():
+    splits = made("copy")
+    assert {len(source) for name in ("train", "dev", "test") for source in splits[name]["source"]} == {*range(1, 7)}
+    assert {len(source) for source in splits["test_long"]["source"]} == {7, 8, 9}
+    assert {name: len(split) for name, split in splits.items()} == {
+        "train": 200,
+        "dev": 50,
+        "test": 50,
+        "test_long": 50,
+    }
+
+
+def test_the_seed_alone_decides_the_sources():
+    again, other = made("reverse"), made("copy", OPTIONS + ", seed=1")
+    for split in ("train", "dev", "test", "test_long"):
+        assert made("copy")[split]["source"][:] == again[split]["source"][:]
+        assert made("copy")[split]["source"][:] != other[split]["source"][:]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ("symbols=0", "symbols of a synthetic task is 0, but must be at least 1"),
+        ("longest=0", "longest of a synthetic task is 0"),
+        ("longest=8, longest_test=8", "longest_test of a synthetic task is 8, but must be at least 9"),
+        ("train=0", "train of a synthetic task is 0"),
+        ("test=-1", "test of a synthetic task is -1"),
+        ("symbols=1, longest=1", "1 symbols and lengths up to 1 give too few; raise symbols or longest"),
+    ],
+)
+def test_impossible_options_are_told(options, message):
+    with pytest.raises(ValueError, match=message):
+        made("copy", options)
+
+
+def test_repeating_no_times_is_refused():
+    with pytest.raises(ValueError, match="times of a synthetic task is 0"):
+        made("repeat", "times=0")

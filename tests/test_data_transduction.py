@@ -1,0 +1,114 @@
+import gzip
+
+import pytest
+
+from attn_research.data.task import load
+from attn_research.registry import Spec
+
+FILES = {
+    "train.tsv": "AB\tEY B IY\nAB\tAE B\nC\tS IY\n",
+    "dev.tsv": "BA\tB AA\n",
+    "test.tsv": "CAB\tK AE B\nBB\tB\nCAB\tS AE B\n",
+}
+
+
+@pytest.fixture
+def folder(tmp_path):
+    for name, text in FILES.items():
+        (tmp_path / name).write_text(text)
+    yield tmp_path
+    load.cache_clear()
+
+
+def read(folder):
+    return load(Spec(f'transduction(path="{folder}")'))
+
+
+def test_every_line_of_train_is_an_item(folder):
+    assert read(folder)["train"].to_dict() == {
+        "source": [["A", "B"], ["A", "B"], ["C"]],
+        "target": [["EY", "B", "IY"], ["AE", "B"], ["S", "IY"]],
+        "references": [[["EY", "B", "IY"]], [["AE", "B"]], [["S", "IY"]]],
+        "where": ["train.tsv:1", "train.tsv:2", "train.tsv:3"],
+    }
+
+
+def test_the_lines_of_a_test_word_are_its_references(folder):
+    assert read(folder)["test"].to_dict() == {
+        "source": [["C", "A", "B"], ["B", "B"]],
+        "target": [["K", "AE", "B"], ["B"]],
+        "references": [[["K", "AE", "B"], ["S", "AE", "B"]], [["B"]]],
+        "where": ["test.tsv:1", "test.tsv:2"],
+    }
+
+
+def test_compressed_files_and_other_line_ends_are_read_alike(folder):
+    plain = read(folder)["test"].remove_columns("where").to_dict()
+    load.cache_clear()
+    (folder / "test.tsv").unlink()
+    text = "\ufeff" + FILES["test.tsv"].replace("\n", "\r\n")
+    (folder / "test.tsv.gz").write_bytes(gzip.compress(text.encode()))
+    compressed = read(folder)["test"]
+    assert compressed.remove_columns("where").to_dict() == plain
+    assert compressed["where"][:] == ["test.tsv.gz:1", "test.tsv.gz:2"]
+
+
+def test_a_relative_path_is_looked_for_here_and_in_the_data_folder(folder, monkeypatch, tmp_path_factory):
+    monkeypatch.chdir(folder.parent)
+    here = read(folder.name)
+    load.cache_clear()
+    monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere"))
+    monkeypatch.setenv("ATTN_RESEARCH_DATA", str(folder.parent))
+    assert read(folder.name)["test"].to_dict() == here["test"].to_dict()
+
+
+def refused(folder, message):
+    with pytest.raises(ValueError, match=message) as error:
+        read(folder)
+    assert "\n" not in str(error.value)
+    assert "\t" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (b"AB\tEY\nCD\n", r"dev.tsv:2 has 1 columns, but must have two: word<TAB>segments"),
+        (b"AB\tEY\tB\n", r"dev.tsv:1 has 3 columns"),
+        (b"AB\tEY\n\nC\tD\n", r"dev.tsv:2 has 1 columns"),
+        (b"AB\t \n", r"dev.tsv:1 has an empty column"),
+        (b"\tEY\n", r"dev.tsv:1 has an empty column"),
+        (b"AB\tEY\n\xe9\tEY\n", r"dev.tsv:2 is not UTF-8: .* at byte 0"),
+        (b"", r"dev.tsv is empty"),
+    ],
+)
+def test_a_bad_file_is_named_with_its_line(folder, text, message):
+    (folder / "dev.tsv").write_bytes(text)
+    refused(folder, message)
+
+
+def test_a_missing_file_is_told_with_what_is_there(folder):
+    (folder / "dev.tsv").rename(folder / "dev.txt")
+    refused(folder, r"no dev.tsv or dev.tsv.gz in .*; known: dev.txt, test.tsv, train.tsv; did you mean dev.txt")
+
+
+@pytest.mark.parametrize(
+    "damage", [lambda data: data[:-9], lambda data: b"plain", lambda data: data[:14] + b"\xff" * 9]
+)
+def test_a_damaged_archive_is_told(folder, damage):
+    (folder / "dev.tsv").unlink()
+    (folder / "dev.tsv.gz").write_bytes(damage(gzip.compress(FILES["dev.tsv"].encode() * 9)))
+    refused(folder, r"cannot read .*dev.tsv.gz: ")
+
+
+def test_a_missing_folder_is_told_with_its_neighbours(folder, monkeypatch):
+    monkeypatch.delenv("ATTN_RESEARCH_DATA", raising=False)
+    monkeypatch.chdir(folder.parent)
+    refused(folder.name + "s", rf"no folder .* \(\$ATTN_RESEARCH_DATA is not set\); .*did you mean {folder.name}")
+    monkeypatch.setenv("ATTN_RESEARCH_DATA", str(folder))
+    refused("cmudict", rf"no folder 'cmudict' in {folder.parent} and {folder}; known: ")
+    refused("no/such/place", r"no folder 'no/such/place' in .*; known: none")
+
+
+def test_the_path_must_be_said():
+    with pytest.raises(ValueError, match="transduction needs the folder of its files"):
+        load(Spec("transduction"))

@@ -1,0 +1,180 @@
+import math
+import sys
+from typing import Literal
+
+import pytest
+from hypothesis import assume, example, given
+from hypothesis import strategies as st
+
+from attn_research.registry import Registry, Spec, conform, fingerprint, nearest
+
+NAMES = st.from_regex(r"[a-z_][a-z0-9_]{0,8}", fullmatch=True).filter(lambda name: name not in KEYWORDS)
+KEYWORDS = {
+    *"False None True and as assert async await break class continue def del elif else except finally".split()
+} | {*"for from global if import in is lambda nonlocal not or pass raise return try while with yield".split()}
+LITERALS = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3),
+    max_leaves=5,
+)
+ALMOST = st.text(alphabet="ab1.:=,()[]{}*'\"\\ \n-", max_size=30)
+
+
+def spell(name, hyper, module="", blank=""):
+    inside = f",{blank}".join(f"{blank}{key}{blank}={blank}{value!r}" for key, value in hyper.items())
+    return (f"{module}:" if module else "") + f"{name}({blank}{inside}{blank})"
+
+
+@given(st.text() | ALMOST)
+@example("a(**1)")
+@example("a(x=1, **{})")
+@example("a(" * 10_000)
+@example("-" * 100_000 + "1")
+@example("a(x=" + "9" * 10_000 + ")")
+@example("a(x=1, x=2)")
+@example("\0")
+@example("a(x='\\ud800')")
+def test_no_string_crashes_a_spec(text):
+    try:
+        spec = Spec(text)
+    except ValueError as error:
+        assert "\n" not in str(error)
+        assert "concat(units=64)" in str(error)
+    else:
+        assert Spec(spec) == spec
+
+
+@given(NAMES, st.dictionaries(NAMES, LITERALS, max_size=3), st.sampled_from(["", "my.module", "a b/my scores.py"]))
+def test_the_normal_form_is_a_fixed_point_and_keeps_what_was_said(name, hyper, module):
+    spec = Spec(spell(name, hyper, module, blank=" "))
+    assert spec == Spec(spec) == Spec(spell(name, dict(reversed(hyper.items())), module))
+    assert (spec.module, spec.name, spec.hyper) == (module, name, hyper)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "a b", "a(64)", "a(*[1])", "a(x=y)", "a.b", "a(x=1)(y=2)", "3", "a; b", "a(x={1})"]
+)
+def test_other_expressions_are_no_specs(text):
+    with pytest.raises(ValueError, match="is not a spec string"):
+        Spec(text)
+
+
+@given(st.text(max_size=10), st.sets(st.text(max_size=10)))
+def test_nearest_names_everything_known(name, known):
+    assert all(word in nearest(name, known) for word in known)
+
+
+@given(st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.lists(st.integers()))
+def test_conform_gives_the_type_or_a_sentence(value):
+    for hint, kind in ((int, int), (float, float), (str, str), (bool, bool), (int | None, int | None), (Spec, Spec)):
+        try:
+            assert isinstance(conform(value, hint, "field"), kind)
+        except ValueError as error:
+            assert str(error).startswith("field")
+
+
+def test_conform_keeps_types_apart():
+    assert type(conform(1, float, "x")) is float
+    assert conform("b", Literal["a", "b"], "x") == "b"
+    for value, hint in (
+        (True, int),
+        (True, float),
+        (1.0, int),
+        (math.inf, float),
+        (math.nan, float),
+        ("c", Literal["a"]),
+    ):
+        with pytest.raises(ValueError, match="x is"):
+            conform(value, hint, "x")
+
+
+@pytest.fixture
+def scores():
+    registry = Registry("score", remembers=False)
+
+    @registry.register
+    def dot(param, keys):
+        return param, keys
+
+    @registry.register(remembers=True)
+    def coverage(param, keys, units: int = 64, scale: float = 1.0):
+        return units, scale
+
+    return registry
+
+
+def test_a_bound_variant_has_its_defaults_and_traits(scores):
+    bound = scores.bind(Spec("coverage(scale=2)"))
+    assert bound.hyper == {"units": 64, "scale": 2.0}
+    assert bound.traits.remembers
+    assert bound(None, None) == (64, 2.0)
+    assert not scores.bind(Spec("dot")).traits.remembers
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("dto", "unknown score 'dto'; known: coverage, dot; did you mean dot?"),
+        ("coverage(unit=3)", "score 'coverage' has no hyperparameter 'unit'; known: scale, units; did you mean units?"),
+        ("dot(units=3)", "score 'dot' has no hyperparameter 'units'; known: none"),
+        ("coverage(units=1.5)", "units of score 'coverage' is 1.5, but must be of type int"),
+        ("coverage(param=3)", "score 'coverage' has no hyperparameter 'param'; known: scale, units"),
+    ],
+)
+def test_errors_name_what_is_known(scores, text, said):
+    with pytest.raises(ValueError) as caught:
+        scores.bind(Spec(text))
+    assert str(caught.value) == said
+
+
+@given(NAMES)
+def test_an_unknown_name_is_told_what_is_known(name):
+    registry = Registry("score")
+    registry.register(nearest)
+    assume(name != "nearest")
+    with pytest.raises(ValueError, match="known: nearest"):
+        registry.bind(Spec(name))
+
+
+def test_a_name_is_taken_once(scores):
+    def dot():
+        """From another module."""
+
+    dot.__module__ = "elsewhere"
+    with pytest.raises(ValueError, match="there is a score named 'dot' already"):
+        scores.register(dot)
+
+
+def test_an_unknown_trait(scores):
+    with pytest.raises(ValueError, match="has no trait 'remember'; known: remembers; did you mean remembers"):
+        scores.register(remember=True)(lambda param, keys: None)
+
+
+def test_a_users_file(scores, tmp_path, monkeypatch):
+    file = tmp_path / "my_scores.py"
+    file.write_text("def cosine(param, keys, scale: float = 1.0):\n    return scale\n")
+    monkeypatch.chdir(tmp_path)
+    spec = Spec("my_scores.py:cosine(scale=3)")
+    assert scores.bind(spec)(None, None) == 3.0
+    assert scores.bind(Spec(f"{file}:cosine"))(None, None) == 1.0
+    assert scores.bind(Spec("my_scores:cosine"))(None, None) == 1.0
+    assert fingerprint(spec) == fingerprint(Spec("my_scores:cosine"))
+    assert fingerprint(Spec("dot")) is None
+    sys.modules.pop("my_scores")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("not_there.py:cosine", "cannot import 'not_there.py': FileNotFoundError"),
+        ("not_there:cosine", "cannot import 'not_there': ModuleNotFoundError"),
+        ("broken.py:cosine", "cannot import 'broken.py': NameError: name 'nothing' is not defined"),
+        ("mine.py:cosin", "no function 'cosin' in mine.py; known: cosine; did you mean cosine?"),
+    ],
+)
+def test_a_users_file_that_does_not_work(scores, tmp_path, monkeypatch, text, said):
+    (tmp_path / "broken.py").write_text("nothing\n")
+    (tmp_path / "mine.py").write_text("def cosine(param, keys): ...\n")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match=said.replace("?", r"\?")):
+        scores.bind(Spec(text))

@@ -1,0 +1,45 @@
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from attn_research.data.vocab import BOS, EOS, PAD, UNK, UNKNOWN, Vocabulary
+
+SENTENCES = st.lists(st.lists(st.text(min_size=1, max_size=3), max_size=6), max_size=6)
+
+
+def test_the_special_symbols_come_first_and_then_the_most_frequent():
+    vocabulary = Vocabulary.build([["b", "a", "c"], ["c", "b"]])
+    assert (PAD, BOS, EOS, UNK) == (0, 1, 2, 3)
+    assert vocabulary.symbols == ("b", "c", "a")
+    assert vocabulary.encode(["a", "b", "c"]) == [6, 4, 5]
+    assert len(vocabulary) == 7
+
+
+def test_a_symbol_never_seen_becomes_unk():
+    vocabulary = Vocabulary.build([["a"]])
+    assert vocabulary.encode(["a", "z"]) == [4, UNK]
+    assert vocabulary.decode([4, UNK]) == ["a", UNKNOWN]
+
+
+def test_decoding_stops_at_the_end_and_drops_what_is_no_symbol():
+    vocabulary = Vocabulary(("a", "b"))
+    assert vocabulary.decode([BOS, 4, PAD, 5, EOS, 4, PAD]) == ["a", "b"]
+
+
+@settings(deadline=None)
+@given(SENTENCES)
+def test_what_was_seen_comes_back(sentences):
+    vocabulary = Vocabulary.build(sentences)
+    for sentence in sentences:
+        assert vocabulary.decode(vocabulary.encode(sentence)) == sentence
+
+
+@settings(deadline=None)
+@given(SENTENCES)
+def test_the_order_of_the_sentences_does_not_matter(sentences):
+    assert Vocabulary.build(sentences) == Vocabulary.build(sentences[::-1])
+
+
+def test_a_saved_vocabulary_is_loaded_again(tmp_path):
+    vocabulary = Vocabulary(("월", "\u200f", "é", " "))
+    vocabulary.save(tmp_path / "vocabulary.json")
+    assert Vocabulary.load(tmp_path / "vocabulary.json") == vocabulary
