@@ -136,7 +136,7 @@ def _map(axes: Axes, item: Item, title: str) -> AxesImage:
 
 def _ticks(axes: Axes, item: Item) -> None:
     """The source's symbols above, the output's on the left, wrong ones in red."""
-    axes.tick_params(length=0, pad=4, labeltop=True, labelbottom=False)
+    axes.tick_params(length=0, pad=5, labeltop=True, labelbottom=False)
     axes.spines[:].set_color(FAINT)
     above, beside = [[*map(symbol_label, symbols)] for symbols in (item.source, item.written)]
     axes.set_xticks(range(len(above)), [shown.text for shown in above])
