@@ -47,7 +47,7 @@ def test_what_cannot_be_seen_is_a_code_point(monkeypatch, symbol, text):
 
 
 def test_blanks_are_visible_and_long_words_cut():
-    assert symbol_label(" ").text == "␣"
+    assert symbol_label(" ").text == "␣" and symbol_label("\n").text == "↵"
     assert symbol_label("a" * 17).text == "a" * 15 + "…"
     assert text_label("one two\nthree").text == "one two\nthree"
 
@@ -74,3 +74,8 @@ def test_nothing_is_read_as_mathematics(symbol):
 def test_every_label_can_be_drawn_in_its_font(text):
     for label in (symbol_label(text), text_label(text.replace("\n", ""))):
         assert set(label.text) <= fonts.characters(label.font)
+
+
+def test_code_points_are_written_in_a_font_that_has_them(monkeypatch):
+    monkeypatch.setattr(fonts, "_system", lambda: ())
+    assert drawn(symbol_label("😀\ue00a")).text.endswith("E00A")  # the font with the first has no letters
