@@ -1,7 +1,7 @@
 """Which score function on real words?  Grapheme-to-phoneme conversion on CMUdict.
 
 Data: CMUdict without stress, the published test list, scored as the papers do (see configs/g2p_cmudict.py for where to
-put it). One layer of 256 units and 10 epochs, against three layers of 512 and up to 100 epochs in the paper.
+put it). One layer of 256 units and 16 epochs, against three layers of 512 and up to 100 epochs in the paper.
 Cost: 18 runs of about 20 minutes on one core.
 Command: attn-research sweep experiments/g2p_scores.py
 """
