@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
+from attn_research.commands.words import complain
 from attn_research.registry import nearest
 
 DESCRIPTION = (
@@ -35,11 +36,6 @@ class Parser(argparse.ArgumentParser):
     def _check_value(self, action: argparse.Action, value: str) -> None:
         if action.choices is not None and value not in action.choices:
             raise argparse.ArgumentError(action, f"unknown value {value!r}; {nearest(value, action.choices)}")
-
-
-def complain(text: str) -> None:
-    """One line on standard error."""
-    print(f"attn-research: {' '.join(text.split())}", file=sys.stderr)
 
 
 def make_parser() -> Parser:

@@ -8,6 +8,7 @@ from pathlib import Path
 import fake_runs
 import pytest
 
+import attn_research.sweeps.make as make_module
 from attn_research.cli import main
 from attn_research.config import Config, digest, override
 from attn_research.runs import records
@@ -40,6 +41,7 @@ def house(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(local, "TARGET", "fake_runs:run")
     monkeypatch.setenv("ATTN_RESEARCH_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(make_module, "enable_compilation_cache", lambda: None)
     before = signal.getsignal(signal.SIGTERM)
     yield tmp_path
     signal.signal(signal.SIGTERM, before)
@@ -79,7 +81,7 @@ def make_runs(**other):
         ("sweep small.py --jobs 0", "--jobs is 0, but must be at least 1"),
         ("sweep small.py --jobs two", "argument --jobs: invalid int value: 'two'"),
         ("sweep small.py --add seed", "'seed' is not of the form name=value"),
-        ("sweep small.py --add model.attention.score=mine.py:cosin", "did you mean cosine?"),
+        ("sweep small.py --add model.attention.score=min.py:cosine", "cannot import 'min.py'"),
         ("table small.py", "no run of small is finished; `attn-research sweep` makes them"),
         ("table small.py --format html", "unknown value 'html'; known: csv, md, tex"),
         ("table small.py --save --check", "argument --check: not allowed with argument --save"),
@@ -201,6 +203,28 @@ def test_training_twice_at_once_is_refused(capsys, tmp_path):
     with hold(Path("runs") / digest(Config())):
         assert main(["train", "dates.py"]) == 2
     assert "another process is making runs/" in capsys.readouterr().err
+
+
+def test_training_prints_how_it_goes_and_how_well_it_does(capsys):
+    words = ["train", "dates.py", "data.task=fake", "train.steps=100"]
+    assert main(words) == 0
+    lines = capsys.readouterr().out.split("\n")
+    assert lines[:2] == ["step 50/100: loss 1", "step 100/100: loss 1"]
+    assert lines[-4] == "dev: exact 98.1, token 99.0, loss 0.1"
+    assert lines[-2].startswith("run: runs/")
+
+
+def test_training_that_fails_keeps_its_traceback(capsys):
+    assert main(["train", "dates.py", "data.task=fake(how='raise')"]) == 1
+    (file,) = Path("runs").glob("*/failure.txt")
+    assert capsys.readouterr().err == (f"attn-research: RuntimeError: the cat sat (the traceback is in {file})\n")
+    assert "in misbehave" in file.read_text()
+
+
+def test_training_with_a_users_error_is_a_sentence(capsys):
+    assert main(["train", "dates.py", "data.task=fake(how='user')"]) == 2
+    assert capsys.readouterr().err == "attn-research: config field 'seed' is -1, but must be at least 0\n"
+    assert not list(Path("runs").glob("*/failure.txt"))
 
 
 def test_training_what_is_done_prints_its_metrics(capsys):

@@ -5,6 +5,7 @@ from pathlib import Path
 import fake_runs
 import pytest
 
+import attn_research.sweeps.make as make_module
 from attn_research.config import Config, digest, override
 from attn_research.runs import records
 from attn_research.sweeps.cache import cache_directory
@@ -118,11 +119,21 @@ def test_the_cache_is_below_the_users_choice(monkeypatch, tmp_path):
     assert cache_directory().is_relative_to(tmp_path / "mine")
 
 
+def caught(function, *arguments):
+    try:
+        function(*arguments)
+    except Exception as error:
+        return error
+
+
+def raises(error):
+    raise error
+
+
 def test_errors_as_sentences():
-    assert sentence(ValueError("so it is\nat length")) == "so it is"
-    assert sentence(RuntimeError("so it is")) == "RuntimeError: so it is"
-    assert sentence(MemoryError()) == "MemoryError"
-    assert sentence(ValueError()) == "ValueError"
+    assert sentence(caught(override, Config(), {"seed": -1})) == "config field 'seed' is -1, but must be at least 0"
+    assert sentence(caught(raises, ValueError("so it is\nat length"))) == "ValueError: so it is"
+    assert sentence(caught(raises, MemoryError())) == "MemoryError"
 
 
 def ends(runs, directory, jobs=2):
@@ -139,7 +150,7 @@ def test_a_run_that_fails_takes_no_other_with_it(tmp_path):
         ("failed", "its process was ended by SIGKILL (by hand, or by the system for lack of memory)"),
         ("failed", "RuntimeError: the cat sat"),
         ("failed", "MemoryError"),
-        ("failed", "unknown score 'dit'; known: dot"),
+        ("failed", "config field 'seed' is -1, but must be at least 0"),
         ("failed", "its process ended with status 3"),
     ]
     assert all(found[config] == ("ended", "") for config in good)
@@ -256,7 +267,39 @@ def test_nobody_knows_the_time_left_before_a_step():
     assert clock.left() == ""
     clock.at(clock_config, 100)
     assert clock.left().startswith("; about ")
+    clock.without(clock_config)
+    assert clock.left() == ""
 
 
 def test_durations_in_words():
     assert [in_words(s) for s in (0.4, 19, 89.4, 90, 5000, 9000)] == ["0 s", "19 s", "89 s", "2 min", "83 min", "2.5 h"]
+
+
+class Recorder:
+    """A mirror that keeps what it is told."""
+
+    def __init__(self, *arguments):
+        self.arguments, self.logged, self.summary = arguments, [], None
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        pass
+
+    def log(self, metrics, step):
+        self.logged.append((step, metrics))
+
+    def finish(self, summary):
+        self.summary = summary
+
+
+def test_a_run_is_mirrored(tmp_path, monkeypatch):
+    recorders, (config,) = [], configs("fake")
+    monkeypatch.setattr(make_module, "enable_compilation_cache", lambda: None)
+    monkeypatch.setattr(make_module, "mirror", lambda *words: recorders.append(Recorder(*words)) or recorders[0])
+    make_module.make("fake_runs:run", config, tmp_path, lambda numbers: None, "offline", "scores")
+    (recorder,) = recorders
+    assert recorder.arguments == ("offline", config, tmp_path, "scores")
+    assert recorder.logged == [(50, {"loss": 1.0}), (100, {"loss": 1.0})]
+    assert recorder.summary["test/exact"] == 0.981

@@ -17,7 +17,8 @@ BATCH = 64  # lines translated at a time, if they are not being typed
 
 def figure(arguments: argparse.Namespace) -> int:
     """Draws the attention maps of one test item, a map for each row of the experiment's table."""
-    from attn_research.reports.figures import attention_maps, load_item
+    from attn_research.reports.figures import attention_maps
+    from attn_research.reports.items import load_item
 
     experiment, runs = read_experiment(arguments), Path(arguments.runs)
     directories = _first_runs(experiment, runs)
@@ -84,7 +85,8 @@ def _batches(lines: Iterator[str], size: int) -> Iterable[list[str]]:
 
 
 def _draw(translation, step: int | None, path: str) -> None:
-    from attn_research.reports.figures import Item, attention_maps, bars
+    from attn_research.reports.figures import attention_maps, bars
+    from attn_research.reports.items import Item
 
     item = Item(translation.source, translation.output, translation.weights)
     made = attention_maps({"": item}, path) if step is None else bars(item, step, path)

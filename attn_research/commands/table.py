@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from attn_research.commands.sweep import read_experiment
+from attn_research.commands.words import complain
 from attn_research.config import Config, from_flat
 from attn_research.reports.render import FORMS
 from attn_research.reports.tables import Built
@@ -114,5 +115,5 @@ def _check(experiment: Experiment, committed: Path) -> int:
         names = (str(page), "from the records")
         sys.stdout.writelines(difflib.unified_diff(old.splitlines(True), new.splitlines(True), *names))
     for flaw in flaws:
-        print(f"attn-research: {flaw}", file=sys.stderr)
+        complain(flaw)
     return 1 if flaws else 0
