@@ -32,7 +32,8 @@ class Lines:
 
 def _whole_lines(path: Path) -> list[str]:
     """The lines that a killed process did not leave half-written."""
-    return [line for line in path.open() if line.endswith("\n")] if path.exists() else []
+    text = path.read_text() if path.exists() else ""
+    return text[: text.rfind("\n") + 1].splitlines(keepends=True)
 
 
 def write(directory: Path, name: str, split: Split, evaluation: Evaluation) -> None:
