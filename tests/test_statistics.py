@@ -46,7 +46,7 @@ def test_rows_on_the_same_items_are_paired():
     assert 0 < low < both.means["a"] - both.means["b"] < high
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(1, 5), st.integers(1, 30), st.integers(0, 9))
 def test_an_interval_holds_the_mean_and_stays_in_range(seeds, items, random):
     c = Comparison(EXACT, {"a": right(0.9, items, seeds, random), "b": right(0.5, items, seeds, random + 1)})

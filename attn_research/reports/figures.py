@@ -1,11 +1,8 @@
 """Attention maps: which source symbols each output symbol was written from."""
 
-import json
 import math
 import textwrap
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from itertools import zip_longest
 from pathlib import Path
 
 import matplotlib
@@ -19,12 +16,12 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
 from attn_research.reports.fonts import symbol_label, text_label
+from attn_research.reports.items import Item
 
 GOLD, WRONG, CHOSEN, FAINT = "#00a39b", "#c8102e", "#0b5fa5", "#8a8a8a"
 CELL = 0.19  # inches
 SIZE = 8.5  # points
 LETTER = SIZE / 72 * 0.62  # inches, about
-END = "</s>"
 RATIO = 1.9  # of width to height that a page of maps comes near to
 GAP = 0.3  # what an empty place in the grid counts against that, as a logarithm
 NO_ATTENTION = "no attention:\nnothing to show"
@@ -38,40 +35,6 @@ def _colours() -> ListedColormap:
 
 
 COLOURS = _colours()
-
-
-@dataclass(frozen=True)
-class Item:
-    """One test item as one run wrote it.
-
-    `weights` [t, s] with t output steps, the end symbol's included, and s source symbols (0: no attention).
-    """
-
-    source: Sequence[str]
-    output: Sequence[str]
-    weights: np.ndarray
-    references: Sequence[Sequence[str]] = ()
-    alignment: Sequence[tuple[int, int]] = ()  # gold (source index, target index) pairs
-
-
-def load_item(directory: str | Path, index: int) -> Item:
-    """Item `index` of the test items whose weights a finished run kept.
-
-    Raises:
-      ValueError: the run has kept no weights, or not those of this item.
-    """
-    outputs = Path(directory) / "outputs"
-    lines, maps = outputs / "test.jsonl", outputs / "attention.npz"
-    for path in (lines, maps):
-        if not path.is_file():
-            raise ValueError(f"there is no {path}, so the run is not finished and its attention cannot be drawn")
-    with np.load(maps) as kept:
-        if str(index) not in kept:
-            raise ValueError(f"{maps} has the weights of items 0 to {len(kept.files) - 1}, but not of item {index}")
-        weights = kept[str(index)]
-    made = json.loads(lines.read_text(encoding="utf-8").split("\n")[index])
-    gold = [tuple(pair) for pair in made["alignment"]] if "alignment" in made else ()
-    return Item(made["source"], made["output"], weights, made["references"], gold)
 
 
 def attention_maps(items: Mapping[str, Item], path: str | Path) -> list[Path]:
@@ -104,7 +67,7 @@ def bars(item: Item, step: int, path: str | Path, title: str = "") -> list[Path]
       ValueError: there is no such step, or the run has no attention.
     """
     steps, symbols = item.weights.shape
-    if not symbols:
+    if not item.attends:
         raise ValueError("there are no bars to draw, since the model has no attention")
     if not 0 <= step < steps:
         raise ValueError(f"there is no output step {step}; the steps are 0 to {steps - 1}")
@@ -114,9 +77,8 @@ def bars(item: Item, step: int, path: str | Path, title: str = "") -> list[Path]
     image = _map(below, item, "")
     below.add_patch(Rectangle((-0.5, step - 0.5), symbols, 1, fill=False, edgecolor=CHOSEN, linewidth=1.8, zorder=4))
     _bars(above, item.weights[step], image)
-    text_label(f"{title}{': ' if title else ''}where it looks to write {_written(item)[step]!r}").put(
-        above.title, SIZE + 1
-    )
+    caption = f"{title}{': ' if title else ''}where it looks to write ‘{symbol_label(item.written[step]).text}’"
+    text_label(caption).put(above.title, SIZE + 1)
     _colour_bar(figure, image, [below])
     _legend(figure, [item])
     return save(figure, path)
@@ -134,7 +96,7 @@ def save(figure: Figure, path: str | Path) -> list[Path]:
 
 
 def _page(items: Sequence[Item]) -> tuple[int, tuple[float, float]]:
-    """Columns of the grid of maps, and the page's size in inches: few gaps, and a width of about RATIO times the height."""
+    """Columns of the grid of maps and the page's size in inches: few gaps, and about RATIO times as wide as high."""
     widths, heights = zip(*map(_panel, items), strict=True)
 
     def size(columns: int) -> tuple[float, float]:
@@ -150,27 +112,19 @@ def _page(items: Sequence[Item]) -> tuple[int, tuple[float, float]]:
 
 def _panel(item: Item) -> tuple[float, float]:
     """Width and height of one map with its labels, in inches."""
-    beside = max(len(symbol) for symbol in _written(item)) * LETTER
-    above = max(len(symbol) for symbol in item.source) * LETTER
-    return len(item.source) * CELL + beside + 0.3, len(_written(item)) * CELL + above + 0.5
-
-
-def _written(item: Item) -> list[str]:
-    """The output symbols, and the end symbol if there is a step for it."""
-    return [*item.output, *[END] * (len(item.weights) - len(item.output))]
+    above, beside = (max(symbol_label(symbol).width for symbol in s) * LETTER for s in (item.source, item.written))
+    return len(item.source) * CELL + beside + 0.3, len(item.written) * CELL + above + 0.5
 
 
 def _map(axes: Axes, item: Item, title: str) -> AxesImage:
     """Source symbols from left to right, output symbols from top to bottom."""
-    written, attends = _written(item), item.weights.shape[1] > 0
-    weights = item.weights if attends else np.zeros((len(written), len(item.source)))
+    weights = item.weights if item.attends else np.zeros((len(item.written), len(item.source)))
     image = axes.imshow(weights, cmap=COLOURS, vmin=0, vmax=1, aspect="auto", interpolation="nearest")
-    _ticks(axes, item.source, written, _wrong(item))
+    _ticks(axes, item)
     if title:
-        text_label("\n".join(textwrap.wrap(title, max(12, int(len(item.source) * CELL / LETTER))))).put(
-            axes.title, SIZE + 1
-        )
-    if attends:
+        lines = textwrap.wrap(title, max(12, int(len(item.source) * CELL / LETTER)))
+        text_label("\n".join(lines)).put(axes.title, SIZE + 1)
+    if item.attends:
         axes.add_collection(LineCollection(_outline(item.alignment), colors=GOLD, linewidths=1.2, zorder=3))
     else:
         image.set_visible(False)
@@ -180,29 +134,28 @@ def _map(axes: Axes, item: Item, title: str) -> AxesImage:
     return image
 
 
-def _ticks(axes: Axes, source: Sequence[str], written: Sequence[str], wrong: set[int]) -> None:
+def _ticks(axes: Axes, item: Item) -> None:
     """The source's symbols above, the output's on the left, wrong ones in red."""
-    axes.tick_params(length=0, pad=4, labeltop=True, labelbottom=False)
+    axes.tick_params(length=0, pad=5, labeltop=True, labelbottom=False)
     axes.spines[:].set_color(FAINT)
-    above, beside = [symbol_label(symbol) for symbol in source], [symbol_label(symbol) for symbol in written]
+    above, beside = [[*map(symbol_label, symbols)] for symbols in (item.source, item.written)]
     axes.set_xticks(range(len(above)), [shown.text for shown in above])
     axes.set_yticks(range(len(beside)), [shown.text for shown in beside])
     for text, shown in zip(axes.get_xticklabels(), above, strict=True):
         turned = shown.width > 1
         shown.put(text, SIZE, rotation=90 * turned, va="bottom" if turned else "baseline")
     for step, (text, shown) in enumerate(zip(axes.get_yticklabels(), beside, strict=True)):
-        shown.put(text, SIZE, color=WRONG if step in wrong else "black")
+        shown.put(text, SIZE, color=WRONG if step in item.wrong else "black")
 
 
 def _bars(axes: Axes, weights: np.ndarray, image: AxesImage) -> None:
     """A bar for each weight, in the colours of the map; the largest has its number."""
-    axes.bar(
-        range(len(weights)), weights, width=0.8, color=image.cmap(image.norm(weights)), edgecolor=FAINT, linewidth=0.5
-    )
+    colours = image.cmap(image.norm(weights))
+    axes.bar(range(len(weights)), weights, width=0.8, color=colours, edgecolor=FAINT, linewidth=0.5)
     largest = int(np.argmax(weights))
     above = axes.annotate("", (largest, weights[largest]), (0, 2), textcoords="offset points", ha="center")
     text_label(f"{weights[largest]:.2f}").put(above, SIZE - 1)
-    axes.set_ylim(0, 1.2 * weights[largest])
+    axes.set_ylim(0, max(1.2 * weights[largest], 0.01))
     axes.yaxis.set_major_locator(MaxNLocator(3))
     axes.tick_params(axis="y", labelsize=SIZE - 1.5)
     axes.tick_params(axis="x", length=0, labelbottom=False)
@@ -221,17 +174,6 @@ def _outline(cells: Sequence[tuple[int, int]]) -> list[list[tuple[float, float]]
     return lines
 
 
-def _wrong(item: Item) -> set[int]:
-    """Output positions that differ from the reference with the same symbol in most of them; none if one is met."""
-    if not item.references or list(item.output) in [list(reference) for reference in item.references]:
-        return set()
-    differences = [
-        {i for i, (a, b) in enumerate(zip_longest(item.output, reference)) if a != b and i < len(item.weights)}
-        for reference in item.references
-    ]
-    return min(differences, key=len)
-
-
 def _colour_bar(figure: Figure, image: AxesImage, beside: Sequence[Axes]) -> None:
     bar = figure.colorbar(image, ax=beside, ticks=[0, 0.5, 1], pad=0.01, aspect=30, fraction=0.03)
     bar.ax.tick_params(labelsize=SIZE - 1.5, length=2)
@@ -244,6 +186,6 @@ def _legend(figure: Figure, items: Sequence[Item]) -> None:
     parts = ["columns: source, rows: output"]
     if any(item.alignment for item in items):
         parts.append("outlined: gold alignment")
-    if any(map(_wrong, items)):
+    if any(item.wrong for item in items):
         parts.append("red: not as in the reference")
     text_label("   ·   ".join(parts)).put(figure.supxlabel(""), SIZE - 0.5, color="#555555")

@@ -17,9 +17,10 @@ from matplotlib.ft2font import FT2Font
 from matplotlib.text import Text
 
 PACKAGES = ("manimgx_fonts", "noto_cjk_sans_jp_regular")
-SPACE, DOTTED_CIRCLE, ELLIPSIS = "␣", "◌", "…"
+SPACE, NEW_LINE, DOTTED_CIRCLE, ELLIPSIS = "␣", "↵", "◌", "…"
 LONGEST = 16  # characters of a symbol
 INVISIBLE = {"Cc", "Cf", "Cn", "Co", "Zl", "Zp", "Zs"}  # general categories
+CODES = "0123456789ABCDEF "
 CODE_SIZE = 0.6  # of a code point, to that of a character
 
 
@@ -46,7 +47,7 @@ class Label:
 def symbol_label(symbol: str) -> Label:
     """A symbol or a word of a source or an output: its blanks visible, a lone mark on a dotted circle."""
     short = symbol if len(symbol) <= LONGEST else symbol[: LONGEST - 1] + ELLIPSIS
-    short = short.replace(" ", SPACE)
+    short = short.replace(" ", SPACE).replace("\n", NEW_LINE)
     lone_mark = unicodedata.category(short[:1] or "a").startswith("M")
     return text_label(DOTTED_CIRCLE * lone_mark + short)
 
@@ -57,7 +58,8 @@ def text_label(text: str) -> Label:
     font = None if hidden else font_for(text.replace("\n", ""))
     if font:
         return Label(text, font)
-    best = max(_packaged(), key=lambda font: len(set(text) & characters(font)))
+    able = [font for font in _packaged() if characters(font).issuperset(CODES)]
+    best = max(able, key=lambda font: len(set(text) & characters(font)))
     shown = [c if c in characters(best) - hidden else f"{ord(c):04X}" for c in text if c != DOTTED_CIRCLE]
     return Label(" ".join(shown), best, code=True)
 

@@ -1,0 +1,65 @@
+"""Test items with their attention weights, as a finished run keeps them."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import zip_longest
+from pathlib import Path
+
+import numpy as np
+
+END = "</s>"
+
+
+@dataclass(frozen=True)
+class Item:
+    """One test item as one run wrote it.
+
+    `weights` [t, s] with t output steps, the end symbol's included, and s source symbols (0: no attention).
+    """
+
+    source: Sequence[str]
+    output: Sequence[str]
+    weights: np.ndarray
+    references: Sequence[Sequence[str]] = ()
+    alignment: Sequence[tuple[int, int]] = ()  # gold (source index, target index) pairs
+
+    @property
+    def attends(self) -> bool:
+        return self.weights.shape[1] > 0
+
+    @cached_property
+    def written(self) -> list[str]:
+        """The output symbols, and the end symbol if there is a step for it: one for each row of the weights."""
+        return [*self.output, *[END] * (len(self.weights) - len(self.output))]
+
+    @cached_property
+    def wrong(self) -> set[int]:
+        """Steps that wrote another symbol than the reference that has most symbols in common, place by place."""
+        references = [[*reference, END] for reference in self.references]
+        different = [
+            {step for step, pair in enumerate(zip_longest(self.written, reference)) if len(set(pair)) > 1}
+            for reference in references
+        ]
+        return min(different, key=len, default=set()) & set(range(len(self.written)))
+
+
+def load_item(directory: str | Path, index: int) -> Item:
+    """Item `index` of the test items whose weights a finished run kept.
+
+    Raises:
+      ValueError: the run has kept no weights, or not those of this item.
+    """
+    outputs = Path(directory) / "outputs"
+    lines, maps = outputs / "test.jsonl", outputs / "attention.npz"
+    for path in (lines, maps):
+        if not path.is_file():
+            raise ValueError(f"there is no {path}, so the run is not finished and its attention cannot be drawn")
+    with np.load(maps) as kept:
+        if str(index) not in kept:
+            raise ValueError(f"{maps} has the weights of items 0 to {len(kept.files) - 1}, but not of item {index}")
+        weights = kept[str(index)]
+    made = json.loads(lines.read_text(encoding="utf-8").split("\n")[index])
+    gold = [tuple(pair) for pair in made["alignment"]] if "alignment" in made else ()
+    return Item(made["source"], made["output"], weights, made["references"], gold)

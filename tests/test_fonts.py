@@ -1,0 +1,81 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from matplotlib.figure import Figure
+
+from attn_research.reports import fonts
+from attn_research.reports.fonts import symbol_label, text_label
+
+
+@pytest.fixture
+def only_latin(monkeypatch):
+    """A machine with no font but matplotlib's own."""
+    own = fonts._packaged()[-1:]
+    monkeypatch.setattr(fonts, "_packaged", lambda: own)
+    monkeypatch.setattr(fonts, "_system", lambda: ())
+
+
+def drawn(label):
+    """Draws the label; matplotlib warns, which is an error here, of a glyph that its font has not."""
+    figure = Figure()
+    label.put(figure.text(0.5, 0.5, ""), 10)
+    figure.canvas.draw()
+    return label
+
+
+@pytest.mark.parametrize(
+    "symbol", ["a", "한", "日", "月", "س", "ว", "श", "ג", "က", "፩", "ą", "Ж", "İ", "ß", "AH", "한국"]
+)
+def test_symbols_of_many_scripts(symbol):
+    label = drawn(symbol_label(symbol))
+    assert label.text == symbol and not label.code
+
+
+@pytest.mark.parametrize("mark", ["\u0e31", "\u0e35", "\u093f", "\u0902", "\u064e", "\u0301", "\u103e"])
+def test_a_lone_mark_gets_a_dotted_circle(mark):
+    label = drawn(symbol_label(mark))
+    assert label.text == "◌" + mark and not label.code and label.width == 1
+
+
+@pytest.mark.parametrize(
+    ("symbol", "text"), [("\u200f", "200F"), ("\u202f", "202F"), ("\t", "0009"), ("\ue000", "E000"), ("𒀀", "12000")]
+)
+def test_what_cannot_be_seen_is_a_code_point(monkeypatch, symbol, text):
+    monkeypatch.setattr(fonts, "_system", lambda: ())
+    label = drawn(symbol_label(symbol))
+    assert label.text == text and label.code
+
+
+def test_blanks_are_visible_and_long_words_cut():
+    assert symbol_label(" ").text == "␣" and symbol_label("\n").text == "↵"
+    assert symbol_label("a" * 17).text == "a" * 15 + "…"
+    assert text_label("one two\nthree").text == "one two\nthree"
+
+
+@pytest.mark.usefixtures("only_latin")
+@pytest.mark.parametrize(
+    ("symbol", "text"), [("한", "D55C"), ("日本", "65E5 672C"), ("\u0e31", "0E31"), ("xश", "x 0936"), ("é", "é")]
+)
+def test_code_points_where_no_font_has_the_glyph(symbol, text):
+    label = drawn(symbol_label(symbol))
+    assert label.text == text and label.code == (text != symbol)
+
+
+@pytest.mark.parametrize("symbol", ["$x_1$", r"\alpha", "$", "a^b", "{", r"\$", "%"])
+def test_nothing_is_read_as_mathematics(symbol):
+    figure = Figure()
+    text = figure.text(0, 0, "")
+    symbol_label(symbol).put(text, 10)
+    figure.canvas.draw()
+    assert text.get_text() == symbol and not text.get_parse_math()
+
+
+@given(st.text(max_size=20))
+def test_every_label_can_be_drawn_in_its_font(text):
+    for label in (symbol_label(text), text_label(text.replace("\n", ""))):
+        assert set(label.text) <= fonts.characters(label.font)
+
+
+def test_code_points_are_written_in_a_font_that_has_them(monkeypatch):
+    monkeypatch.setattr(fonts, "_system", lambda: ())
+    assert drawn(symbol_label("😀\ue00a")).text.endswith("E00A")  # the font with the first has no letters

@@ -1,0 +1,93 @@
+import json
+import struct
+import subprocess
+import sys
+
+import pytest
+
+from attn_research.config import Config, digest, flat
+from attn_research.runs.mirror import mirror
+
+BLOCK = 32768
+FULL, LAST = 1, 4
+
+
+@pytest.fixture(autouse=True)
+def no_account(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("NETRC", str(tmp_path / "home/netrc"))
+    for name in ("WANDB_API_KEY", "WANDB_MODE", "WANDB_DIR", "WANDB_PROJECT", "WANDB_RUN_ID"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def read_back(directory):
+    """The records in the one .wandb file below: a log in LevelDB's format, a protocol buffer a record."""
+    import wandb
+    from wandb.proto.wandb_internal_pb2 import Record
+
+    wandb.teardown()  # waits until its service has written everything
+    (file,) = directory.rglob("*.wandb")
+    data, at, part = file.read_bytes(), 7, b""
+    assert data[:4] == b":W&B"
+    while at < len(data):
+        if BLOCK - at % BLOCK < 7:  # no room for a header: the rest of the block is padding
+            at += BLOCK - at % BLOCK
+            continue
+        _, length, kind = struct.unpack_from("<IHB", data, at)
+        part += data[at + 7 : at + 7 + length]
+        at += 7 + length
+        if kind in (FULL, LAST):
+            yield Record.FromString(part)
+            part = b""
+
+
+def values(items):
+    named = {item.key or "/".join(item.nested_key): json.loads(item.value_json) for item in items}
+    return {name: value for name, value in named.items() if not name.startswith("_")}
+
+
+def test_an_offline_run_is_written_and_read_back(tmp_path):
+    steps = {step: {"loss": 1 / (1 + step), "exact": step / 100} for step in range(0, 100, 10)}
+    with mirror("offline", Config(), tmp_path / "run", "score_functions") as shown:
+        for step, metrics in steps.items():
+            shown.log(metrics, step)
+        shown.finish({"test/exact": 0.97})
+    found = list(read_back(tmp_path / "run"))
+    (run,) = (record.run for record in found if record.WhichOneof("record_type") == "run")
+    assert (run.run_id, run.run_group, run.project) == (digest(Config()), "score_functions", "attn-research")
+    assert values(run.config.update) == flat(Config())
+    history = [record.history for record in found if record.WhichOneof("record_type") == "history"]
+    assert {entry.step.num: values(entry.item) for entry in history} == steps
+    summaries = [values(record.summary.update) for record in found if record.WhichOneof("record_type") == "summary"]
+    assert {"test/exact": 0.97} in summaries
+    (end,) = (record.exit for record in found if record.WhichOneof("record_type") == "exit")
+    assert end.exit_code == 0
+
+
+def test_a_run_left_by_an_exception_has_failed(tmp_path):
+    with pytest.raises(KeyboardInterrupt), mirror("offline", Config(), tmp_path) as shown:
+        shown.log({"loss": 1.0}, 0)
+        raise KeyboardInterrupt
+    (end,) = (record.exit for record in read_back(tmp_path) if record.WhichOneof("record_type") == "exit")
+    assert end.exit_code == 1
+
+
+def test_online_without_an_account_is_one_sentence(tmp_path):
+    with pytest.raises(ValueError, match=r"^wandb cannot mirror online: .*; the mode 'offline' needs no account$"):
+        mirror("online", Config(), tmp_path)
+
+
+def test_no_other_mode(tmp_path):
+    with pytest.raises(ValueError, match=r"no wandb mode 'ofline'; .*did you mean offline\?"):
+        mirror("ofline", Config(), tmp_path)
+
+
+def test_off_writes_nothing_and_does_not_import_wandb(tmp_path):
+    code = (
+        "import sys; from attn_research.config import Config; from attn_research.runs.mirror import mirror\n"
+        f"with mirror('off', Config(), {str(tmp_path / 'run')!r}, 'group') as shown:\n"
+        "    shown.log({'loss': 1.0}, 0); shown.finish({})\n"
+        "assert 'wandb' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+    assert not (tmp_path / "run").exists()
