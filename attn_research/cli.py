@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
+from attn_research.commands.words import complain
 from attn_research.registry import nearest
 
 DESCRIPTION = (
@@ -35,11 +36,6 @@ class Parser(argparse.ArgumentParser):
     def _check_value(self, action: argparse.Action, value: str) -> None:
         if action.choices is not None and value not in action.choices:
             raise argparse.ArgumentError(action, f"unknown value {value!r}; {nearest(value, action.choices)}")
-
-
-def complain(text: str) -> None:
-    """One line on standard error."""
-    print(f"attn-research: {' '.join(text.split())}", file=sys.stderr)
 
 
 def make_parser() -> Parser:
@@ -93,7 +89,9 @@ def _add_train(commands) -> None:
         "train",
         "train:train",
         "train one config, or go on with it, and print how well it does",
-        "configs/dates.py\nconfigs/dates.py model.attention.score='concat(units=64)' seed=2\nconfigs/dates.py --wandb offline",
+        "configs/dates.py\n"
+        "configs/dates.py model.attention.score='concat(units=64)' seed=2\n"
+        "configs/dates.py --wandb offline",
     )
     command.add_argument("config", metavar="CONFIG", help="a file in configs/")
     command.add_argument("changes", metavar="key=value", nargs="*", help=CHANGES)

@@ -2,10 +2,11 @@
 
 import argparse
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 
-from attn_research.commands.words import outcome
+from attn_research.commands.words import complain, outcome
 from attn_research.config import Config, digest, parse_changes
 from attn_research.runs import records
 from attn_research.sweeps import failure, local
@@ -25,16 +26,20 @@ def sweep(arguments: argparse.Namespace) -> int:
     jobs = len(local.cores()) if arguments.jobs is None else arguments.jobs
     if jobs < 1:
         raise ValueError(f"--jobs is {jobs}, but must be at least 1")
+    for config in experiment.runs:
+        records.user_code(config)  # a file that is not there is told now, not by every worker
     names = labels(experiment.runs)
     missing = [config for config in experiment.runs if not records.is_done(runs / digest(config), config)]
     if arguments.list:
         return _list(names, missing, runs)
+    done = f"{experiment.name}: {len(experiment.runs)} runs, {len(experiment.runs) - len(missing)} done"
+    if not missing:
+        print(done)
+        return 0
     jobs = min(jobs, len(missing))
-    count = f"{len(experiment.runs)} runs, {len(experiment.runs) - len(missing)} done"
-    print(
-        f"{experiment.name}: {count}" + (f", {len(missing)} to make, {jobs} at a time" if missing else ""), flush=True
-    )
-    return _make(names, missing, runs, jobs) if missing else 0
+    print(f"{done}, {len(missing)} to make, {jobs} at a time", flush=True)
+    pool = local.pool(missing, runs, jobs, local.TARGET, arguments.wandb, experiment.name)
+    return _make(pool, names, missing, runs)
 
 
 def _list(names: Mapping[Config, str], missing: list[Config], runs: Path) -> int:
@@ -43,7 +48,9 @@ def _list(names: Mapping[Config, str], missing: list[Config], runs: Path) -> int
     return 0
 
 
-def _make(names: Mapping[Config, str], missing: list[Config], runs: Path, jobs: int) -> int:
+def _make(
+    pool: AbstractContextManager[Iterator[local.Event]], names: Mapping[Config, str], missing: list[Config], runs: Path
+) -> int:
     def told(event: local.Event) -> str:
         directory = runs / digest(event.config)
         if event.kind == "busy":
@@ -52,14 +59,12 @@ def _make(names: Mapping[Config, str], missing: list[Config], runs: Path, jobs: 
             return f"failed: {event.error} ({directory / failure.FILE})"
         return outcome(records.read(directory))
 
-    failed = []
+    failed = 0
     display = Bars if sys.stdout.isatty() else Lines
-    with local.pool(missing, runs, jobs, local.TARGET) as events, display(names, missing, told) as shown:
+    with pool as events, display(names, missing, told) as shown:
         for event in events:
             shown.show(event)
-            failed += [event] if event.kind == "failed" else []
+            failed += event.kind == "failed"
     if failed:
-        print(
-            f"attn-research: {len(failed)} of {len(missing)} runs failed; the same command tries again", file=sys.stderr
-        )
+        complain(f"{failed} of {len(missing)} runs failed; the same command tries again")
     return 1 if failed else 0

@@ -1,20 +1,27 @@
-"""Numbers as the commands say them."""
+"""How the commands say numbers and complaints."""
 
+import math
+import sys
 from collections.abc import Mapping
 from typing import Any
 
-from attn_research.metrics import METRICS
+
+def complain(text: str) -> None:
+    """One line on standard error."""
+    print(f"attn-research: {' '.join(text.split())}", file=sys.stderr)
 
 
 def measured(metrics: Mapping[str, float | None]) -> str:
     """`exact 98.1, loss 0.113`: shares in percent; a number that was not finite is a dash."""
-    return ", ".join(f"{name} {_number(name, value)}" for name, value in metrics.items() if name in METRICS)
+    from attn_research.metrics import METRICS
+
+    return ", ".join(f"{name} {_number(metrics[name], METRICS[name].percent)}" for name in METRICS if name in metrics)
 
 
-def _number(name: str, value: float | None) -> str:
-    if value is None:
+def _number(value: float | None, percent: bool) -> str:
+    if value is None or math.isnan(value):
         return "–"
-    return f"{100 * value:.1f}" if METRICS[name].percent else f"{value:.4g}"
+    return f"{100 * value:.1f}" if percent else f"{value:.4g}"
 
 
 def outcome(record: Mapping[str, Any]) -> str:

@@ -64,9 +64,9 @@ def blaming(path: str | Path) -> Iterator[None]:
     except Exception as error:
         text = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
         lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
-        if not lines:
-            raise ValueError(text) from error
-        raise ValueError(f"{path}:{lines[-1]}: {text}") from error
+        if lines:
+            raise ValueError(f"{path}:{lines[-1]}: {text}") from error
+        raise ValueError(text if str(path) in text else f"{path}: {text}") from error
 
 
 def seeds_last(configs: Iterable[Config]) -> tuple[Config, ...]:

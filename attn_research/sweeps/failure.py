@@ -1,16 +1,22 @@
 """What a run that failed leaves in its directory."""
 
+import traceback
 from pathlib import Path
 
+PACKAGE = Path(__file__).parent.parent
 FILE = "failure.txt"
 
 
+def is_users(error: Exception) -> bool:
+    """Whether this package itself says that the user did something wrong; a ValueError of a library does not."""
+    raised_in = Path(traceback.extract_tb(error.__traceback__)[-1].filename)
+    return isinstance(error, ValueError) and PACKAGE in raised_in.parents
+
+
 def sentence(error: Exception) -> str:
-    """The error in a line; a ValueError is a user's and speaks for itself."""
-    text = " ".join(str(error).split("\n")[:1])
-    if isinstance(error, ValueError) and text:
-        return text
-    return f"{type(error).__name__}: {text}".removesuffix(": ")
+    """The error in a line, with its type if it is not written for users."""
+    text = str(error).split("\n")[0]
+    return text if is_users(error) else f"{type(error).__name__}: {text}".removesuffix(": ")
 
 
 def write(directory: Path, text: str) -> None:

@@ -40,7 +40,9 @@ def cores() -> list[int | None]:
 
 
 @contextlib.contextmanager
-def pool(configs: Iterable[Config], runs: Path, jobs: int, target: str) -> Iterator[Iterator[Event]]:
+def pool(
+    configs: Iterable[Config], runs: Path, jobs: int, target: str, wandb: str = "off", group: str | None = None
+) -> Iterator[Iterator[Event]]:
     """Makes the runs of `configs` in directories below `runs`, `jobs` at a time, and gives the events as they come.
 
     A run that fails, or whose process dies, leaves `failure.txt` in its directory and the others alone. When the
@@ -48,14 +50,15 @@ def pool(configs: Iterable[Config], runs: Path, jobs: int, target: str) -> Itera
 
     Args:
       target: "module:function" that makes a run, called as `training.loop.run` is.
+      wandb, group: as `make` has them.
     """
-    with _Pool(configs, runs, target) as started:
+    with _Pool(configs, runs, target, {"wandb": wandb, "group": group}) as started:
         yield started.events(jobs)
 
 
 class _Pool:
-    def __init__(self, configs: Iterable[Config], runs: Path, target: str):
-        self.waiting, self.runs, self.target = deque(configs), runs, target
+    def __init__(self, configs: Iterable[Config], runs: Path, target: str, options: Mapping[str, Any]):
+        self.waiting, self.runs, self.target, self.options = deque(configs), runs, target, options
         self.happened: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
         self.workers: list[_Worker] = []
         self.threads: list[threading.Thread] = []
@@ -101,7 +104,7 @@ class _Pool:
             worker = worker if worker and worker.alive() else self._start(core)
             if worker is None:
                 return
-            for event in worker.make(config, self.runs / digest(config)):
+            for event in worker.make(config, {"directory": str(self.runs / digest(config)), **self.options}):
                 self._tell(event)
 
     def _next(self) -> Config | None:
@@ -142,11 +145,11 @@ class _Worker:
     def alive(self) -> bool:
         return self.process.poll() is None
 
-    def make(self, config: Config, directory: Path) -> Iterator[Event]:
+    def make(self, config: Config, options: Mapping[str, Any]) -> Iterator[Event]:
         """The events of one run, the last of which is its end."""
         self.printed_before = os.fstat(self.printed.fileno()).st_size
         yield Event(config, "started")
-        self._ask({"config": flat(config), "directory": str(directory)})
+        self._ask({"config": flat(config), **options})
         event = None
         for event in self._answers(config):
             if event.kind in ("ended", "busy"):

@@ -26,6 +26,12 @@ class Clock:
         self.first.setdefault(config, step)
         self.last[config] = step
 
+    def without(self, config: Config) -> None:
+        """Forgets a run that is not made."""
+        self.total -= config.train.steps
+        self.first.pop(config, None)
+        self.last.pop(config, None)
+
     def left(self) -> str:
         """`; about 3 min left`, or nothing as long as nobody can know."""
         made = sum(self.last.values()) - sum(self.first.values())
@@ -67,7 +73,10 @@ class Lines:
 
     def end(self, event: Event) -> None:
         self.over += 1
-        self.clock.at(event.config, event.config.train.steps)
+        if event.kind == "ended":
+            self.clock.at(event.config, event.config.train.steps)
+        else:
+            self.clock.without(event.config)
         text = f"[{self.over}/{len(self.configs)}] {self.names[event.config]}: {self.outcome(event)}{self.clock.left()}"
         self.say(text)
 
@@ -110,7 +119,8 @@ class Bars(Lines):
 
     def _advance_whole(self) -> None:
         note = f"{self.over}/{len(self.configs)} runs{self.clock.left()}"
-        self.progress.update(self.whole, completed=sum(self.clock.last.values()), note=note)
+        made = sum(self.clock.last.values())
+        self.progress.update(self.whole, completed=made, total=self.clock.total, note=note)
 
 
 class Rate(ProgressColumn):

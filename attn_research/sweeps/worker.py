@@ -4,7 +4,6 @@ It reads runs from standard input and tells on standard output how they go, a JS
 makes one run after another, so that imports and compiled programs are shared, and ends at the first that fails.
 """
 
-import importlib
 import json
 import os
 import queue
@@ -68,19 +67,18 @@ def _outcome(target: str, task: dict[str, Any], say: Callable[[dict[str, Any]], 
 def _make(target: str, task: dict[str, Any], say: Callable[[dict[str, Any]], None]) -> None:
     from attn_research.config import from_flat
     from attn_research.runs import records
-    from attn_research.sweeps import failure
-    from attn_research.sweeps.cache import enable_compilation_cache
     from attn_research.sweeps.lock import hold
+    from attn_research.sweeps.make import make
 
     config, directory = from_flat(task["config"]), Path(task["directory"])
     with hold(directory):
         if records.is_done(directory, config):  # by another process, since it was asked for
             return
-        failure.forget(directory)
-        enable_compilation_cache()
-        module, _, function = target.partition(":")
-        run = getattr(importlib.import_module(module), function)
-        run(config, directory, lambda numbers: say({"kind": "report", "numbers": numbers}))
+
+        def report(numbers: dict[str, Any]) -> None:
+            say({"kind": "report", "numbers": numbers})
+
+        make(target, config, directory, report, task["wandb"], task["group"])
 
 
 if __name__ == "__main__":

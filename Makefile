@@ -1,0 +1,30 @@
+# make demo: the comparison of the README, from nothing to its table and figure.  make test, make lint: the checks.
+PYTHON ?= python3
+DEMO := experiments/score_functions.py
+BIN := .venv/bin
+READY := .venv/ready
+# Packages are compiled when they are first imported, which is quicker than when they are installed.
+unexport PYTHONDONTWRITEBYTECODE
+
+.DELETE_ON_ERROR:
+.PHONY: demo test lint
+
+demo: $(READY)
+	@$(BIN)/attn-research sweep $(DEMO)
+	@$(BIN)/attn-research table $(DEMO)
+	@$(BIN)/attn-research figure $(DEMO)
+
+test: $(READY)
+	$(BIN)/pytest --numprocesses auto --maxprocesses 8 --dist loadfile
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+$(READY): requirements.lock setup.cfg pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, but $(PYTHON) is " + sys.version.split()[0] if sys.version_info < (3, 11) else 0)'
+	@echo "Installing into .venv, which takes a minute ..."
+	@test -x $(BIN)/pip || $(PYTHON) -m venv .venv
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-compile --requirement requirements.lock
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-compile --no-deps --editable .
+	@touch $@

@@ -1,0 +1,93 @@
+"""`attn-research figure` and `attn-research translate`: what a trained model looks at, and writes."""
+
+import argparse
+import sys
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import TextIO
+
+from attn_research.commands.sweep import read_experiment
+from attn_research.config import flat
+from attn_research.runs import records
+from attn_research.sweeps.expand import Experiment
+
+BATCH = 64  # lines translated at a time, if they are not being typed
+
+
+def figure(arguments: argparse.Namespace) -> int:
+    """Draws the attention maps of one test item, a map for each row of the experiment's table."""
+    from attn_research.reports.figures import attention_maps
+    from attn_research.reports.items import load_item
+
+    experiment, runs = read_experiment(arguments), Path(arguments.runs)
+    directories = _first_runs(experiment, runs)
+    if not directories:
+        raise ValueError(f"no run of {experiment.name} is finished in {runs}; `attn-research sweep` makes them")
+    items = {label: load_item(directory, arguments.item) for label, directory in directories.items()}
+    for path in attention_maps(items, runs / "reports" / experiment.name):
+        print(path)
+    return 0
+
+
+def _first_runs(experiment: Experiment, runs: Path) -> dict[str, Path]:
+    """The directory of the first finished run of every row."""
+    found = records.by_config(records.load_runs(runs))
+    directories: dict[str, Path] = {}
+    for config in experiment.runs:
+        if config in found and found[config]["status"] == "finished":
+            directories.setdefault(str(flat(config)[experiment.table.row]), runs / found[config]["id"])
+    return directories
+
+
+def translate(arguments: argparse.Namespace) -> int:
+    """Prints an output line for every input line; draws the attention of the first one if asked to."""
+    if arguments.step is not None and arguments.attention is None:
+        raise ValueError("--step chooses the bars of a picture, so it needs --attention OUT.png")
+    from attn_research.translator import load
+
+    translator = load(arguments.run)
+    separator = "" if all(len(symbol) == 1 for symbol in translator.target.symbols) else " "
+    picture = arguments.attention
+    typed = arguments.input is None and sys.stdin.isatty()
+    for lines in _batches(_lines(arguments.input), 1 if typed else BATCH):
+        made = translator.translate([translator.split(line) for line in lines])
+        for translation in made:
+            print(separator.join(translation.output), flush=True)
+        if picture is not None:
+            _draw(made[0], arguments.step, picture)
+            picture = None
+    return 0
+
+
+def _lines(path: str | None) -> Iterator[str]:
+    """The lines of a file or of standard input, without their ends."""
+    if path is None:
+        yield from _checked(sys.stdin, "standard input")
+        return
+    with open(path, encoding="utf-8") as file:
+        yield from _checked(file, path)
+
+
+def _checked(file: TextIO, name: str) -> Iterator[str]:
+    number = 0
+    try:
+        for number, line in enumerate(file, 1):
+            if not line.strip():
+                raise ValueError(f"{name}:{number} is empty, and there is nothing to translate")
+            yield line.rstrip("\n")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{name} is not UTF-8 text, somewhere after line {number}") from error
+
+
+def _batches(lines: Iterator[str], size: int) -> Iterable[list[str]]:
+    return iter(lambda: list(islice(lines, size)), [])
+
+
+def _draw(translation, step: int | None, path: str) -> None:
+    from attn_research.reports.figures import attention_maps, bars
+    from attn_research.reports.items import Item
+
+    item = Item(translation.source, translation.output, translation.weights)
+    made = attention_maps({"": item}, path) if step is None else bars(item, step, path)
+    print(*made, file=sys.stderr)

@@ -1,0 +1,119 @@
+"""`attn-research table`: an experiment's table, from records on disk."""
+
+import argparse
+import difflib
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from attn_research.commands.sweep import read_experiment
+from attn_research.commands.words import complain
+from attn_research.config import Config, from_flat
+from attn_research.reports.render import FORMS
+from attn_research.reports.tables import Built
+from attn_research.runs import records
+from attn_research.sweeps.expand import Experiment
+
+Found = Mapping[Config, Mapping[str, Any]]
+
+
+def table(arguments: argparse.Namespace) -> int:
+    """Prints the table, or with --save or --check says whether it is as it must be; 1 if it is not."""
+    experiment = read_experiment(arguments)
+    committed = Path(arguments.experiment).parent / "results" / f"{experiment.name}.jsonl"
+    if arguments.check or arguments.save:
+        if arguments.changes or arguments.add:
+            raise ValueError("--save and --check are for the experiment as it stands, without key=value and --add")
+        return _check(experiment, committed) if arguments.check else _save(experiment, Path(arguments.runs), committed)
+    built = build(experiment, found_records(Path(arguments.runs), committed))
+    _write(built, Path(arguments.runs) / "reports" / experiment.name)
+    _show(built, arguments.format)
+    return 0
+
+
+def found_records(runs: Path, committed: Path) -> Found:
+    """Records by config: those in `runs` that the users' own files of today made, then the committed ones."""
+    own = [record for record in records.load_runs(runs) if _is_current(record)]
+    return records.by_config([*own, *records.load_committed(committed)])
+
+
+def _is_current(record: Mapping[str, Any]) -> bool:
+    """Whether a record is of a config that still is one, made with the code that its specs name now."""
+    try:
+        return record["user_code"] == records.user_code(from_flat(record["config"]))
+    except ValueError:
+        return False
+
+
+def build(experiment: Experiment, found: Found) -> Built:
+    """The experiment's table.
+
+    Raises:
+      ValueError: there is no record at all.
+    """
+    rows, missing = experiment.table.group(experiment.runs, found)
+    if not any(rows.values()):
+        raise ValueError(f"no run of {experiment.name} is finished; `attn-research sweep` makes them")
+    return experiment.table.build(rows, experiment.published, missing)
+
+
+def _write(built: Built, stem: Path) -> None:
+    stem.parent.mkdir(parents=True, exist_ok=True)
+    for form in FORMS:
+        stem.with_name(f"{stem.name}.{form}").write_text(built.render(form), encoding="utf-8")
+    print(f"{stem}.{{{','.join(FORMS)}}}", file=sys.stderr)
+
+
+def _show(built: Built, form: str | None) -> None:
+    """As text; on a terminal, if no format was asked for, drawn."""
+    if form or not sys.stdout.isatty():
+        print(built.render(form or "md"), end="")
+        return
+    from rich.console import Console
+    from rich.markdown import Markdown
+
+    Console().print(Markdown(built.render("md")))
+
+
+def _save(experiment: Experiment, runs: Path, committed: Path) -> int:
+    found = found_records(runs, committed)
+    missing = [config for config in experiment.runs if config not in found]
+    if missing:
+        raise ValueError(
+            f"{len(missing)} of {len(experiment.runs)} runs of {experiment.name} have no record; nothing saved"
+        )
+    kept = [found[config] for config in experiment.runs]
+    if flaws := _flaws(kept):
+        raise ValueError(f"the records {' and '.join(flaws)}; nothing saved")
+    text = build(experiment, found).render("md")
+    records.save_committed(committed, kept)
+    committed.with_suffix(".md").write_text(text, encoding="utf-8")
+    print(f"{committed}\n{committed.with_suffix('.md')}")
+    return 0
+
+
+def _flaws(kept: Iterable[Mapping[str, Any]]) -> list[str]:
+    """What forbids to show records as one experiment."""
+    commits = sorted({str(record["commit"]) for record in kept})
+    flaws = [f"are of several commits ({', '.join(commit[:10] for commit in commits)})"] if len(commits) > 1 else []
+    return flaws + (
+        ["were made with uncommitted changes"] if any(record["dirty"] is not False for record in kept) else []
+    )
+
+
+def _check(experiment: Experiment, committed: Path) -> int:
+    """Compares the committed table with the one that the committed records give."""
+    page = committed.with_suffix(".md")
+    if not (committed.is_file() and page.is_file()):
+        raise ValueError(f"{experiment.name} has no {committed} and {page.name}; --save writes them")
+    kept = records.load_committed(committed)
+    flaws = [f"the records {flaw}" for flaw in _flaws(kept)]
+    old, new = page.read_text(encoding="utf-8"), build(experiment, records.by_config(kept)).render("md")
+    if old != new:
+        flaws.append(f"{page} is not the table of its records")
+        names = (str(page), "from the records")
+        sys.stdout.writelines(difflib.unified_diff(old.splitlines(True), new.splitlines(True), *names))
+    for flaw in flaws:
+        complain(flaw)
+    return 1 if flaws else 0

@@ -1,0 +1,304 @@
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import fake_runs
+import pytest
+
+import attn_research.sweeps.make as make_module
+from attn_research.cli import main
+from attn_research.config import Config, digest, override
+from attn_research.runs import records
+from attn_research.sweeps import local
+from attn_research.sweeps.expand import load_experiment
+from attn_research.sweeps.lock import hold
+
+EXPERIMENT = """
+from attn_research.config import Config, override
+from attn_research.reports.tables import Table
+
+def runs():
+    for score in ("dot", "general"):
+        for seed in range(3):
+            yield override(Config(), {"data.task": "fake", "model.attention.score": score, "seed": seed})
+
+table = Table("model.attention.score", ("test/exact", "parameters"))
+"""
+SCORES = "def cosine(param, keys, query_size): ...\n"
+
+
+@pytest.fixture(autouse=True)
+def house(tmp_path, monkeypatch):
+    """A folder with an experiment, a config and a score, where runs are faked."""
+    (tmp_path / "small.py").write_text(EXPERIMENT)
+    (tmp_path / "dates.py").write_text("from attn_research.config import Config\nconfig = Config()\n")
+    (tmp_path / "broken.py").write_text("from attn_research.config import Config\n\nconfig = Confi()\n")
+    (tmp_path / "mine.py").write_text(SCORES)
+    (tmp_path / "results").mkdir()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(local, "TARGET", "fake_runs:run")
+    monkeypatch.setenv("ATTN_RESEARCH_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(make_module, "enable_compilation_cache", lambda: None)
+    before = signal.getsignal(signal.SIGTERM)
+    yield tmp_path
+    signal.signal(signal.SIGTERM, before)
+
+
+def make_runs(**other):
+    """Records of all runs of the experiment, a bit different for each."""
+    for number, config in enumerate(load_experiment("small.py").runs):
+        record = fake_runs.make_record(config, exact=0.9 + number / 1000, **other)
+        records.write(Path("runs") / digest(config), record)
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("", "the following arguments are required: COMMAND"),
+        ("trian", "unknown value 'trian'; known: figure, sweep, table, train, translate; did you mean train?"),
+        ("train", "the following arguments are required: CONFIG"),
+        (
+            "train date.py",
+            "no file date.py; known: broken.py, dates.py, mine.py, small.py; did you mean dates.py?",
+        ),
+        ("train broken.py", "broken.py:3: NameError: name 'Confi' is not defined"),
+        ("train small.py", "small.py defines no Config named 'config'"),
+        ("train dates.py sed=2", "config has no field 'sed'; known: "),
+        ("train dates.py seed", "'seed' is not of the form name=value"),
+        ("train dates.py seed=two", "config field 'seed' is 'two', but must be of type int"),
+        ("train dates.py --wandb maybe", "unknown value 'maybe'; known: off, offline, online"),
+        ("train dates.py --wandbb off", "unknown argument '--wandbb'"),
+        ("train dates.py model.attention.score=nowhere.py:cosine", "cannot import 'nowhere.py': FileNotFoundError"),
+        ("train dates.py --runs dates.py", "dates.py"),
+        (
+            "sweep smal.py",
+            "no file smal.py; known: broken.py, dates.py, mine.py, small.py; did you mean small.py?",
+        ),
+        ("sweep dates.py", "dates.py is no experiment: it does not define runs and table"),
+        ("sweep small.py --jobs 0", "--jobs is 0, but must be at least 1"),
+        ("sweep small.py --jobs two", "argument --jobs: invalid int value: 'two'"),
+        ("sweep small.py --add seed", "'seed' is not of the form name=value"),
+        ("sweep small.py --add model.attention.score=min.py:cosine", "cannot import 'min.py'"),
+        ("table small.py", "no run of small is finished; `attn-research sweep` makes them"),
+        ("table small.py --format html", "unknown value 'html'; known: csv, md, tex"),
+        ("table small.py --save --check", "argument --check: not allowed with argument --save"),
+        ("table small.py --save seed=1", "--save and --check are for the experiment as it stands"),
+        ("table small.py --save", "6 of 6 runs of small have no record; nothing saved"),
+        ("table small.py --check", "small has no results/small.jsonl and small.md; --save writes them"),
+        ("figure small.py", "no run of small is finished in runs; `attn-research sweep` makes them"),
+        ("translate runs/nothing", "runs/nothing holds no trained run"),
+        ("translate runs/nothing more", "unknown argument 'more'"),
+        ("translate runs/nothing --step 3", "--step chooses the bars of a picture, so it needs --attention OUT.png"),
+    ],
+)
+def test_every_wrong_argument_is_one_line(line, said, capsys):
+    try:
+        status = main(line.split())
+    except SystemExit as end:
+        status = end.code
+    captured = capsys.readouterr()
+    assert (status, captured.out) == (2, "")
+    assert captured.err.count("\n") == 1
+    assert captured.err.startswith("attn-research: ")
+    assert said in captured.err
+
+
+@pytest.mark.parametrize("command", ["train", "sweep", "table", "figure", "translate"])
+def test_help_teaches_with_examples(command, capsys):
+    with pytest.raises(SystemExit) as end:
+        main([command, "--help"])
+    assert end.value.code == 0
+    assert f"examples:\n  attn-research {command} " in capsys.readouterr().out
+
+
+def test_help_imports_nothing_slow():
+    words = "from attn_research.cli import make_parser; make_parser().format_help()"
+    code = f"import sys; {words}; print(*{{name.split('.')[0] for name in sys.modules}})"
+    loaded = subprocess.run([sys.executable, "-c", code], env=environment(), capture_output=True, text=True, check=True)
+    assert not {"jax", "numpy", "datasets", "rich", "matplotlib"} & set(loaded.stdout.split())
+
+
+def environment() -> dict[str, str]:
+    return os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+
+
+def test_a_sweep_makes_what_is_missing_and_no_more(capsys):
+    assert main(["sweep", "small.py", "--jobs", "1"]) == 0
+    lines = capsys.readouterr().out.split("\n")
+    assert lines[0] == "small: 6 runs, 0 done, 6 to make, 1 at a time"
+    assert lines[1] == "dot seed=0: started"
+    assert lines[2].startswith("[1/6] dot seed=0: exact 98.1, 19 s; about ")
+    assert lines[-2] == "[6/6] general seed=2: exact 98.1, 19 s"
+    assert main(["sweep", "small.py"]) == 0
+    assert capsys.readouterr().out == "small: 6 runs, 6 done\n"
+    assert main(["sweep", "small.py", "--list", "--add", "model.attention.score=mine.py:cosine"]) == 0
+    listed = capsys.readouterr().out.split("\n")
+    assert listed[0].startswith("done     runs/")
+    assert len([line for line in listed if line.startswith("missing") and "mine.py:cosine seed=" in line]) == 3
+
+
+def test_a_changed_score_is_made_again(capsys):
+    words = ["sweep", "small.py", "--list", "seed=1", "model.attention.score=mine.py:cosine"]
+    (config,) = load_experiment("small.py", {"seed": 1, "model.attention.score": "mine.py:cosine"}).runs
+    record = fake_runs.make_record(config)
+    records.write(Path("runs") / digest(config), record)
+    main(words)
+    assert capsys.readouterr().out.startswith("done")
+    records.write(Path("runs") / digest(config), record | {"user_code": {"mine.py:cosine": "of yesterday"}})
+    main(words)
+    assert capsys.readouterr().out.startswith("missing")
+
+
+def test_a_sweep_with_a_failure_goes_on_and_ends_with_one(capsys):
+    words = ["sweep", "small.py", "seed=0", "--jobs", "1", "--add", "data.task=fake(how='raise')"]
+    assert main(words) == 1
+    captured = capsys.readouterr()
+    assert '[4/4] fake(how="raise") general: failed: RuntimeError: the cat sat (runs/' in captured.out
+    assert captured.err == "attn-research: 2 of 4 runs failed; the same command tries again\n"
+
+
+def test_a_diverged_run_is_told_and_done(capsys):
+    config = load_experiment("small.py").runs[0]
+    failed = {"status": "diverged", "failure": "loss is nan at step 7", "splits": {}}
+    records.write(Path("runs") / digest(config), fake_runs.make_record(config, **failed))
+    assert main(["sweep", "small.py", "seed=0", "--list"]) == 0
+    assert capsys.readouterr().out.startswith("done ")
+
+
+SWEEP = "import sys; from attn_research.sweeps import local; from attn_research.cli import main; \
+local.TARGET = 'fake_runs:run'; sys.exit(main(sys.argv[1:]))"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_sweep_stops_its_workers_and_goes_on_later(number, tmp_path):
+    words = ["sweep", "small.py", "seed=0", "data.task=fake(how='wait')"]
+    process = subprocess.Popen(
+        [sys.executable, "-c", SWEEP, *words],
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    changes = {"seed": 0, "data.task": "fake(how='wait')"}
+    waiting = [tmp_path / "runs" / digest(config) for config in load_experiment("small.py", changes).runs]
+    while not (waiting[0] / "waiting").exists():
+        assert process.poll() is None
+        time.sleep(0.05)
+    os.killpg(process.pid, number)
+    _, errors = process.communicate()
+    assert process.returncode == 130
+    assert errors == "attn-research: stopped; the same command makes what is missing, from the last checkpoints on\n"
+    for directory in waiting:
+        directory.mkdir(exist_ok=True)
+        with hold(directory):
+            (directory / "go").touch()
+    assert main(words) == 0
+
+
+def test_training_twice_at_once_is_refused(capsys, tmp_path):
+    with hold(Path("runs") / digest(Config())):
+        assert main(["train", "dates.py"]) == 2
+    assert "another process is making runs/" in capsys.readouterr().err
+
+
+def test_training_prints_how_it_goes_and_how_well_it_does(capsys):
+    words = ["train", "dates.py", "data.task=fake", "train.steps=100"]
+    assert main(words) == 0
+    lines = capsys.readouterr().out.split("\n")
+    assert lines[:2] == ["step 50/100: loss 1", "step 100/100: loss 1"]
+    assert lines[-4] == "dev: exact 98.1, token 99.0, loss 0.1"
+    assert lines[-2].startswith("run: runs/")
+
+
+def test_training_that_fails_keeps_its_traceback(capsys):
+    assert main(["train", "dates.py", "data.task=fake(how='raise')"]) == 1
+    (file,) = Path("runs").glob("*/failure.txt")
+    assert capsys.readouterr().err == (f"attn-research: RuntimeError: the cat sat (the traceback is in {file})\n")
+    assert "in misbehave" in file.read_text()
+
+
+def test_training_with_a_users_error_is_a_sentence(capsys):
+    assert main(["train", "dates.py", "data.task=fake(how='user')"]) == 2
+    assert capsys.readouterr().err == "attn-research: config field 'seed' is -1, but must be at least 0\n"
+    assert not list(Path("runs").glob("*/failure.txt"))
+
+
+def test_training_what_is_done_prints_its_metrics(capsys):
+    config = override(Config(), {"seed": 4})
+    records.write(Path("runs") / digest(config), fake_runs.make_record(config))
+    assert main(["train", "dates.py", "--runs", "runs", "seed=4"]) == 0
+    assert capsys.readouterr().out == (
+        "This run is finished already, on 2000-01-01T00:00:00+00:00.\n"
+        "dev: exact 98.1, token 99.0, loss 0.1\n"
+        "test: exact 98.1, token 99.0, loss 0.1\n"
+        f"run: runs/{digest(config)}\n"
+    )
+
+
+def test_a_table_from_runs_is_printed_and_written(capsys):
+    make_runs()
+    assert main(["table", "small.py"]) == 0
+    captured = capsys.readouterr()
+    assert captured.err == "runs/reports/small.{md,tex,csv}\n"
+    assert captured.out == Path("runs/reports/small.md").read_text()
+    assert "`general`" in captured.out
+    for form in ("md", "tex", "csv"):
+        assert main(["table", "small.py", "--format", form]) == 0
+        assert capsys.readouterr().out == Path(f"runs/reports/small.{form}").read_text()
+
+
+def test_a_table_names_runs_that_are_missing(capsys):
+    make_runs()
+    assert main(["table", "small.py", "--add", "model.attention.score=mine.py:cosine"]) == 0
+    assert "`mine.py:cosine` has no record yet of seeds 0, 1, 2." in capsys.readouterr().out
+
+
+def test_save_and_check(capsys):
+    make_runs()
+    assert main(["table", "small.py", "--save"]) == 0
+    assert capsys.readouterr().out == "results/small.jsonl\nresults/small.md\n"
+    assert main(["table", "small.py", "--check"]) == 0
+    assert main(["table", "small.py", "--runs", "elsewhere"]) == 0
+    assert "`general`" in capsys.readouterr().out
+    page = Path("results/small.md")
+    page.write_text(page.read_text().replace("general", "generous"))
+    assert main(["table", "small.py", "--check"]) == 1
+    captured = capsys.readouterr()
+    assert "+| `general`" in captured.out
+    assert "-| `generous`" in captured.out
+    assert captured.err == "attn-research: results/small.md is not the table of its records\n"
+
+
+@pytest.mark.parametrize(
+    ("other", "said"),
+    [
+        ({"dirty": True}, "were made with uncommitted changes"),
+        ({"dirty": None, "commit": None}, "were made with uncommitted changes"),
+        ({"commit": "d" * 40}, "are of several commits (cccccccccc, dddddddddd)"),
+    ],
+)
+def test_save_and_check_refuse_records_that_cannot_be_traced(other, said, capsys):
+    make_runs()
+    main(["table", "small.py", "--save"])
+    config = load_experiment("small.py").runs[0]
+    flawed = fake_runs.make_record(config, exact=0.9, **other)
+    records.write(Path("runs") / digest(config), flawed)
+    capsys.readouterr()
+    assert main(["table", "small.py", "--save"]) == 2
+    assert said in capsys.readouterr().err
+    kept = records.load_committed("results/small.jsonl")
+    records.save_committed("results/small.jsonl", [flawed, *(r for r in kept if r["id"] != flawed["id"])])
+    assert main(["table", "small.py", "--check"]) == 1
+    assert said in capsys.readouterr().err
+
+
+def test_a_reader_that_has_seen_enough_is_no_error():
+    make_runs()
+    shell = f"{sys.executable} -m attn_research table small.py | true; exit ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", shell], env=environment(), capture_output=True, text=True)
+    assert done.returncode == 0
+    assert "Traceback" not in done.stderr

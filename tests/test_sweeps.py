@@ -1,0 +1,305 @@
+import os
+import signal
+from pathlib import Path
+
+import fake_runs
+import pytest
+
+import attn_research.sweeps.make as make_module
+from attn_research.config import Config, digest, override
+from attn_research.runs import records
+from attn_research.sweeps.cache import cache_directory
+from attn_research.sweeps.expand import labels, load_experiment, seeds_last
+from attn_research.sweeps.failure import sentence
+from attn_research.sweeps.local import Event, cores, pool
+from attn_research.sweeps.lock import Busy, hold
+from attn_research.sweeps.progress import Bars, Clock, Lines, in_words
+
+EXPERIMENT = """
+from attn_research.config import Config, override
+
+def runs():
+    for score in ("dot", "general"):
+        for seed in range(3):
+            yield override(Config(), {"model.attention.score": score, "seed": seed})
+
+table = "a table"
+"""
+
+
+def configs(*tasks, **changes):
+    return [override(Config(), {"data.task": task, "train.steps": 100} | changes) for task in tasks]
+
+
+@pytest.fixture
+def experiment(tmp_path):
+    file = tmp_path / "small.py"
+    file.write_text(EXPERIMENT)
+    return file
+
+
+def test_an_experiment_is_its_distinct_configs_first_seeds_first(experiment):
+    found = load_experiment(experiment)
+    said = [(str(config.model.attention.score), config.seed) for config in found.runs]
+    assert said == [("dot", 0), ("general", 0), ("dot", 1), ("general", 1), ("dot", 2), ("general", 2)]
+    assert (found.name, found.table, found.published, found.claims) == ("small", "a table", {}, [])
+
+
+def test_changes_apply_to_all_and_what_becomes_equal_is_one(experiment):
+    found = load_experiment(experiment, {"train.steps": 7, "seed": 5})
+    assert [(config.train.steps, config.seed) for config in found.runs] == [(7, 5), (7, 5)]
+
+
+def test_an_addition_has_all_seeds_once(experiment):
+    found = load_experiment(experiment, {}, [{"model.attention.score": "concat"}, {"model.attention.score": "dot"}])
+    assert len(found.runs) == 9
+    added = [config for config in found.runs if config.model.attention.score == "concat"]
+    assert [config.seed for config in added] == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "{file} is no experiment: it does not define runs and table"),
+        ("def runs(): return []", "{file} is no experiment: it does not define table"),
+        ("table = 1\ndef runs(): return []", "{file} has no runs: its runs() yields nothing"),
+        ("table = 1\ndef runs(): yield 3", "{file}: runs() yields 3, which is no Config"),
+        ("table = 1\n\ndef runs():\n    yield nothing", "{file}:4: NameError: name 'nothing' is not defined"),
+        ("import nothing_at_all", "{file}:1: ModuleNotFoundError: No module named 'nothing_at_all'"),
+        ("def runs(:", "{file}: SyntaxError: invalid syntax (small.py, line 1)"),
+        (
+            "from attn_research.config import *\ntable = 1\n\ndef runs(): yield override(Config(), {'sed': 1})",
+            "{file}:4: config has no field 'sed'; known: ",
+        ),
+        (
+            "from attn_research.config import *\ntable = 1\ndef runs(): yield Config(seed='x')",
+            "{file}: config field 'seed' is 'x', but must be of type int",
+        ),
+    ],
+)
+def test_a_file_that_is_no_experiment_is_told_in_a_sentence(tmp_path, text, said):
+    file = tmp_path / "small.py"
+    file.write_text(text)
+    with pytest.raises(ValueError) as caught:
+        load_experiment(file)
+    assert str(caught.value).startswith(said.format(file=file))
+
+
+def test_first_seeds_come_first_whatever_the_seeds_are():
+    runs = [override(Config(), {"seed": seed, "train.steps": steps}) for steps in (1, 2) for seed in (7, 3)]
+    assert [(run.train.steps, run.seed) for run in seeds_last(runs)] == [(1, 7), (2, 7), (1, 3), (2, 3)]
+
+
+def test_labels_say_what_differs():
+    base = {"model.attention.score": "dot"}
+    runs = [override(Config(), base | change) for change in ({}, {"seed": 1}, {"model.attention.score": "concat"})]
+    assert list(labels(runs).values()) == ["dot seed=0", "dot seed=1", "concat seed=0"]
+    cells = [override(Config(), {"model.encoder.cell": a, "model.decoder.cell": "gru"}) for a in ("rnn", "gru")]
+    assert list(labels(cells).values()) == ["rnn", "gru"]
+    both = [override(Config(), {"model.encoder.hidden": size, "model.decoder.hidden": 2 * size}) for size in (1, 2)]
+    assert list(labels(both).values()) == ["encoder.hidden=1 decoder.hidden=2", "encoder.hidden=2 decoder.hidden=4"]
+    assert list(labels([Config()]).values()) == ["run"]
+
+
+def test_a_run_belongs_to_one_process(tmp_path):
+    with hold(tmp_path / "run"):
+        with pytest.raises(Busy, match="another process is making"), hold(tmp_path / "run"):
+            raise AssertionError("held twice")
+        with hold(tmp_path / "other"):
+            assert not (tmp_path / "run").exists()
+    with hold(tmp_path / "run"):
+        pass
+
+
+def test_the_cache_is_below_the_users_choice(monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
+    monkeypatch.delenv("ATTN_RESEARCH_CACHE", raising=False)
+    assert cache_directory().is_relative_to(tmp_path / "xdg" / "attn-research")
+    monkeypatch.setenv("ATTN_RESEARCH_CACHE", str(tmp_path / "mine"))
+    assert cache_directory().is_relative_to(tmp_path / "mine")
+
+
+def caught(function, *arguments):
+    try:
+        function(*arguments)
+    except Exception as error:
+        return error
+
+
+def raises(error):
+    raise error
+
+
+def test_errors_as_sentences():
+    assert sentence(caught(override, Config(), {"seed": -1})) == "config field 'seed' is -1, but must be at least 0"
+    assert sentence(caught(raises, ValueError("so it is\nat length"))) == "ValueError: so it is"
+    assert sentence(caught(raises, MemoryError())) == "MemoryError"
+
+
+def ends(runs, directory, jobs=2):
+    """How each run ended, by its task, and the workers that made it."""
+    with pool(runs, directory, jobs, "fake_runs:run") as events:
+        return {event.config: (event.kind, event.error) for event in events if event.kind not in ("started", "report")}
+
+
+def test_a_run_that_fails_takes_no_other_with_it(tmp_path):
+    bad = configs("fake(how='kill')", "fake(how='raise')", "fake(how='memory')", "fake(how='user')", "fake(how='exit')")
+    good = configs("fake", "fake(n=1)", "fake(n=2)")
+    found = ends([good[0], *bad, *good[1:]], tmp_path)
+    assert [found[config] for config in bad] == [
+        ("failed", "its process was ended by SIGKILL (by hand, or by the system for lack of memory)"),
+        ("failed", "RuntimeError: the cat sat"),
+        ("failed", "MemoryError"),
+        ("failed", "config field 'seed' is -1, but must be at least 0"),
+        ("failed", "its process ended with status 3"),
+    ]
+    assert all(found[config] == ("ended", "") for config in good)
+    assert all(records.is_done(tmp_path / digest(config), config) for config in good)
+    texts = [(tmp_path / digest(config) / "failure.txt").read_text() for config in bad]
+    assert all("printed before anything happens" in text for text in texts[1:-1])
+    assert "RuntimeError: the cat sat\non the keyboard" in texts[1]
+    assert not any((tmp_path / digest(config) / "failure.txt").exists() for config in good)
+
+
+def test_one_worker_makes_many_runs_on_a_core_of_its_own(tmp_path):
+    runs = configs("fake", "fake(n=1)", "fake(n=2)")
+    ends(runs, tmp_path, jobs=1)
+    calls = {(tmp_path / digest(config) / "calls.txt").read_text() for config in runs}
+    assert len(calls) == 1
+    assert calls.pop().split()[1] == "1"
+
+
+def test_reports_reach_the_sweep(tmp_path):
+    with pool(configs("fake"), tmp_path, 1, "fake_runs:run") as events:
+        found = [(event.kind, dict(event.numbers)) for event in events]
+    reports = [("report", {"step": step, "steps": 100, "loss": 1.0}) for step in (50, 100)]
+    assert found == [("started", {}), *reports, ("ended", {})]
+
+
+def test_a_failure_is_forgotten_when_the_run_is_made_after_all(tmp_path):
+    (config,) = configs("fake")
+    (tmp_path / digest(config)).mkdir()
+    (tmp_path / digest(config) / "failure.txt").touch()
+    assert ends([config], tmp_path) == {config: ("ended", "")}
+    assert not (tmp_path / digest(config) / "failure.txt").exists()
+
+
+def test_a_worker_killed_from_outside_loses_its_run_alone(tmp_path):
+    waiting, other = configs("fake(how='wait')", "fake")
+    found = {}
+    with pool([waiting, other], tmp_path, 1, "fake_runs:run") as events:
+        for event in events:
+            found[event.config] = event.kind
+            if event.config == waiting and event.numbers.get("step") == 100:
+                os.kill(int((tmp_path / digest(waiting) / "calls.txt").read_text().split()[0]), signal.SIGKILL)
+    assert found == {waiting: "failed", other: "ended"}
+
+
+def alive(process: int) -> bool:
+    try:
+        return Path(f"/proc/{process}/stat").read_text().split()[2] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def test_leaving_early_ends_the_workers_and_leaves_no_failure(tmp_path):
+    runs = configs("fake(how='wait')", "fake(how='wait', n=1)", "fake")
+    with pool(runs, tmp_path, 2, "fake_runs:run") as events:
+        reported = set()
+        while len(reported) < 2:
+            event = next(events)
+            reported |= {event.config} if event.kind == "report" else set()
+    workers = [int((tmp_path / digest(config) / "calls.txt").read_text().split()[0]) for config in runs[:2]]
+    assert not any(alive(worker) for worker in workers)
+    assert not list(tmp_path.glob("*/failure.txt"))
+    assert not (tmp_path / digest(runs[2])).exists()
+
+
+def test_a_run_that_another_process_makes_is_left_out(tmp_path):
+    mine, theirs = configs("fake", "fake(n=1)")
+    with hold(tmp_path / digest(theirs)):
+        found = ends([theirs, mine], tmp_path)
+    assert found[mine] == ("ended", "")
+    assert found[theirs][0] == "busy"
+    assert not (tmp_path / digest(theirs)).exists()
+
+
+def test_a_run_that_another_process_has_just_finished_is_not_made_again(tmp_path):
+    (config,) = configs("fake")
+    records.write(tmp_path / digest(config), fake_runs.make_record(config))
+    assert ends([config], tmp_path) == {config: ("ended", "")}
+    assert not (tmp_path / digest(config) / "calls.txt").exists()
+
+
+def test_more_jobs_than_cores_share_them(tmp_path):
+    runs = configs("fake", "fake(n=1)", "fake(n=2)")
+    assert len(ends(runs, tmp_path, jobs=len(cores()) + 1)) == 3
+
+
+def shown(display, events, names, runs):
+    with display(names, runs, lambda event: f"it {event.kind}") as lines:
+        for event in events:
+            lines.show(event)
+
+
+def events_of(config, kind="ended"):
+    steps = config.train.steps
+    yield Event(config, "started")
+    yield Event(config, "report", {"step": steps // 2, "steps": steps, "loss": 1.0})
+    yield Event(config, "report", {"step": steps // 2, "steps": steps, "dev/exact": None})
+    yield Event(config, kind)
+
+
+@pytest.mark.parametrize("display", [Lines, Bars])
+def test_lines_at_start_and_end(display, capsys):
+    first, second = configs("fake", "fake(n=1)")
+    events = [*events_of(first), *events_of(second, "failed")]
+    shown(display, events, {first: "concat [seed=0]", second: "dot"}, [first, second])
+    lines = [line.strip() for line in capsys.readouterr().out.split("\n") if "[" in line]
+    assert "[1/2] concat [seed=0]: it ended; about 0 s left" in lines
+    assert "[2/2] dot: it failed" in lines
+
+
+def test_nobody_knows_the_time_left_before_a_step():
+    clock = Clock(configs("fake", "fake(n=1)"))
+    assert clock.left() == ""
+    clock.at(clock_config := configs("fake")[0], 50)
+    assert clock.left() == ""
+    clock.at(clock_config, 100)
+    assert clock.left().startswith("; about ")
+    clock.without(clock_config)
+    assert clock.left() == ""
+
+
+def test_durations_in_words():
+    assert [in_words(s) for s in (0.4, 19, 89.4, 90, 5000, 9000)] == ["0 s", "19 s", "89 s", "2 min", "83 min", "2.5 h"]
+
+
+class Recorder:
+    """A mirror that keeps what it is told."""
+
+    def __init__(self, *arguments):
+        self.arguments, self.logged, self.summary = arguments, [], None
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        pass
+
+    def log(self, metrics, step):
+        self.logged.append((step, metrics))
+
+    def finish(self, summary):
+        self.summary = summary
+
+
+def test_a_run_is_mirrored(tmp_path, monkeypatch):
+    recorders, (config,) = [], configs("fake")
+    monkeypatch.setattr(make_module, "enable_compilation_cache", lambda: None)
+    monkeypatch.setattr(make_module, "mirror", lambda *words: recorders.append(Recorder(*words)) or recorders[0])
+    make_module.make("fake_runs:run", config, tmp_path, lambda numbers: None, "offline", "scores")
+    (recorder,) = recorders
+    assert recorder.arguments == ("offline", config, tmp_path, "scores")
+    assert recorder.logged == [(50, {"loss": 1.0}), (100, {"loss": 1.0})]
+    assert recorder.summary["test/exact"] == 0.981
