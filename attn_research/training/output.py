@@ -37,7 +37,7 @@ def _whole_lines(path: Path) -> list[str]:
 
 
 def write(directory: Path, name: str, split: Split, evaluation: Evaluation) -> None:
-    """`<name>.jsonl`, a line an item, and for the split `test` the weights [t s] of the first items in attention.npz."""
+    """Writes `<name>.jsonl`, a line an item, and for `test` attention.npz: the weights [t s] of the first items."""
     directory.mkdir(exist_ok=True)
     columns = {"source": split.data["source"][:], "references": split.references, "output": evaluation.outputs}
     alignment = split.column("alignment")
