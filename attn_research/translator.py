@@ -13,9 +13,8 @@ from attn_research.data.batching import Encoded, collate
 from attn_research.data.task import split_symbols
 from attn_research.data.vocab import EOS, Vocabulary
 from attn_research.decoding.greedy import greedy
-from attn_research.models.seq2seq import Seq2Seq
+from attn_research.models.seq2seq import Seq2Seq, first_parameters
 from attn_research.training.checkpoint import Checkpoints
-from attn_research.training.loop import init
 
 MULTIPLE = 8  # sources and batches are padded to multiples of it, so that few shapes are compiled
 
@@ -35,7 +34,7 @@ class Translator:
     def __init__(self, config: Config, source: Vocabulary, target: Vocabulary, checkpoints: Checkpoints):
         self.config, self.source, self.target = config, source, target
         model = Seq2Seq(config.model, len(source), len(target))
-        self.params = checkpoints.restore_best(init(model, config.seed))
+        self.params = checkpoints.restore_best(first_parameters(model, config.seed))
 
         @jax.jit
         def decode(params, batch):

@@ -14,11 +14,11 @@ import pytest
 
 from attn_research.attention.attention import Attention
 from attn_research.attention.scores import scores
-from attn_research.config import Config, Decode, Model, hints, override
+from attn_research.config import Config, Decode, hints, override
 from attn_research.data.batching import Batch
 from attn_research.data.vocab import BOS, EOS
 from attn_research.decoding.greedy import greedy
-from attn_research.models.seq2seq import Seq2Seq
+from attn_research.models.seq2seq import Seq2Seq, first_parameters
 from attn_research.registry import Spec
 from attn_research.training.step import cross_entropy, token_mask
 
@@ -38,7 +38,7 @@ PLACES = {
     "projected": {"model.attention.keys": 6, "model.attention.values": 4},
 }
 WITHOUT_ATTENTION = ("luong", "no_feeding")  # places that a baseline without attention can take
-LENGTHS = np.array([4, 1, 6, 0], np.int32)
+LENGTHS = jnp.array([4, 1, 6, 0], jnp.int32)
 DECODE = Decode(ratio=1.0, extra=3)
 
 
@@ -73,19 +73,17 @@ def model(spec: Spec, place: str) -> Seq2Seq:
 
 @functools.cache
 def parameters(spec: Spec, place: str):
-    return jax.jit(lambda key: model(spec, place).init(key, np.ones((1, 2), np.int32), np.ones(1, np.int32)))(
-        jax.random.PRNGKey(3)
-    )
+    return first_parameters(model(spec, place), seed=3)
 
 
 def batch(padded: int = 6, padding: int = 0) -> Batch:
     """Four rows, the last one empty; `padding` is the symbol behind each source's end."""
     rng = np.random.default_rng(0)
     source = rng.integers(4, 11, (4, 12)).astype(np.int32)[:, :padded]
-    source = np.where(np.arange(padded)[None] < LENGTHS[:, None], source, padding).astype(np.int32)
+    source = np.where(np.arange(padded)[None] < np.asarray(LENGTHS)[:, None], source, padding).astype(np.int32)
     target = rng.integers(4, 9, (4, 5)).astype(np.int32)
     target[:, -1] = EOS
-    return Batch(source, LENGTHS, target, np.array([5, 5, 5, 0], np.int32), np.arange(4, dtype=np.int32))
+    return Batch(*map(jnp.asarray, (source, LENGTHS, target, np.array([5, 5, 5, 0], np.int32), np.arange(4))))
 
 
 def step_by_step(translating, target):
@@ -135,8 +133,8 @@ def test_weights_are_a_distribution_over_real_positions(spec, place):
         assert weights.shape[-1] == 0
         return
     assert (weights >= 0).all()
-    np.testing.assert_allclose(weights.sum(-1), np.broadcast_to(LENGTHS > 0, (5, 4)), atol=1e-6)
-    assert (weights[:, np.arange(6)[None] >= LENGTHS[:, None]] == 0).all()
+    np.testing.assert_allclose(weights.sum(-1), np.broadcast_to(np.asarray(LENGTHS) > 0, (5, 4)), atol=1e-6)
+    assert (weights[:, np.arange(6)[None] >= np.asarray(LENGTHS)[:, None]] == 0).all()
 
 
 @every_variant
@@ -197,7 +195,7 @@ def test_step_by_step_is_all_steps_at_once(spec, place):
 def test_greedy_takes_the_likeliest_symbol_and_its_score_is_that_of_forcing_it(spec, place):
     outputs = result(spec, place)["greedy"]
     symbols = outputs.symbols[:5].T
-    forced = batch()._replace(target=symbols, target_lengths=np.minimum(outputs.lengths, 5))
+    forced = batch()._replace(target=jnp.asarray(symbols), target_lengths=jnp.minimum(outputs.lengths, 5))
     logits = jax.device_get(everything(spec, place)(parameters(spec, place), forced))["logits"]
     real = np.arange(5)[:, None] < outputs.lengths[None]
     np.testing.assert_array_equal(np.where(real, logits.argmax(-1), 0), symbols.T)
@@ -209,8 +207,8 @@ def test_greedy_takes_the_likeliest_symbol_and_its_score_is_that_of_forcing_it(s
 @pytest.mark.parametrize("spec", [spec for spec in specs() if attends(spec)], ids=str)
 def test_permuting_the_source_permutes_the_weights_of_content_scores(spec):
     rng = np.random.default_rng(1)
-    states, query = rng.normal(size=(2, 5, 6)).astype(np.float32), rng.normal(size=(2, 6)).astype(np.float32)
-    lengths, order = np.array([5, 5], np.int32), np.array([3, 1, 4, 0, 2])
+    states, query = (jnp.asarray(rng.normal(size=shape), jnp.float32) for shape in ((2, 5, 6), (2, 6)))
+    lengths, order = jnp.array([5, 5]), jnp.array([3, 1, 4, 0, 2])
     attention = Attention(dataclasses.replace(BASE.attention, score=spec))
     last = states[:, -1]
     params = attention.init(jax.random.PRNGKey(0), states, lengths, last, 6)
@@ -257,7 +255,7 @@ def test_between_two_scores_nothing_changes_outside_the_attention(place):
 def test_gradients_are_the_finite_differences_in_float64(spec):
     with jax.enable_x64(True):
         one = model(spec, "luong")
-        params = one.init(jax.random.PRNGKey(0), np.ones((1, 2), np.int32), np.ones(1, np.int32))
+        params = first_parameters(one, seed=0)
         params = jax.tree.map(lambda x: jnp.asarray(x, jnp.float64), params)
 
         @jax.jit
@@ -265,7 +263,7 @@ def test_gradients_are_the_finite_differences_in_float64(spec):
             logits, _ = one.apply(params, batch().source, LENGTHS).force(batch().target)
             return (jax.nn.log_softmax(logits)[:, :3] ** 2).mean()
 
-        value, gradient = jax.jit(jax.value_and_grad(loss))(params)
+        gradient = jax.jit(jax.grad(loss))(params)
         rng = np.random.default_rng(2)
         direction = jax.tree.map(lambda x: rng.normal(size=x.shape), params)
         move = lambda h: loss(jax.tree.map(lambda p, d: p + h * d, params, direction))  # noqa: E731
@@ -307,7 +305,7 @@ def test_no_field_of_the_model_is_inert(name):
 
     def loss(changes):
         one = Seq2Seq(override(Config(), SIZES | concat | changes).model, 11, 9)
-        params = one.init(jax.random.PRNGKey(0), np.ones((1, 2), np.int32), np.ones(1, np.int32))
+        params = first_parameters(one, seed=0)
         rngs = {"dropout": jax.random.PRNGKey(1)}
         logits, _ = one.apply(params, batch().source, LENGTHS, rngs=rngs).force(batch().target)
         return cross_entropy(logits, batch().target, 0.0)[:, :3].mean()

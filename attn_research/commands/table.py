@@ -15,6 +15,7 @@ from attn_research.reports.tables import Built
 from attn_research.runs import records
 from attn_research.sweeps.expand import Experiment
 
+BEGIN, END = "<!-- table of experiments/results/{} -->", "<!-- end of table -->"
 Found = Mapping[Config, Mapping[str, Any]]
 
 
@@ -88,9 +89,26 @@ def _save(experiment: Experiment, runs: Path, committed: Path) -> int:
         raise ValueError(f"the records {' and '.join(flaws)}; nothing saved")
     text = build(experiment, found).render("md")
     records.save_committed(committed, kept)
-    committed.with_suffix(".md").write_text(text, encoding="utf-8")
-    print(f"{committed}\n{committed.with_suffix('.md')}")
+    page = committed.with_suffix(".md")
+    page.write_text(text, encoding="utf-8")
+    print(f"{committed}\n{page}")
+    for path, shown in _shown_in(page):
+        path.write_text(_filled(shown, page, text), encoding="utf-8")
+        print(path)
     return 0
+
+
+def _shown_in(page: Path) -> list[tuple[Path, str]]:
+    """The README of the checkout, with its text, if it shows the table in `page` between two comments."""
+    readme = page.parents[2] / "README.md"
+    text = readme.read_text(encoding="utf-8") if readme.is_file() else ""
+    return [(readme, text)] if BEGIN.format(page.name) in text else []
+
+
+def _filled(shown: str, page: Path, table: str) -> str:
+    """The text `shown` with `table` where the one of `page` stands."""
+    before, begin, rest = shown.partition(BEGIN.format(page.name))
+    return before + begin + "\n" + table + END + rest.partition(END)[2]
 
 
 def _flaws(kept: Iterable[Mapping[str, Any]]) -> list[str]:
@@ -114,6 +132,7 @@ def _check(experiment: Experiment, committed: Path) -> int:
         flaws.append(f"{page} is not the table of its records")
         names = (str(page), "from the records")
         sys.stdout.writelines(difflib.unified_diff(old.splitlines(True), new.splitlines(True), *names))
+    flaws += [f"{path} shows another table" for path, shown in _shown_in(page) if _filled(shown, page, new) != shown]
     for flaw in flaws:
         complain(flaw)
     return 1 if flaws else 0

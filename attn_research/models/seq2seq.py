@@ -1,8 +1,9 @@
 """The encoder-decoder: source symbols in, a decoder over them out."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Array, Float, Int
@@ -65,6 +66,12 @@ class Seq2Seq(nn.Module):
             return lambda x: x
         key = self.make_rng("dropout")
         return lambda x: x * dropout_mask(key, self.config.dropout, x.shape)
+
+
+def first_parameters(model: Seq2Seq, seed: int) -> Any:
+    """What training starts from."""
+    source, lengths = jnp.ones((1, 1), jnp.int32), jnp.ones(1, jnp.int32)
+    return jax.jit(lambda key: model.init(key, source, lengths))(jax.random.PRNGKey(seed))
 
 
 def affine(param: Callable, inputs: int, outputs: int) -> Callable:

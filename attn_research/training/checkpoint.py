@@ -1,4 +1,4 @@
-"""Checkpoints on disk by Orbax: the last one, from which a killed run goes on, and the best one, which is the result."""
+"""Checkpoints on disk by Orbax: the last one, from which a killed run goes on, and the best one, its result."""
 
 from pathlib import Path
 from typing import Any

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from attn_research.attention.attention import source_limit
@@ -15,7 +16,7 @@ from attn_research.config import Config, digest, flat
 from attn_research.data.batching import Batch, collate, plan
 from attn_research.data.task import check_lengths
 from attn_research.metrics import METRICS
-from attn_research.models.seq2seq import Seq2Seq
+from attn_research.models.seq2seq import Seq2Seq, first_parameters
 from attn_research.runs import records
 from attn_research.runs.clock import Clock
 from attn_research.training import output
@@ -69,8 +70,8 @@ class Training:
         self.step = Compiled(make_step(self.model, optimizer, config.train), clock)
         self.look = Compiled(make_look(self.model, config.decode), clock)
         with clock.part("compile"):
-            params = init(self.model, config.seed)
-        self.state = TrainState(params, optimizer.init(params), np.int32(0), jax.random.PRNGKey(config.seed))
+            params = first_parameters(self.model, config.seed)
+        self.state = TrainState(params, optimizer.init(params), jnp.int32(0), jax.random.PRNGKey(config.seed))
         self.progress = {"epoch": 0, "batch": 0, "best_step": None, "best_value": None, "looks_since_best": 0}
         self.done_before, self.best = 0, None
 
@@ -198,12 +199,6 @@ def load_data(config: Config) -> Prepared:
     data, score = prepare(config.data), config.model.attention.score
     check_lengths({name: split.data for name, split in data.splits.items()}, source_limit(score), f"score {score}")
     return data
-
-
-def init(model: Seq2Seq, seed: int) -> Any:
-    """First parameters; dropout uses the same key, folded with the step."""
-    source, lengths = np.ones((1, 1), np.int32), np.ones(1, np.int32)
-    return jax.jit(lambda key: model.init(key, source, lengths))(jax.random.PRNGKey(seed))
 
 
 def mean_finite(step: int, pending: list[dict[str, jax.Array]]) -> dict[str, float]:

@@ -32,11 +32,12 @@ class Lines:
 
 def _whole_lines(path: Path) -> list[str]:
     """The lines that a killed process did not leave half-written."""
-    return [line for line in path.open() if line.endswith("\n")] if path.exists() else []
+    text = path.read_text() if path.exists() else ""
+    return text[: text.rfind("\n") + 1].splitlines(keepends=True)
 
 
 def write(directory: Path, name: str, split: Split, evaluation: Evaluation) -> None:
-    """`<name>.jsonl`, a line an item, and for the split `test` the weights [t s] of the first items in attention.npz."""
+    """Writes `<name>.jsonl`, a line an item, and for `test` attention.npz: the weights [t s] of the first items."""
     directory.mkdir(exist_ok=True)
     columns = {"source": split.data["source"][:], "references": split.references, "output": evaluation.outputs}
     alignment = split.column("alignment")

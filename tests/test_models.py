@@ -1,0 +1,200 @@
+"""Identities between scores, cells against plain numpy, and what the models refuse."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from attn_research.attention.attention import Attention, source_limit
+from attn_research.attention.scores import scores
+from attn_research.config import Attention as AttentionConfig
+from attn_research.config import Config, override
+from attn_research.models.cells import cells
+from attn_research.models.seq2seq import Seq2Seq, first_parameters
+from attn_research.registry import Spec
+
+rng = np.random.default_rng(0)
+KEYS, QUERY = (jnp.asarray(rng.normal(size=shape), jnp.float32) for shape in ((2, 5, 4), (2, 4)))
+W_q, W_k, v = (rng.normal(size=shape).astype(np.float32) for shape in ((4, 3), (4, 3), (3,)))
+
+
+def logits(spec, keys=KEYS, query=QUERY, **weights):
+    """A score needs no Flax: `param` only has to give arrays."""
+
+    def param(name, init, shape):
+        assert weights[name].shape == shape
+        return weights[name]
+
+    return np.asarray(scores.bind(Spec(spec))(param, keys, query.shape[-1])(query, None))
+
+
+def close(a, b):
+    np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
+
+
+def test_dot_is_the_inner_product():
+    close(logits("dot"), [[key @ q for key in keys] for keys, q in zip(KEYS, QUERY, strict=True)])
+
+
+def test_scaled_dot_is_dot_over_the_root_of_the_size():
+    close(logits("scaled_dot"), logits("dot") / 2)
+
+
+def test_general_with_the_identity_is_dot():
+    close(logits("general", W=np.eye(4, dtype=np.float32)), logits("dot"))
+
+
+def test_concat_is_one_product_with_query_and_key_joined():
+    stacked = np.concatenate([W_q, W_k])
+    joined = np.concatenate([np.repeat(QUERY[:, None], 5, axis=1), KEYS], -1)
+    close(logits("concat(units=3)", W_q=W_q, W_k=W_k, v=v), np.tanh(joined @ stacked) @ v)
+
+
+def test_concat_with_a_bias_of_zero_is_concat():
+    with_bias = logits("concat(units=3, bias=True)", W_q=W_q, W_k=W_k, v=v, b=np.zeros(3, np.float32))
+    close(with_bias, logits("concat(units=3)", W_q=W_q, W_k=W_k, v=v))
+
+
+def test_location_reads_the_query_alone_and_is_padded_behind_its_limit():
+    W = rng.normal(size=(4, 3)).astype(np.float32)
+    close(logits("location(max_length=3)", W=W), np.concatenate([QUERY @ W, np.zeros((2, 2))], -1))
+
+
+def test_the_limit_of_a_score_is_its_hyperparameter():
+    assert source_limit(Spec("location(max_length=7)")) == 7
+    assert source_limit(Spec("dot")) is None
+
+
+def test_equal_scores_weigh_the_real_positions_equally():
+    attention = Attention(AttentionConfig(score=Spec("dot")))
+    lengths = jnp.array([3, 5])
+    attend = attention.apply({}, jnp.zeros_like(KEYS), lengths, KEYS[:, -1], 4)
+    weights = attend.step(QUERY, attend.start)[1]
+    close(weights, [[1 / 3, 1 / 3, 1 / 3, 0, 0], [0.2] * 5])
+
+
+def test_coverage_is_the_sum_of_the_weights_before():
+    """A score that remembers sees the last weights and their sum; the others see None there."""
+    seen = []
+
+    def watching(param, keys, query_size):
+        def score(query, history):
+            seen.append(history)
+            return keys.sum(-1) - (0 if history.coverage is None else 9 * history.coverage)
+
+        return score
+
+    scores.register(watching, remembers=True)
+    try:
+        attention = Attention(AttentionConfig(score=Spec("watching")))
+        attend = attention.apply({}, KEYS, jnp.array([5, 5]), KEYS[:, -1], 4)
+        _, first, history = attend.step(QUERY, attend.start)
+        _, second, history = attend.step(QUERY, history)
+    finally:
+        del scores.known["watching"]
+    assert attend.remembers
+    assert not seen[0].coverage.any()
+    close(seen[1].weights, first)
+    close(history.coverage, first + second)
+    assert not np.allclose(first, second)
+    assert int(history.step) == 2
+
+
+def sigmoid(x):
+    return 1 / (1 + np.exp(-x))
+
+
+def plain_rnn(p, state, x):
+    return (np.tanh(np.concatenate([x, state[0]], -1) @ p["W"] + p["b"]),)
+
+
+def plain_gru(p, state, x):
+    h = state[0]
+    r, z = np.split(sigmoid(np.concatenate([x, h], -1) @ p["W"] + p["b"]), 2, -1)
+    n = np.tanh(x @ p["W_n"] + p["b_n"] + r * (h @ p["U_n"] + p["c_n"]))
+    return ((1 - z) * n + z * h,)
+
+
+def plain_lstm(p, state, x):
+    c, h = state
+    i, f, g, o = np.split(np.concatenate([x, h], -1) @ p["W"] + p["b"], 4, -1)
+    c = sigmoid(f + 1) * c + sigmoid(i) * np.tanh(g)
+    return c, sigmoid(o) * np.tanh(c)
+
+
+@pytest.mark.parametrize("plain", [plain_rnn, plain_gru, plain_lstm], ids=lambda f: f.__name__)
+def test_cells_are_their_equations(plain):
+    bound = cells.bind(Spec(plain.__name__.removeprefix("plain_")))
+    given = {}
+
+    def param(name, init, shape):
+        return given.setdefault(name, rng.normal(size=shape).astype(np.float32))
+
+    cell = bound(param, 3, 4)
+    x = rng.normal(size=(2, 3)).astype(np.float32)
+    state = tuple(rng.normal(size=(2, 4)).astype(np.float32) for _ in range(bound.traits.parts))
+    for found, expected in zip(cell(state, x), plain(given, state, x), strict=True):
+        close(found, expected)
+
+
+def build(**changes):
+    changes = {name.replace("__", "."): value for name, value in changes.items()}
+    one = Seq2Seq(override(Config(), changes).model, source_size=9, target_size=8)
+    return jax.eval_shape(lambda: first_parameters(one, seed=0))
+
+
+REFUSED = {
+    "sizes of query and key": ({"model__encoder__hidden": 32}, ["64", "32", "model.attention.keys=64", "general"]),
+    "odd size in two directions": ({"model__encoder__hidden": 63}, ["63", "even"]),
+    "copy between shapes": (
+        {"model__decoder__bridge": "copy", "model__decoder__layers": 2},
+        ["1 layer(s)", "2 layer(s)", "dense"],
+    ),
+    "context never read": (
+        {"model__decoder__combination": "none"},
+        ["combination", "placement", "input_feeding"],
+    ),
+    "keys that location ignores": (
+        {"model__attention__score": "location", "model__attention__keys": 8},
+        ["model.attention.keys", "location"],
+    ),
+    "values without attention": (
+        {"model__attention__score": "none", "model__attention__values": 8},
+        ["model.attention.values", "none"],
+    ),
+    "placement without attention": (
+        {"model__attention__score": "none", "model__decoder__placement": "before"},
+        ["placement", "none"],
+    ),
+    "context fed without attention": (
+        {"model__attention__score": "none", "model__decoder__input_feeding": "context"},
+        ["input_feeding", "none"],
+    ),
+    "nothing known of the source": (
+        {"model__attention__score": "none", "model__decoder__bridge": "zero"},
+        ["bridge", "nothing"],
+    ),
+    "unknown score": ({"model__attention__score": "genral"}, ["genral", "general", "concat"]),
+    "unknown hyperparameter": ({"model__attention__score": "concat(unit=3)"}, ["unit", "units", "bias"]),
+    "unknown cell": ({"model__encoder__cell": "lstmm"}, ["lstmm", "lstm", "gru"]),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_cannot_be_is_refused_with_the_reason(case):
+    changes, words = REFUSED[case]
+    with pytest.raises(ValueError) as error:
+        build(**changes)
+    for word in words:
+        assert word in str(error.value)
+
+
+def test_two_layers_of_every_cell_in_every_direction_are_built():
+    for cell in cells.known:
+        for direction in ("forward", "reversed", "both"):
+            both = {"model__encoder__cell": cell, "model__decoder__cell": cell}
+            layers = {"model__encoder__layers": 2, "model__decoder__layers": 2}
+            tree = build(**both, **layers, model__encoder__direction=direction, model__decoder__bridge="copy")
+            ways = 2 if direction == "both" else 1
+            assert len(tree["params"]["encoder"]) == 2 * ways
+            assert "bridge" not in tree["params"]["decoder"]

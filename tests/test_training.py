@@ -1,0 +1,223 @@
+"""The step, the loop and its files; real processes killed and taken up again."""
+
+import json
+import signal
+import subprocess
+import sys
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from attn_research.config import Config, override
+from attn_research.registry import Spec
+from attn_research.runs import records
+from attn_research.training.flops import product_flops
+from attn_research.training.loop import run
+from attn_research.training.optimizers import optimizers, schedules
+from attn_research.training.step import cross_entropy
+from attn_research.translator import load
+
+TINY = override(
+    Config(),
+    {
+        "data.task": "reverse(symbols=3, longest=4, longest_test=6, train=200, test=40)",
+        "data.batch_size": 16,
+        "data.shapes": 1,
+        "model.embedding": 8,
+        "model.encoder.hidden": 8,
+        "model.decoder.hidden": 8,
+        "train.learning_rate": 3e-2,
+        "train.steps": 60,
+        "train.log_every": 8,
+        "train.evaluate_every": 20,
+        "decode.ratio": 1.0,
+        "decode.extra": 2,
+    },
+)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A run from its beginning to its end, and what it reported."""
+    directory, reports = tmp_path_factory.mktemp("run"), []
+    return directory, run(TINY, directory, reports.append), reports
+
+
+def lines(directory):
+    """metrics.jsonl without the wall times."""
+    found = [json.loads(line) for line in (directory / "metrics.jsonl").read_text().splitlines()]
+    return [{key: value for key, value in line.items() if key != "seconds"} for line in found]
+
+
+def test_a_run_leaves_its_record_and_its_files(finished):
+    directory, record, reports = finished
+    assert records.read(directory) == record
+    assert records.is_done(directory, TINY)
+    assert record["status"] == "finished"
+    assert record["steps"] == 60
+    assert set(record["splits"]) == {"dev", "test", "test_long"}
+    assert {"exact", "wer", "per", "loss", "perplexity", "token", "aer"} == set(record["splits"]["test"]["metrics"])
+    assert len((directory / "outputs" / "test.jsonl").read_text().splitlines()) == 40
+    assert [report["step"] for report in reports] == [line["step"] for line in lines(directory)]
+    assert [line["step"] for line in lines(directory)] == [8, 16, 20, 20, 24, 32, 40, 40, 48, 56, 60, 60]
+
+
+def test_logged_are_loss_and_norms(finished):
+    first = lines(finished[0])[0]
+    assert {"step", "loss", "gradient_norm", "update_norm", "parameter_norm"} == set(first)
+
+
+def test_the_best_look_at_dev_is_the_result(finished):
+    directory, record, _ = finished
+    looks = {line["step"]: line["dev/loss"] for line in lines(directory) if "dev/loss" in line}
+    assert record["best_step"] == min(looks, key=looks.get)
+    assert record["splits"]["dev"]["metrics"]["loss"] == pytest.approx(looks[record["best_step"]], abs=1e-9)
+
+
+def test_a_translator_repeats_the_outputs_of_the_run(finished):
+    directory, _, _ = finished
+    items = [json.loads(line) for line in (directory / "outputs" / "test.jsonl").read_text().splitlines()[:5]]
+    found = load(directory).translate([item["source"] for item in items])
+    assert [one.output for one in found] == [item["output"] for item in items]
+    kept = np.load(directory / "outputs" / "attention.npz")
+    for number, one in enumerate(found):
+        np.testing.assert_allclose(one.weights, kept[str(number)], atol=1e-5)
+        assert one.log_probability < 0
+
+
+def test_a_directory_without_a_run_is_told(tmp_path):
+    with pytest.raises(ValueError, match="no trained run"):
+        load(tmp_path)
+
+
+def test_a_source_without_symbols_is_told(finished):
+    with pytest.raises(ValueError, match="source 1 has no symbols"):
+        load(finished[0]).translate([["a"], []])
+
+
+def test_a_loss_that_is_not_finite_ends_the_run_with_a_record(tmp_path):
+    record = run(override(TINY, {"train.learning_rate": 1e30, "train.clip": 1e30, "train.optimizer": "sgd"}), tmp_path)
+    assert record["status"] == "diverged"
+    assert "at step" in record["failure"]
+    assert record["splits"] == {}
+    assert records.read(tmp_path)["failure"] == record["failure"]
+
+
+def test_without_a_gain_training_stops(tmp_path):
+    still = override(TINY, {"train.learning_rate": 1e-30, "train.patience": 1, "train.evaluate_every": 8})
+    record = run(still, tmp_path)
+    assert record["best_step"] == 8
+    assert record["steps"] == 16
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"data.task": 'transduction(path="nowhere")'}, ["nowhere"]),
+        ({"data.task": "revers"}, ["revers", "reverse"]),
+        ({"model.attention.score": "location(max_length=3)"}, ["location(max_length=3)", "3", "4 symbols"]),
+        ({"model.attention.score": "nothing_here.py:score"}, ["nothing_here.py"]),
+        ({"train.optimizer": "adamw"}, ["adamw", "adam"]),
+    ],
+)
+def test_a_config_or_data_that_is_wrong_leaves_nothing_behind(tmp_path, changes, words):
+    with pytest.raises(ValueError) as error:
+        run(override(TINY, changes), tmp_path / "run")
+    assert "\n" not in str(error.value)
+    assert all(word in str(error.value) for word in words)
+    assert not (tmp_path / "run").exists()
+
+
+PROCESS = """
+import json, sys
+from pathlib import Path
+from attn_research.config import from_flat
+from attn_research.training.loop import run
+run(from_flat(json.loads(Path(sys.argv[1]).read_text())), Path(sys.argv[2]), lambda line: print(line, flush=True))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("signal_number", [signal.SIGKILL, signal.SIGINT])
+def test_a_killed_run_goes_on_and_ends_as_if_nothing_had_been(tmp_path, finished, signal_number):
+    """Bit-identical parameters and metrics; the whole run is this process's, the other one's comes in two parts."""
+    from attn_research.config import flat
+
+    config = tmp_path / "config.json"
+    config.write_text(json.dumps(flat(TINY)))
+    command = [sys.executable, "-c", PROCESS, str(config), str(tmp_path / "run")]
+    first = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    with first.stdout as told:
+        next(line for line in told if "'step': 48" in line)
+        first.send_signal(signal_number)
+    assert first.wait() != 0
+    assert not (tmp_path / "run" / "result.json").exists()
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    whole, resumed = finished[1], records.read(tmp_path / "run")
+    assert resumed["parameters_hash"] == whole["parameters_hash"]
+    assert resumed["splits"] == whole["splits"]
+    assert lines(tmp_path / "run") == lines(finished[0])
+
+
+def test_label_smoothing_mixes_the_target_with_all_symbols():
+    logits = jnp.array([[[2.0, 0.0, -1.0]]])
+    target = jnp.array([[0]])
+    log_p = jax.nn.log_softmax(logits)[0, 0]
+    expected = -(0.7 * log_p[0] + 0.3 * log_p.mean())
+    np.testing.assert_allclose(cross_entropy(logits, target, 0.3)[0, 0], expected, rtol=1e-6)
+
+
+def test_operations_of_products_are_counted_through_scans():
+    W = jnp.ones((3, 5))
+
+    def once(x):
+        return x @ W
+
+    def often(x):
+        return jax.lax.scan(lambda c, _: (c, once(x)), 0.0, None, length=7)[1]
+
+    x = jnp.ones((2, 3))
+    assert product_flops(jax.make_jaxpr(once)(x)) == 2 * 2 * 3 * 5
+    assert product_flops(jax.make_jaxpr(jax.jit(often))(x)) == 7 * 2 * 2 * 3 * 5
+
+
+@pytest.mark.parametrize("name", schedules.known)
+def test_schedules_peak_at_the_learning_rate_and_stay_within_it(name):
+    schedule = schedules.bind(Spec(name))(0.5, 100)
+    values = [float(schedule(jnp.asarray(step))) for step in range(101)]
+    assert max(values) == pytest.approx(0.5)
+    assert min(values) >= 0
+
+
+def test_halving_begins_and_repeats_at_its_shares():
+    schedule = schedules.bind(Spec("halving(begin=0.5, every=0.2)"))(1.0, 100)
+    assert [float(schedule(jnp.asarray(step))) for step in (0, 49, 50, 69, 70, 90)] == [1, 1, 0.5, 0.5, 0.25, 0.125]
+
+
+HYPER = {
+    "adam": ("b1=0.5", "b2=0.9", "eps=1.0"),
+    "adadelta": ("rho=0.5", "eps=0.1"),
+    "sgd": ("momentum=0.5",),
+    "linear": ("warmup=0.5",),
+    "cosine": ("warmup=0.5", "final=0.5"),
+    "halving": ("begin=0.1", "every=0.4"),
+    "constant": (),
+}
+
+
+@pytest.mark.parametrize("name", [*optimizers.known, *schedules.known])
+def test_no_option_of_an_optimizer_or_schedule_is_inert(name):
+    def values(spec):
+        if name in schedules.known:
+            return [float(schedules.bind(Spec(spec))(1.0, 20)(jnp.asarray(step))) for step in range(20)]
+        optimizer = optimizers.bind(Spec(spec))(lambda step: 0.1)
+        state, x = optimizer.init(jnp.ones(2)), jnp.ones(2)
+        for _ in range(3):
+            update, state = optimizer.update(x * jnp.array([1.0, 3.0]), state, x)
+            x = x + update
+        return x.tolist()
+
+    for option in HYPER[name]:
+        assert not np.allclose(values(name), values(f"{name}({option})"), rtol=1e-4)
