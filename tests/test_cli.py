@@ -273,6 +273,25 @@ def test_save_and_check(capsys):
     assert captured.err == "attn-research: results/small.md is not the table of its records\n"
 
 
+def test_readme_shows_the_saved_table(capsys, tmp_path):
+    make_runs()
+    (tmp_path / "experiments").mkdir()
+    (tmp_path / "small.py").rename(tmp_path / "experiments" / "small.py")
+    readme = tmp_path / "README.md"
+    readme.write_text("Before.\n<!-- table of experiments/results/small.md -->\nold\n<!-- end of table -->\nAfter.\n")
+    assert main(["table", "experiments/small.py", "--save"]) == 0
+    table = Path("experiments/results/small.md").read_text()
+    assert (
+        readme.read_text()
+        == f"Before.\n<!-- table of experiments/results/small.md -->\n{table}<!-- end of table -->\nAfter.\n"
+    )
+    assert main(["table", "experiments/small.py", "--check"]) == 0
+    readme.write_text(readme.read_text().replace("general", "generous"))
+    capsys.readouterr()
+    assert main(["table", "experiments/small.py", "--check"]) == 1
+    assert capsys.readouterr().err == f"attn-research: {readme} shows another table\n"
+
+
 @pytest.mark.parametrize(
     ("other", "said"),
     [

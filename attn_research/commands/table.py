@@ -100,7 +100,7 @@ def _save(experiment: Experiment, runs: Path, committed: Path) -> int:
 
 def _shown_in(page: Path) -> list[tuple[Path, str]]:
     """The README of the checkout, with its text, if it shows the table in `page` between two comments."""
-    readme = page.parents[2] / "README.md"
+    readme = page.resolve().parents[2] / "README.md"
     text = readme.read_text(encoding="utf-8") if readme.is_file() else ""
     return [(readme, text)] if BEGIN.format(page.name) in text else []
 
