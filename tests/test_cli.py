@@ -14,7 +14,7 @@ from attn_research.config import Config, digest, override
 from attn_research.runs import records
 from attn_research.sweeps import local
 from attn_research.sweeps.expand import load_experiment
-from attn_research.sweeps.lock import hold
+from attn_research.sweeps.lock import Busy, hold
 
 EXPERIMENT = """
 from attn_research.config import Config, override
@@ -172,31 +172,52 @@ SWEEP = "import sys; from attn_research.sweeps import local; from attn_research.
 local.TARGET = 'fake_runs:run'; sys.exit(main(sys.argv[1:]))"
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupted_sweep_stops_its_workers_and_goes_on_later(number, tmp_path):
+@pytest.fixture
+def interrupted(tmp_path):
+    """Starts a sweep of runs that wait, and ends it by a signal; gives its words, directories, status and errors."""
     words = ["sweep", "small.py", "seed=0", "data.task=fake(how='wait')"]
-    process = subprocess.Popen(
-        [sys.executable, "-c", SWEEP, *words],
-        env=environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-    changes = {"seed": 0, "data.task": "fake(how='wait')"}
-    waiting = [tmp_path / "runs" / digest(config) for config in load_experiment("small.py", changes).runs]
-    while not (waiting[0] / "waiting").exists():
-        assert process.poll() is None
-        time.sleep(0.05)
-    os.killpg(process.pid, number)
-    _, errors = process.communicate()
-    assert process.returncode == 130
+    runs = load_experiment("small.py", {"seed": 0, "data.task": "fake(how='wait')"}).runs
+    directories = [tmp_path / "runs" / digest(config) for config in runs]
+
+    def interrupt(number):
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+        command = [sys.executable, "-c", SWEEP, *words]
+        process = subprocess.Popen(command, env=environment(), start_new_session=True, **pipes)
+        while not (directories[0] / "waiting").exists():
+            assert process.poll() is None
+            time.sleep(0.05)
+        os.killpg(process.pid, number)
+        _, errors = process.communicate()
+        return words, directories, process.returncode, errors
+
+    return interrupt
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_sweep_stops_its_workers_and_goes_on_later(number, interrupted):
+    words, directories, status, errors = interrupted(number)
+    assert status == 130
     assert errors == "attn-research: stopped; the same command makes what is missing, from the last checkpoints on\n"
-    for directory in waiting:
-        directory.mkdir(exist_ok=True)
+    for directory in directories:
         with hold(directory):
+            directory.mkdir(exist_ok=True)
             (directory / "go").touch()
     assert main(words) == 0
+
+
+def test_the_workers_of_a_killed_sweep_end_with_it(interrupted):
+    _, directories, status, _ = interrupted(signal.SIGKILL)
+    assert status == -signal.SIGKILL
+    while is_busy(directories[0]):
+        time.sleep(0.05)
+
+
+def is_busy(directory: Path) -> bool:
+    try:
+        with hold(directory):
+            return False
+    except Busy:
+        return True
 
 
 def test_training_twice_at_once_is_refused(capsys, tmp_path):
@@ -271,6 +292,25 @@ def test_save_and_check(capsys):
     assert "+| `general`" in captured.out
     assert "-| `generous`" in captured.out
     assert captured.err == "attn-research: results/small.md is not the table of its records\n"
+
+
+def test_readme_shows_the_saved_table(capsys, tmp_path):
+    make_runs()
+    (tmp_path / "experiments").mkdir()
+    (tmp_path / "small.py").rename(tmp_path / "experiments" / "small.py")
+    readme = tmp_path / "README.md"
+    readme.write_text("Before.\n<!-- table of experiments/results/small.md -->\nold\n<!-- end of table -->\nAfter.\n")
+    assert main(["table", "experiments/small.py", "--save"]) == 0
+    table = Path("experiments/results/small.md").read_text()
+    assert (
+        readme.read_text()
+        == f"Before.\n<!-- table of experiments/results/small.md -->\n{table}<!-- end of table -->\nAfter.\n"
+    )
+    assert main(["table", "experiments/small.py", "--check"]) == 0
+    readme.write_text(readme.read_text().replace("general", "generous"))
+    capsys.readouterr()
+    assert main(["table", "experiments/small.py", "--check"]) == 1
+    assert capsys.readouterr().err == f"attn-research: {readme} shows another table\n"
 
 
 @pytest.mark.parametrize(

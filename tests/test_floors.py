@@ -1,6 +1,10 @@
 """The house: which package stands on which floor, and that imports only go down."""
 
 import ast
+import configparser
+import re
+import sys
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -70,3 +74,30 @@ def test_relation():
     assert not is_allowed("attention", "models")
     assert not is_allowed("attention", "data")
     assert not is_allowed("reports", "sweeps")
+
+
+def requirements(option: str) -> set[str]:
+    """Names of the packages that setup.cfg asks for."""
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / "setup.cfg", encoding="utf-8")
+    section, _, name = option.rpartition("/")
+    return {plain(re.match(r"[\w-]+", line).group()) for line in setup[section][name].split("\n") if line}
+
+
+def plain(package: str) -> str:
+    return package.lower().replace("_", "-")
+
+
+def test_what_is_imported_is_required():
+    names = {name.split(".")[0] for module in MODULES for name in imports(PACKAGE / module)}
+    others = names - set(sys.stdlib_module_names) - {"attn_research"}
+    packages = {plain(package) for name in others for package in packages_distributions()[name]}
+    assert packages <= requirements("options/install_requires")
+
+
+def test_what_is_required_is_locked_to_one_version():
+    lines = (ROOT / "requirements.lock").read_text(encoding="utf-8").split("\n")
+    locked = {plain(line.split("==")[0]) for line in lines if re.fullmatch(r"[\w-]+==[\w.]+", line)}
+    assert len(locked) == len([line for line in lines if line and not line.startswith("#")])
+    assert requirements("options/install_requires") | requirements("options.extras_require/test") <= locked
+    assert "torch" not in locked

@@ -5,7 +5,6 @@ import sys
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
-from typing import TextIO
 
 from attn_research.commands.sweep import read_experiment
 from attn_research.config import flat
@@ -62,22 +61,15 @@ def translate(arguments: argparse.Namespace) -> int:
 
 def _lines(path: str | None) -> Iterator[str]:
     """The lines of a file or of standard input, without their ends."""
-    if path is None:
-        yield from _checked(sys.stdin, "standard input")
-        return
-    with open(path, encoding="utf-8") as file:
-        yield from _checked(file, path)
-
-
-def _checked(file: TextIO, name: str) -> Iterator[str]:
-    number = 0
-    try:
-        for number, line in enumerate(file, 1):
-            if not line.strip():
-                raise ValueError(f"{name}:{number} is empty, and there is nothing to translate")
-            yield line.rstrip("\n")
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{name} is not UTF-8 text, somewhere after line {number}") from error
+    name, number = path or "standard input", 0
+    with open(path or 0, encoding="utf-8", closefd=path is not None) as file:
+        try:
+            for number, line in enumerate(file, 1):
+                if not line.strip():
+                    raise ValueError(f"{name}:{number} is empty, and there is nothing to translate")
+                yield line.rstrip("\n")
+        except UnicodeDecodeError as error:
+            raise ValueError(f"{name} is not UTF-8 text, somewhere after line {number}") from error
 
 
 def _batches(lines: Iterator[str], size: int) -> Iterable[list[str]]:

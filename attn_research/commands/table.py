@@ -28,8 +28,10 @@ def table(arguments: argparse.Namespace) -> int:
             raise ValueError("--save and --check are for the experiment as it stands, without key=value and --add")
         return _check(experiment, committed) if arguments.check else _save(experiment, Path(arguments.runs), committed)
     built = build(experiment, found_records(Path(arguments.runs), committed))
-    _write(built, Path(arguments.runs) / "reports" / experiment.name)
+    stem = Path(arguments.runs) / "reports" / experiment.name
+    _write(built, stem)
     _show(built, arguments.format)
+    print(f"{stem}.{{{','.join(FORMS)}}}", file=sys.stderr)
     return 0
 
 
@@ -63,7 +65,6 @@ def _write(built: Built, stem: Path) -> None:
     stem.parent.mkdir(parents=True, exist_ok=True)
     for form in FORMS:
         stem.with_name(f"{stem.name}.{form}").write_text(built.render(form), encoding="utf-8")
-    print(f"{stem}.{{{','.join(FORMS)}}}", file=sys.stderr)
 
 
 def _show(built: Built, form: str | None) -> None:
@@ -100,7 +101,7 @@ def _save(experiment: Experiment, runs: Path, committed: Path) -> int:
 
 def _shown_in(page: Path) -> list[tuple[Path, str]]:
     """The README of the checkout, with its text, if it shows the table in `page` between two comments."""
-    readme = page.parent.parent.parent / "README.md"
+    readme = page.resolve().parents[2] / "README.md"
     text = readme.read_text(encoding="utf-8") if readme.is_file() else ""
     return [(readme, text)] if BEGIN.format(page.name) in text else []
 
