@@ -52,6 +52,8 @@ def _parse(text: str) -> tuple[str, str, dict[str, Any]]:
         if not (isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and not call.args):
             raise ValueError("positional arguments or another expression")
         hyper = {keyword.arg: ast.literal_eval(keyword.value) for keyword in call.keywords}
+        if None in hyper or len(hyper) < len(call.keywords):
+            raise ValueError("** or a hyperparameter said twice")
         for value in hyper.values():
             _literal(value)
     except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError) as error:
@@ -67,7 +69,7 @@ def _literal(value: Any) -> str:
             return repr(value)
         case float() if math.isfinite(value):
             return repr(value)
-        case str():
+        case str() if value == value.encode(errors="replace").decode():
             return json.dumps(value, ensure_ascii=False)
         case list() | tuple():
             return "[" + ", ".join(_literal(item) for item in value) + "]"
@@ -97,9 +99,9 @@ def conform(value: Any, hint: Any, where: str) -> Any:
             return Spec(value)
         except ValueError as error:
             raise ValueError(f"{where}: {error}") from error
-    if hint is float and isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
+    if hint is float and type(value) in (int, float) and abs(value) <= sys.float_info.max:
         return float(value)
-    if type(value) is hint:
+    if type(value) is hint and hint is not float:
         return value
     raise ValueError(f"{where} is {value!r}, but must be of type {getattr(hint, '__name__', hint)}")
 
