@@ -86,7 +86,7 @@ def make_runs(**other):
         ("table small.py --format html", "unknown value 'html'; known: csv, md, tex"),
         ("table small.py --save --check", "argument --check: not allowed with argument --save"),
         ("table small.py --save seed=1", "--save and --check are for the experiment as it stands"),
-        ("table small.py --save", "6 of 6 runs of small have no record; nothing saved"),
+        ("table small.py --save", "no run of small is finished"),
         ("table small.py --check", "small has no results/small.jsonl and small.md; --save writes them"),
         ("figure small.py", "no run of small is finished in runs; `attn-research sweep` makes them"),
         ("translate runs/nothing", "runs/nothing holds no trained run"),

@@ -80,15 +80,10 @@ def _show(built: Built, form: str | None) -> None:
 
 def _save(experiment: Experiment, runs: Path, committed: Path) -> int:
     found = found_records(runs, committed)
-    missing = [config for config in experiment.runs if config not in found]
-    if missing:
-        raise ValueError(
-            f"{len(missing)} of {len(experiment.runs)} runs of {experiment.name} have no record; nothing saved"
-        )
-    kept = [found[config] for config in experiment.runs]
+    kept = [found[config] for config in experiment.runs if config in found]
     if flaws := _flaws(kept):
         raise ValueError(f"the records {' and '.join(flaws)}; nothing saved")
-    text = build(experiment, found).render("md")
+    text = build(experiment, found).render("md")  # which names the runs that are missing
     records.save_committed(committed, kept)
     page = committed.with_suffix(".md")
     page.write_text(text, encoding="utf-8")
