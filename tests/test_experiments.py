@@ -1,0 +1,39 @@
+"""Every config and experiment in the repository: it can be read and built, and what is committed follows from records."""
+
+from pathlib import Path
+
+import jax
+import pytest
+
+from attn_research.cli import main
+from attn_research.config import digest, load
+from attn_research.data.task import tasks
+from attn_research.models.seq2seq import Seq2Seq, first_parameters
+from attn_research.sweeps.expand import load_experiment
+from attn_research.training.optimizers import make_optimizer
+
+TOP = Path(__file__).parents[1]
+EXPERIMENTS = sorted((TOP / "experiments").glob("*.py"))
+SAVED = [path for path in EXPERIMENTS if (path.parent / "results" / f"{path.stem}.jsonl").exists()]
+
+
+@pytest.mark.parametrize("path", sorted((TOP / "configs").glob("*.py")), ids=lambda path: path.stem)
+def test_a_config_says_its_task_cost_expected_score_and_command(path):
+    text = path.read_text()
+    assert all(f"{word}:" in text for word in ("Task", "Cost", "Expected", "Command"))
+    tasks.bind(load(path).data.task)
+
+
+@pytest.mark.parametrize("path", EXPERIMENTS, ids=lambda path: path.stem)
+def test_an_experiment_has_distinct_runs_whose_models_can_be_built(path):
+    experiment = load_experiment(path)
+    assert len({digest(config) for config in experiment.runs}) == len(experiment.runs)
+    for config in {config.model: config for config in experiment.runs}.values():
+        make_optimizer(config.train)
+        model = Seq2Seq(config.model, source_size=7, target_size=8)
+        jax.eval_shape(lambda model=model: first_parameters(model, seed=0))
+
+
+@pytest.mark.parametrize("path", SAVED, ids=lambda path: path.stem)
+def test_a_committed_table_and_readme_follow_from_the_committed_records(path, capsys):
+    assert main(["table", str(path), "--check"]) == 0, capsys.readouterr().err
