@@ -1,4 +1,4 @@
-"""Every config and experiment in the repository: it can be read and built, and what is committed follows from records."""
+"""Every config and experiment here can be read and built, and what is committed follows from records."""
 
 from pathlib import Path
 
