@@ -251,6 +251,26 @@ def test_between_two_scores_nothing_changes_outside_the_attention(place):
                 np.testing.assert_array_equal(leaf, first[name])
 
 
+def test_between_two_scores_dropout_takes_the_same_units():
+    def dropped(spec):
+        changes = SIZES | {"model.dropout": 0.5, "model.attention.score": spec}
+        one = Seq2Seq(override(Config(), changes).model, source_size=11, target_size=9)
+        rngs = {"dropout": jax.random.PRNGKey(1)}
+
+        @jax.jit
+        def seen(params):
+            translating = one.apply(params, batch().source, LENGTHS, rngs=rngs)
+            ones = jnp.ones((5, 4, 6))
+            return translating.start.cells, translating.drop_symbols(ones), translating.drop_vectors(ones)
+
+        return seen(first_parameters(one, seed=0))
+
+    first = dropped("dot")
+    assert (first[1] == 0).any()
+    for spec in ("concat", "location", "none"):
+        jax.tree.map(np.testing.assert_array_equal, dropped(spec), first)
+
+
 @pytest.mark.parametrize("spec", [spec for spec in specs() if attends(spec)], ids=str)
 def test_gradients_are_the_finite_differences_in_float64(spec):
     with jax.enable_x64(True):
