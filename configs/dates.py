@@ -1,4 +1,4 @@
-"""Dates as people write them, in many languages, to ISO 8601: `<en> March 9, 1987` to `1987-03-09`.
+"""Dates as people write them, in many languages, to ISO 8601: `<en>March 9, 1987` to `1987-03-09`.
 
 Task: characters to characters, one line a date; the locale is the first symbol. Generated, no download.
 Cost: 1500 steps, about 20 s on one core with a warm compilation cache, 50 s with a cold one.

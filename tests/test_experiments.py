@@ -1,5 +1,6 @@
 """Every config and experiment here can be read and built, and what is committed follows from records."""
 
+import json
 from pathlib import Path
 
 import jax
@@ -9,6 +10,7 @@ from attn_research.cli import main
 from attn_research.config import digest, load
 from attn_research.data.task import tasks
 from attn_research.models.seq2seq import Seq2Seq, first_parameters
+from attn_research.runs.records import load_committed
 from attn_research.sweeps.expand import load_experiment
 from attn_research.training.optimizers import make_optimizer
 
@@ -37,3 +39,15 @@ def test_an_experiment_has_distinct_runs_whose_models_can_be_built(path):
 @pytest.mark.parametrize("path", SAVED, ids=lambda path: path.stem)
 def test_a_committed_table_and_readme_follow_from_the_committed_records(path, capsys):
     assert main(["table", str(path), "--check"]) == 0, capsys.readouterr().err
+
+
+def test_the_curve_in_the_docs_follows_from_its_lines_which_are_of_committed_runs():
+    lines = [json.loads(line) for line in (TOP / "docs" / "g2p_curve.jsonl").read_text().splitlines()]
+    committed = load_committed(TOP / "experiments" / "results" / "g2p_scores.jsonl")
+    best = {(record["id"], record["best_step"]): record["splits"]["dev"]["metrics"]["wer"] for record in committed}
+    told = {(line["id"], line["step"]): line["dev/wer"] for line in lines}
+    assert {key: told[key] for key in best} == pytest.approx(best)
+    page = (TOP / "docs" / "g2p_curve.md").read_text()
+    for step in sorted({line["step"] for line in lines}):
+        cells = [f"{100 * line['dev/wer']:.1f}" for line in lines if line["step"] == step]
+        assert f"| {step // 1735} | {' | '.join(cells)} |" in page
