@@ -1,8 +1,8 @@
 """Which score function on real words?  Grapheme-to-phoneme conversion on CMUdict.
 
 Data: CMUdict without stress, the published test list, scored as the papers do (see configs/g2p_cmudict.py for where to
-put it). One layer of 256 units and 16 epochs, against three layers of 512 and up to 100 epochs in the paper.
-Cost: 18 runs of about 20 minutes on one core; it can be stopped and taken up again.
+put it). One layer of 256 units and 12 epochs, against three layers of 512 and up to 100 epochs in the paper.
+Cost: 18 runs of about 15 minutes on one core; it can be stopped and taken up again.
 Command: attn-research sweep experiments/g2p_scores.py
 """
 
