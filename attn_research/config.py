@@ -40,8 +40,14 @@ class Attention:
     """How the decoder looks back at the encoder states."""
 
     score: Spec = Spec("dot")  # relatedness of a query and a key
+    normalizer: Spec = Spec("softmax")  # from logits to weights
+    window: Spec | None = None  # where a step may look; None: everywhere
+    query: Literal["state", "state_and_symbol"] = "state"  # what asks; the symbol is the last one written
+    heads: int = 1
+    split: bool = True  # each head has its share of query, keys and values; else all of them
     keys: int | None = None  # size of a projection of their own; None: the encoder states themselves
     values: int | None = None  # the same for the values
+    output: int | None = None  # size of a projection of the heads' joined contexts; None: none
 
 
 @dataclass(frozen=True)

@@ -1,41 +1,38 @@
-"""Attention: score, softmax and weighted sum, put together once for every score."""
+"""Attention: window, score, normaliser and weighted sum, put together once for every variant."""
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Float, Int
 
 from attn_research import config
+from attn_research.attention.history import History, Step, remembering, source_mask
+from attn_research.attention.normalizers import normalizers
 from attn_research.attention.scores import scores
+from attn_research.attention.windows import windows
 from attn_research.registry import Bound, Spec
-
-
-class History(NamedTuple):
-    """What a score may know of the steps before; a search that reorders its hypotheses reorders this with them."""
-
-    step: Int[Array, "..."]  # number of target steps before this one
-    lengths: Int[Array, " b"]  # real source lengths
-    weights: Float[Array, "b s"] | None  # of the step before, zero before the first; only if the score remembers
-    coverage: Float[Array, "b s"] | None  # their running sum; only if the score remembers
 
 
 class Attend(NamedTuple):
     """Attention over one batch of sources: pure functions, their parameters already taken."""
 
-    start: History
-    step: Callable  # (query [b q], History) -> context [b v], weights [b s], History
+    start: tuple[History, ...]  # of every head
+    step: Callable  # (query [b q], histories) -> context [b v], weights [b s] (the mean over heads), histories
     context_size: int  # 0 without attention
     fixed: Float[Array, "b f"]  # enters every step's input; f is 0 with attention
     remembers: bool
 
     def all_steps(self, queries: Float[Array, "t b q"]) -> tuple[Array, Array]:
         """Contexts [t b v] and weights [t b s] of all target steps at once, where no step needs the one before."""
-        history = self.start._replace(step=jnp.arange(len(queries)))
-        in_axes = (0, History(0, None, None, None))
-        return jax.vmap(lambda q, h: self.step(q, h)[:2], in_axes)(queries, history)
+
+        def one(query, step):
+            return self.step(query, tuple(history._replace(step=step) for history in self.start))[:2]
+
+        return jax.vmap(one)(queries, jnp.arange(len(queries)))
 
 
 class Parameters(nn.Module):
@@ -51,9 +48,19 @@ def project(param: Callable, inputs: Float[Array, "*n i"], size: int) -> Float[A
     return inputs @ param("W", nn.initializers.glorot_uniform(), (inputs.shape[-1], size))
 
 
-def source_mask(lengths: Int[Array, " b"], size: int) -> Bool[Array, "b s"]:
-    """True on the real positions of sources padded to `size`."""
-    return jnp.arange(size)[None] < lengths[:, None]
+def projection(param: Callable, inputs: int, outputs: int) -> Callable:
+    """x -> x W."""
+    W = param("W", nn.initializers.glorot_uniform(), (inputs, outputs))
+    return lambda x: x @ W
+
+
+class Head(NamedTuple):
+    """One head: what it looks at, and with which parameters."""
+
+    scope: str  # prefix of its parameters' names
+    keys: Float[Array, "b s k"]
+    values: Float[Array, "b s v"]
+    query_size: int
 
 
 def source_limit(score: Spec) -> int | None:
@@ -63,7 +70,7 @@ def source_limit(score: Spec) -> int | None:
 
 
 class Attention(nn.Module):
-    """Attends to the encoder states: weights = softmax_j(score(k_j, q)), context = sum_j weights_j v_j."""
+    """Attends to the encoder states: weights = normalise_j(score(k_j, q)), context = sum_j weights_j v_j."""
 
     config: config.Attention
 
@@ -71,43 +78,99 @@ class Attention(nn.Module):
     def __call__(
         self, states: Float[Array, "b s h"], lengths: Int[Array, " b"], last: Float[Array, "b h"], query_size: int
     ) -> Attend:
-        bound = scores.bind(self.config.score)
-        self._check(bound)
-        if not bound.traits.attends:
-            return self._without(Parameters(name="score")(bound, last, query_size), lengths)
+        c = self.config
+        bound = self._bound()
+        self._check(bound["score"])
+        if not bound["score"].traits.attends:
+            return self._without(Parameters(name="score")(bound["score"], last, query_size), lengths)
+        remembers, random = (any(getattr(b.traits, t) for b in bound.values()) for t in ("remembers", "random"))
+        key = self.make_rng("attention") if random and self.has_rng("attention") else None
+        heads = self._heads(states, query_size)
+        starts, steps = zip(*(self._attend(bound, head, lengths, remembers, key) for head in heads), strict=True)
+        joined = sum(head.values.shape[-1] for head in heads)
+        output = Parameters(name="output")(projection, joined, c.output) if c.output else lambda contexts: contexts
+
+        def step(query, histories):
+            queries = jnp.split(query, c.heads, -1) if c.split else [query] * c.heads
+            done = [one(q, h) for one, q, h in zip(steps, queries, histories, strict=True)]
+            contexts, weights, histories = zip(*done, strict=True)
+            return output(jnp.concatenate(contexts, -1)), sum(weights) / c.heads, histories
+
+        return Attend(starts, step, c.output or joined, last[:, :0], remembers)
+
+    def _bound(self) -> dict[str, Bound]:
+        c = self.config
+        bound = {"score": scores.bind(c.score), "normalizer": normalizers.bind(c.normalizer)}
+        return bound | ({"window": windows.bind(c.window)} if c.window else {})
+
+    def _heads(self, states: Float[Array, "b s h"], query_size: int) -> list[Head]:
+        c = self.config
+        scopes = [f"head_{head}_" for head in range(c.heads)] if c.heads > 1 else [""]
+        if not c.split:
+            projected = [[self._projected(scope + name, states) for name in ("keys", "values")] for scope in scopes]
+            return [Head(scope, *both, query_size) for scope, both in zip(scopes, projected, strict=True)]
         keys, values = self._projected("keys", states), self._projected("values", states)
-        score = Parameters(name="score")(bound, keys, query_size)
-        mask = source_mask(lengths, states.shape[1])
-
-        def step(query, history):
-            logits = score(query, history).astype(jnp.float32)
-            weights = jax.nn.softmax(logits, where=mask).astype(values.dtype)
-            return jnp.einsum("bs,bsv->bv", weights, values), weights, _remember(history, weights)
-
-        nothing = jnp.zeros_like(mask, values.dtype) if bound.traits.remembers else None
-        start = History(jnp.zeros((), jnp.int32), lengths, nothing, nothing)
-        return Attend(start, step, values.shape[-1], last[:, :0], bound.traits.remembers)
+        sizes = {"query": query_size, "keys": keys.shape[-1], "values": values.shape[-1]}
+        if any(size % c.heads for size in sizes.values()):
+            known = ", ".join(f"{size} ({name})" for name, size in sizes.items())
+            raise ValueError(
+                f"model.attention.heads is {c.heads}, but must divide {known}; or set model.attention.split=false"
+            )
+        shares = zip(scopes, jnp.split(keys, c.heads, -1), jnp.split(values, c.heads, -1), strict=True)
+        return [Head(*share, query_size // c.heads) for share in shares]
 
     def _projected(self, name: str, states: Float[Array, "b s h"]) -> Float[Array, "b s o"]:
-        size = getattr(self.config, name)
+        size = getattr(self.config, name.rpartition("_")[2])
         return states if size is None else Parameters(name=name)(project, states, size)
+
+    def _attend(
+        self, bound: dict[str, Bound], head: Head, lengths: Int[Array, " b"], remembers: bool, key: Array | None
+    ) -> tuple[History, Callable]:
+        """One head's history before the first step, and its step."""
+        mask = source_mask(lengths, head.keys.shape[1])
+        pieces = {
+            name: remembering(Parameters(name=head.scope + name)(piece, head.keys, head.query_size))
+            for name, piece in bound.items()
+        }
+
+        def step(query, history):
+            now = history if key is None else history._replace(key=jax.random.fold_in(key, history.step))
+            own = {name: now._replace(memory=history.memory[name]) for name in pieces}
+            visible, reweigh = mask, lambda weights: weights
+            if "window" in pieces:
+                inside, reweigh = pieces["window"].step(query, own["window"])
+                visible = mask & inside
+            logits = pieces["score"].step(query, own["score"]).astype(jnp.float32)
+            weights = reweigh(pieces["normalizer"].step(logits, visible, query, own["normalizer"]))
+            weights = weights.astype(head.values.dtype)
+            context = jnp.einsum("bs,bsv->bv", weights, head.values)
+            done = Step(query, visible, logits, weights, context)
+            memory = {name: piece.update(done, own[name]) for name, piece in pieces.items()}
+            return context, weights, _next(history, weights, memory)
+
+        nothing = jnp.zeros_like(mask, head.values.dtype) if remembers else None
+        memory = {name: piece.start for name, piece in pieces.items()}
+        return History(jnp.zeros((), jnp.int32), lengths, nothing, nothing, memory), step
 
     def _without(self, fixed: Float[Array, "b f"], lengths: Int[Array, " b"]) -> Attend:
         nothing = fixed[:, :0]
-        start = History(jnp.zeros((), jnp.int32), lengths, None, None)
-        return Attend(start, lambda query, history: (nothing, nothing, history), 0, fixed, False)
+        return Attend((), lambda query, histories: (nothing, nothing, histories), 0, fixed, False)
 
-    def _check(self, bound: Bound) -> None:
-        """Refuses projections that would be without effect."""
-        for name, read in (("keys", bound.traits.content), ("values", bound.traits.attends)):
-            if getattr(self.config, name) is not None and not read:
-                raise ValueError(
-                    f"model.attention.{name} has no effect: score {str(self.config.score)!r} reads no {name}"
-                )
+    def _check(self, score: Bound) -> None:
+        """Refuses what would be without effect."""
+        c = self.config
+        if c.heads == 1 and not c.split:
+            raise ValueError("model.attention.split has no effect with one head; set model.attention.heads")
+        unread = () if score.traits.content else ("keys",)
+        if not score.traits.attends:
+            unread = [item.name for item in dataclasses.fields(c) if item.name != "score"]
+        for name in unread:
+            if getattr(c, name) != getattr(config.Attention, name):
+                raise ValueError(f"model.attention.{name} has no effect: score {str(c.score)!r} reads no {name}")
 
 
-def _remember(history: History, weights: Float[Array, "b s"]) -> History:
-    history = history._replace(step=history.step + 1)
+def _next(history: History, weights: Float[Array, "b s"], memory: dict) -> History:
+    history = history._replace(step=history.step + 1, memory=memory)
     if history.weights is None:
         return history
     return history._replace(weights=weights, coverage=history.coverage + weights)

@@ -15,9 +15,10 @@ from jaxtyping import Array, Float
 
 from attn_research.registry import Registry
 
-# attends: has weights at all; content: reads what the keys say, not only how many there are; remembers: reads earlier
-# steps' weights or coverage, so steps can't run all at once; limit: the hyperparameter that bounds the source's length.
-scores = Registry("score", attends=True, content=True, remembers=False, limit=None)
+# attends: has weights at all; content: reads what the keys say, not only how many there are; positional: reads where
+# they stand; remembers: reads earlier steps, so steps can't run all at once; random: draws from history.key in training;
+# limit: the hyperparameter that bounds the source's length.
+scores = Registry("score", attends=True, content=True, positional=False, remembers=False, random=False, limit=None)
 
 Param = Callable[..., Array]
 Keys = Float[Array, "b s k"]
@@ -77,7 +78,7 @@ def concat(param: Param, keys: Keys, query_size: int, units: int | None = None, 
     return jax.checkpoint(lambda query, history: jnp.tanh(projected + (query @ W_q)[:, None]) @ v)
 
 
-@scores.register(content=False, limit="max_length")
+@scores.register(content=False, positional=True, limit="max_length")
 def location(param: Param, keys: Keys, query_size: int, max_length: int = 64) -> Score:
     """(W q)_j, from the query alone   (Luong et al. 2015, eq. 9).
 

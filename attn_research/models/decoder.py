@@ -9,7 +9,8 @@ from flax import linen as nn
 from jaxtyping import Array, Float, Int
 
 from attn_research import config
-from attn_research.attention.attention import Attend, Attention, History, Parameters
+from attn_research.attention.attention import Attend, Attention, Parameters
+from attn_research.attention.history import History
 from attn_research.models.bridges import bridges
 from attn_research.models.cells import cells
 from attn_research.models.combinations import combinations
@@ -21,7 +22,7 @@ class State(NamedTuple):
 
     cells: tuple[tuple[Array, ...], ...]  # a tuple of [b h] a layer
     fed: Float[Array, "b f"]  # what input feeding carries into the next step
-    history: History
+    history: tuple[History, ...]  # of every head
 
 
 class Steps(NamedTuple):
@@ -43,7 +44,9 @@ class Decoder(nn.Module):
     def __call__(self, states: Float[Array, "b s h"], lengths: Int[Array, " b"], last: list, embedding: int) -> Steps:
         c = self.config
         bound = cells.bind(c.cell)
-        attend = Attention(self.attention, name="attention")(states, lengths, last[-1][-1], c.hidden)
+        joined = self.attention.query == "state_and_symbol"
+        query_size = c.hidden + (embedding if joined else 0)
+        attend = Attention(self.attention, name="attention")(states, lengths, last[-1][-1], query_size)
         self._check(attend)
         bridge = Parameters(name="bridge")(bridges.bind(c.bridge), last, c.layers, bound.traits.parts, c.hidden)
         combine = Parameters(name="combination")(combinations.bind(c.combination), attend.context_size, c.hidden)
@@ -52,17 +55,20 @@ class Decoder(nn.Module):
         sizes = [embedding + fed_size + now + attend.fixed.shape[-1]] + [c.hidden] * (c.layers - 1)
         stack = [Parameters(name=f"layer_{layer}")(bound, size, c.hidden) for layer, size in enumerate(sizes)]
 
+        def query(h, x):
+            return jnp.concatenate([h, x], -1) if joined else h
+
         def advance(state, x):
             """One target step; `x` is the symbol's vector and, in training, the masks between the layers."""
             x, masks = x
             fed, history = [state.fed, attend.fixed], state.history
             if c.placement == "before":
-                context, weights, history = attend.step(state.cells[-1][-1], history)
+                context, weights, history = attend.step(query(state.cells[-1][-1], x), history)
                 fed = [context, *fed]
             memory = run_cells(stack, state.cells, jnp.concatenate([x, *fed], -1), masks)
             h = memory[-1][-1]
             if c.placement == "after":
-                context, weights, history = attend.step(h, history)
+                context, weights, history = attend.step(query(h, x), history)
             vector = combine(context, h)
             carried = {"attentional": vector, "context": context, "none": state.fed}[c.input_feeding]
             return State(memory, carried, history), (vector, weights)
@@ -72,7 +78,7 @@ class Decoder(nn.Module):
             if c.placement == "before" or c.input_feeding != "none" or attend.remembers:
                 return jax.lax.scan(advance, start, xs)[1]
             h = hidden_states(stack, start.cells, attend.fixed, xs)
-            contexts, weights = attend.all_steps(h)
+            contexts, weights = attend.all_steps(query(h, xs[0]))
             return combine(contexts, h), weights
 
         dropout = self.make_rng("dropout") if self.dropout and self.has_rng("dropout") else None

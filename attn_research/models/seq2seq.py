@@ -9,7 +9,8 @@ from flax import linen as nn
 from jaxtyping import Array, Float, Int
 
 from attn_research import config
-from attn_research.attention.attention import Parameters, source_mask
+from attn_research.attention.attention import Parameters
+from attn_research.attention.history import source_mask
 from attn_research.data.vocab import BOS
 from attn_research.models.decoder import Decoder, State, Steps
 from attn_research.models.encoder import Encoder, dropout_mask

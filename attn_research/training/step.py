@@ -38,7 +38,8 @@ def make_step(model: Seq2Seq, optimizer: optax.GradientTransformation, train: co
     """A jitted `(TrainState, Batch) -> TrainState, metrics`."""
 
     def loss_per_token(params, batch, key):
-        translating = model.apply(params, batch.source, batch.source_lengths, rngs={"dropout": key})
+        rngs = {"dropout": key, "attention": jax.random.fold_in(key, 1)}
+        translating = model.apply(params, batch.source, batch.source_lengths, rngs=rngs)
         logits, _ = translating.force(batch.target)
         mask = token_mask(batch)
         return (cross_entropy(logits, batch.target, train.label_smoothing) * mask).sum() / mask.sum()
