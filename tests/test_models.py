@@ -95,7 +95,7 @@ def test_coverage_is_the_sum_of_the_weights_before():
     assert attend.remembers
     assert not seen[0].coverage.any()
     close(seen[1].weights, first)
-    close(history.coverage, first + second)
+    close(history[0].coverage, first + second)
     assert not np.allclose(first, second)
     assert int(history.step) == 2
 

@@ -16,8 +16,8 @@ from jaxtyping import Array, Float
 from attn_research.registry import Registry
 
 # attends: has weights at all; content: reads what the keys say, not only how many there are; positional: reads where
-# they stand; remembers: reads earlier steps, so steps can't run all at once; random: draws from history.key in training;
-# limit: the hyperparameter that bounds the source's length.
+# they stand; remembers: reads earlier steps, so steps can't run all at once; random: draws from history.key in
+# training; limit: the hyperparameter that bounds the source's length.
 scores = Registry("score", attends=True, content=True, positional=False, remembers=False, random=False, limit=None)
 
 Param = Callable[..., Array]
