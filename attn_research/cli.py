@@ -43,7 +43,7 @@ def make_parser() -> Parser:
     raw = argparse.RawDescriptionHelpFormatter
     parser = Parser(prog="attn-research", description=DESCRIPTION, epilog=EPILOG, formatter_class=raw)
     commands = parser.add_subparsers(metavar="COMMAND", required=True, parser_class=Parser)
-    for add in (_add_train, _add_sweep, _add_table, _add_figure, _add_translate):
+    for add in (_add_train, _add_sweep, _add_table, _add_figure, _add_translate, _add_scores):
         add(commands)
     return parser
 
@@ -54,7 +54,7 @@ def _command(commands, name: str, body: str, summary: str, examples: str) -> Par
         name,
         help=summary,
         description=f"{summary[0].upper()}{summary[1:]}.",
-        epilog="examples:\n" + "\n".join(f"  attn-research {name} {line}" for line in examples.strip().split("\n")),
+        epilog="examples:\n" + "\n".join(f"  attn-research {name} {line}".rstrip() for line in examples.split("\n")),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     made.set_defaults(body=body, resume="")
@@ -160,6 +160,19 @@ def _add_translate(commands) -> None:
     command.add_argument("--input", metavar="FILE", help="a source a line (default: standard input)")
     command.add_argument("--attention", metavar="OUT.png", help="draw what the first line's output looks at")
     command.add_argument("--step", metavar="K", type=int, help="with bars for this output step, from 0")
+
+
+def _add_scores(commands) -> None:
+    command = _command(
+        commands,
+        "scores",
+        "scores:scores",
+        "print every variant with its equation, source, parameters and cost",
+        "\n'concat(units=64)'\nconcat --plot\nmy_scores.py:cosine --plot cosine.png",
+    )
+    command.add_argument("variant", metavar="NAME", nargs="?", help="one variant only, or a score of your own")
+    help_text = "draw what it looks at with its first parameters (default: weights.png)"
+    command.add_argument("--plot", metavar="OUT.png", nargs="?", const="weights.png", help=help_text)
 
 
 def parse(words: Sequence[str] | None) -> argparse.Namespace:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from attn_research.commands.sweep import read_experiment
-from attn_research.commands.words import complain
+from attn_research.commands.words import complain, show_markdown
 from attn_research.config import Config, from_flat
 from attn_research.reports.render import FORMS
 from attn_research.reports.tables import Built
@@ -69,13 +69,10 @@ def _write(built: Built, stem: Path) -> None:
 
 def _show(built: Built, form: str | None) -> None:
     """As text; on a terminal, if no format was asked for, drawn."""
-    if form or not sys.stdout.isatty():
-        print(built.render(form or "md"), end="")
-        return
-    from rich.console import Console
-    from rich.markdown import Markdown
-
-    Console().print(Markdown(built.render("md")))
+    if form:
+        print(built.render(form), end="")
+    else:
+        show_markdown(built.render("md"))
 
 
 def _save(experiment: Experiment, runs: Path, committed: Path) -> int:

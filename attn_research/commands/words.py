@@ -11,6 +11,17 @@ def complain(text: str) -> None:
     print(f"attn-research: {' '.join(text.split())}", file=sys.stderr)
 
 
+def show_markdown(text: str) -> None:
+    """As it is; drawn, on a terminal."""
+    if not sys.stdout.isatty():
+        print(text, end="")
+        return
+    from rich.console import Console
+    from rich.markdown import Markdown
+
+    Console().print(Markdown(text))
+
+
 def measured(metrics: Mapping[str, float | None]) -> str:
     """`exact 98.1, loss 0.113`: shares in percent; a number that was not finite is a dash."""
     from attn_research.metrics import METRICS

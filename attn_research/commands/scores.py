@@ -1,0 +1,27 @@
+"""`attn-research scores`: every variant with its equation, source, parameters and cost."""
+
+import argparse
+
+from attn_research.commands.words import show_markdown
+from attn_research.registry import Spec
+
+
+def scores(arguments: argparse.Namespace) -> int:
+    """Prints all variants, or one; draws what it looks at if asked to."""
+    from attn_research.reports import variants
+
+    if arguments.variant is None:
+        if arguments.plot is not None:
+            raise ValueError(
+                "--plot draws one variant, so it needs its name, as in `attn-research scores concat --plot`"
+            )
+        show_markdown(variants.INTRODUCTION + variants.page(variants.variants()))
+        return 0
+    spec = Spec(arguments.variant)
+    kind = variants.kind_of(spec)
+    show_markdown(variants.page({kind: [variants.describe(kind, spec)]}))
+    if arguments.plot is not None:
+        from attn_research.reports.figures import attention_maps
+
+        print(*attention_maps({str(spec): variants.example(kind, spec)}, arguments.plot), sep="\n")
+    return 0

@@ -1,0 +1,173 @@
+"""Every variant with its signature, equation, source, parameters and cost, read from the registries and docstrings."""
+
+import inspect
+import re
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from attn_research.attention.attention import Attention
+from attn_research.attention.normalizers import normalizers
+from attn_research.attention.scores import scores
+from attn_research.attention.windows import windows
+from attn_research.config import Attention as Options
+from attn_research.registry import Spec, nearest
+from attn_research.reports.items import Item
+from attn_research.reports.render import markdown_code, markdown_escape
+from attn_research.training.flops import product_flops
+
+KEYS, QUERY = 1009, 1013  # primes, so that a shape tells which size it came from
+LENGTH = 20  # of the source and of the target, for the cost
+SIZE = 256  # of query and keys, for the cost
+REGISTRIES = {"score": scores, "normalizer": normalizers, "window": windows}
+INTRODUCTION = """# Every variant
+
+Printed by `attn-research scores` from the registries: what stands here is what the code's docstrings and shapes say.
+k is the size of a key, q that of a query; `keys`, `values`, `output`, `heads`, `split` and `query` of `model.attention`
+go with every one of them. Cost: floating-point operations of the matrix products for a sentence of 20 words each way at
+sizes of 256, divided by those of `dot`.
+"""
+
+
+class Variant(NamedTuple):
+    """One variant as a reader wants to know it."""
+
+    kind: str  # field of model.attention
+    name: str
+    signature: str  # name(option=default, ...)
+    equation: str
+    reference: str
+    notes: str  # what differs under the same name elsewhere
+    parameters: dict[str, tuple[str, ...]]  # shapes in letters: k, q the sizes of key and query
+    cost: float | None  # FLOPs of its matrix products by those of dot; None: it has no attention
+
+
+def variants() -> dict[str, list[Variant]]:
+    """All that are registered, by kind."""
+    return {kind: [describe(kind, Spec(name)) for name in registry.known] for kind, registry in REGISTRIES.items()}
+
+
+def kind_of(spec: Spec) -> str:
+    """The kind that `spec` names; a user's own is a score.
+
+    Raises:
+      ValueError: there is no variant of that name.
+    """
+    if spec.module:
+        return "score"
+    known = {name: kind for kind, registry in REGISTRIES.items() for name in registry.known}
+    if spec.name not in known:
+        raise ValueError(f"unknown variant {spec.name!r}; {nearest(spec.name, known)}")
+    return known[spec.name]
+
+
+def describe(kind: str, spec: Spec) -> Variant:
+    """A variant with the options that `spec` sets.
+
+    Raises:
+      ValueError: there is no such variant of this kind.
+    """
+    bound = REGISTRIES[kind].bind(spec)
+    summary, _, notes = inspect.getdoc(bound.function).partition("\n\n")
+    equation, _, reference = _one_line(summary).partition("   (")
+    options = [f"{name}={value!r}" for name, value in bound.hyper.items()]
+    signature = f"{spec.partition('(')[0]}({', '.join(options)})"
+    attends = kind != "score" or bound.traits.attends
+    return Variant(
+        kind,
+        spec.name,
+        signature,
+        equation,
+        reference.rstrip(".").removesuffix(")"),
+        _one_line(notes).strip(),
+        _parameters(kind, spec),
+        flops(kind, spec) / flops("score", Spec("dot")) if attends else None,
+    )
+
+
+def _one_line(text: str) -> str:
+    return re.sub(r"\s*\n\s*", " ", text)
+
+
+def _parameters(kind: str, spec: Spec) -> dict[str, tuple[str, ...]]:
+    try:
+        tree = jax.eval_shape(_init(kind, spec, KEYS, QUERY))
+    except ValueError:  # it needs both of one size
+        tree = jax.eval_shape(_init(kind, spec, KEYS, KEYS))
+    leaves = jax.tree.leaves_with_path(tree)
+    own = [(path[2:], leaf) for path, leaf in leaves if path[1].key == kind]
+    return {"_".join(step.key for step in path): tuple(map(_letter, leaf.shape)) for path, leaf in own}
+
+
+def _letter(size: int) -> str:
+    letters = {KEYS: "k", QUERY: "q", KEYS + QUERY: "(k + q)"}
+    letters |= {times * size: f"{times} {letters[size]}" for times in (2, 3, 4) for size in (KEYS, QUERY)}
+    return letters[size] if size in letters else str(size)
+
+
+def _module(kind: str, spec: Spec) -> Attention:
+    return Attention(Options(**{kind: spec}))
+
+
+def _init(kind: str, spec: Spec, keys: int, query: int) -> Callable[[], Any]:
+    states, lengths = jnp.zeros((1, LENGTH, keys)), jnp.full(1, LENGTH)
+    return lambda: _module(kind, spec).init(jax.random.PRNGKey(0), states, lengths, states[:, 0], query)
+
+
+def flops(kind: str, spec: Spec) -> int:
+    """Floating-point operations of the matrix products for one sentence, scores and weighted sums together."""
+    states, lengths = jnp.zeros((1, LENGTH, SIZE)), jnp.full(1, LENGTH)
+
+    def attend(params, queries):
+        found = _module(kind, spec).apply(params, states, lengths, states[:, 0], SIZE)
+        return jax.lax.scan(lambda history, query: found.step(query, history)[::-2], found.start, queries)
+
+    params = jax.eval_shape(_init(kind, spec, SIZE, SIZE))
+    return product_flops(jax.make_jaxpr(attend)(params, jnp.zeros((LENGTH, 1, SIZE))).jaxpr)
+
+
+def count(parameters: dict[str, tuple[str, ...]]) -> str:
+    """The number of parameters as a sum of products: 'k q + q'; a dash for none."""
+    terms = [" ".join(shape) or "1" for shape in parameters.values()]
+    return " + ".join(terms) or "–"
+
+
+def page(kinds: dict[str, list[Variant]]) -> str:
+    """GitHub's Markdown: a table for each kind, and below it what each is called elsewhere."""
+    return "\n" + "\n".join(line for kind, found in kinds.items() for line in _section(kind, found))
+
+
+def _section(kind: str, found: list[Variant]) -> list[str]:
+    rows = [
+        (
+            markdown_code(variant.signature),
+            markdown_code(variant.equation),
+            markdown_escape(variant.reference),
+            markdown_escape(count(variant.parameters)),
+            "–" if variant.cost is None else f"{variant.cost:.2f}",
+        )
+        for variant in found
+    ]
+    head = ("variant", "equation", "source", "parameters", "cost / dot")
+    lines = [f"## `model.attention.{kind}`", "", *(f"| {' | '.join(row)} |" for row in (head, ("---",) * 5, *rows)), ""]
+    notes = [f"- {markdown_code(variant.name)}: {variant.notes}" for variant in found if variant.notes]
+    return lines + notes + [""] * bool(notes)
+
+
+def example(kind: str, spec: Spec) -> Item:
+    """What a variant looks at with its first parameters, in a fixed example: eight random states, six queries."""
+    rng = np.random.default_rng(0)
+    states, queries = (jnp.asarray(rng.normal(size=shape), jnp.float32) for shape in ((1, 8, 16), (6, 1, 16)))
+    module, lengths = _module(kind, spec), jnp.array([8])
+    params = module.init(jax.random.PRNGKey(0), states, lengths, states[:, 0], 16)
+
+    def step(histories, query):
+        _, weights, histories = attend.step(query, histories)
+        return histories, weights[0]
+
+    attend = module.apply(params, states, lengths, states[:, 0], 16)
+    weights = jax.lax.scan(step, attend.start, queries)[1]
+    return Item([f"k{j}" for j in range(8)], [f"q{t}" for t in range(6)], np.asarray(weights))

@@ -1,0 +1,62 @@
+"""The list of variants: what it says is what the code does, and the page in docs is that list."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from attn_research.attention.scores import scores
+from attn_research.cli import main
+from attn_research.registry import Spec
+from attn_research.reports import variants
+
+PAGE = Path(__file__).parents[1] / "docs" / "variants.md"
+
+
+def test_the_page_is_what_the_command_prints(capsys):
+    assert main(["scores"]) == 0
+    assert PAGE.read_text(encoding="utf-8") == capsys.readouterr().out, "attn-research scores > docs/variants.md"
+
+
+def test_every_variant_has_equation_and_source():
+    for found in variants.variants().values():
+        for variant in found:
+            assert variant.equation and variant.reference, variant
+
+
+@pytest.mark.parametrize(
+    ("spec", "count"),
+    [("dot", "–"), ("general", "k q"), ("concat(units=7)", "k 7 + q 7 + 7"), ("location(max_length=9)", "q 9")],
+)
+def test_parameters_are_counted_in_the_letters_of_the_sizes(spec, count):
+    assert variants.count(variants.describe("score", Spec(spec)).parameters) == count
+
+
+def test_costs_are_counted_in_matrix_products():
+    length, size = variants.LENGTH, variants.SIZE
+    dot = 4 * length * length * size  # scores and weighted sums, a multiplication and an addition each
+    assert variants.flops("score", Spec("dot")) == dot
+    assert variants.flops("score", Spec("general")) == dot + 2 * length * size * size
+
+
+@pytest.mark.parametrize("name", [name for name, found in scores.known.items() if found.__name__ != "none"])
+def test_examples_show_weights(name):
+    weights = variants.example("score", Spec(name)).weights
+    assert weights.shape == (6, 8)
+    np.testing.assert_allclose(weights.sum(-1), 1, atol=1e-5)
+
+
+def test_one_variant_is_drawn(tmp_path, capsys):
+    assert main(["scores", "softmax", "--plot", str(tmp_path / "weights.png")]) == 0
+    assert "model.attention.normalizer" in capsys.readouterr().out
+    assert (tmp_path / "weights.png").stat().st_size > 1000
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [(["conca"], "did you mean concat?"), (["--plot"], "needs its name"), (["concat(unit=3)"], "did you mean units?")],
+)
+def test_wrong_arguments_get_one_sentence(words, sentence, capsys):
+    assert main(["scores", *words]) == 2
+    error = capsys.readouterr().err
+    assert sentence in error and error.count("\n") == 1
