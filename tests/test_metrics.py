@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attn_research.metrics import METRICS, closest, link_errors, score_outputs
+from attn_research.metrics import METRICS, closest, entropy, link_errors, score_outputs
 
 WORDS = st.lists(st.sampled_from("abc"), max_size=6)
 
@@ -63,3 +63,9 @@ def test_finishing():
 
 def test_no_items_is_no_error():
     assert all(len(n) == len(d) == 0 for n, d in score_outputs([], [], [], []).values())
+
+
+def test_entropy_is_that_of_each_step_and_nothing_for_one_place():
+    weights = np.array([[0.5, 0.5, 0.0], [1.0, 0.0, 0.0]], np.float32)
+    total, steps = entropy(weights)
+    assert total == pytest.approx(math.log(2)) and steps == 2

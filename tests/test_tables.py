@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from known_records import first, record, split
 
-from attn_research.config import Config, override
+from attn_research.config import Config, from_flat, override
 from attn_research.reports.columns import si
 from attn_research.reports.render import SPECIAL, escape, markdown_code, markdown_escape
 from attn_research.reports.tables import Table
@@ -243,3 +243,31 @@ def test_any_label_survives_csv(label):
     runs = [record("dot", 0, test=split(first(3, 5)))]
     text = Table("model.attention.score", ("test/exact", "seeds")).build({label: runs}).render("csv")
     assert next(iter(list(csv.DictReader(io.StringIO(text, newline="")))))["row"] == label
+
+
+def test_a_row_may_be_of_several_tasks():
+    def of(task, right, seed):
+        made = record(seed=seed, test=split(first(right)))
+        return made | {"config": made["config"] | {"data.task": task}}
+
+    records = [of(task, right, seed) for task, right in (("dates", 90), ("reverse", 50)) for seed in range(3)]
+    table = Table("model.attention.score", ("dates:test/exact", "reverse:test/exact", "reverse:seeds"))
+    built = table.build({"dot": records})
+    assert [cell.text for cell in built.rows["dot"]] == ["90.0", "50.0", "3"]
+    assert built.columns[1].header == "reverse: test exact match, % ↑"
+
+
+def test_a_rows_label_may_be_made_of_the_whole_config():
+    table = Table(lambda config: f"{config.model.attention.score} of {config.model.attention.heads}", ("test/exact",))
+    config = from_flat(record(test=split(first(1)))["config"])
+    assert table.group([config], {})[1] == {"dot of 1": [0]}
+
+
+def test_where_nothing_is_better_nothing_is_marked():
+    made = {score: [record(score, seed, test=split(first(50))) for seed in range(3)] for score in ("dot", "general")}
+    for of_row in made.values():
+        for one in of_row:
+            one["splits"]["test"]["metrics"]["entropy"] = 0.5
+    built = Table("model.attention.score", ("test/entropy",)).build(made)
+    assert [cells[0].mark for cells in built.rows.values()] == ["", ""]
+    assert built.columns[0].header == "test attention entropy"

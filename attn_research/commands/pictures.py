@@ -7,7 +7,6 @@ from itertools import islice
 from pathlib import Path
 
 from attn_research.commands.sweep import read_experiment
-from attn_research.config import flat
 from attn_research.runs import records
 from attn_research.sweeps.expand import Experiment
 
@@ -35,7 +34,7 @@ def _first_runs(experiment: Experiment, runs: Path) -> dict[str, Path]:
     directories: dict[str, Path] = {}
     for config in experiment.runs:
         if config in found and found[config]["status"] == "finished":
-            directories.setdefault(str(flat(config)[experiment.table.row]), runs / found[config]["id"])
+            directories.setdefault(experiment.table.label(config), runs / found[config]["id"])
     return directories
 
 

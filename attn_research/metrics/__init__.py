@@ -1,8 +1,8 @@
 """What is measured on test items, and how sure it is."""
 
-from attn_research.metrics.alignment import link_errors
+from attn_research.metrics.alignment import entropy, link_errors
 from attn_research.metrics.error_rates import closest, score_outputs
 from attn_research.metrics.metric import METRICS, Metric
 from attn_research.metrics.statistics import Comparison, Scores
 
-__all__ = ["METRICS", "Comparison", "Metric", "Scores", "closest", "link_errors", "score_outputs"]
+__all__ = ["METRICS", "Comparison", "Metric", "Scores", "closest", "entropy", "link_errors", "score_outputs"]

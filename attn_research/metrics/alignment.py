@@ -3,6 +3,8 @@
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
+import numpy as np
+
 
 def link_errors(
     output_length: int, target_length: int, gold: Iterable[tuple[int, int]], attended: Sequence[int]
@@ -31,3 +33,9 @@ def link_errors(
     sure_hits = sum(attended[target] in right for target, right in sources.items() if len(right) == 1)
     size = len(sources) + sure
     return size - sure_hits - possible_hits, size
+
+
+def entropy(weights: np.ndarray) -> tuple[float, int]:
+    """Sum over the steps of -sum_j a_j log a_j, in nats, and the number of steps, of one item's weights [t s]."""
+    logarithms = np.log(weights, out=np.zeros_like(weights), where=weights > 0)
+    return float(-(weights * logarithms).sum()), len(weights)

@@ -24,7 +24,7 @@ class Metric:
 
     name: str
     label: str
-    lower_is_better: bool
+    lower_is_better: bool | None  # None: neither is better
     percent: bool  # a share, printed times 100
     finish: Callable[[np.ndarray], np.ndarray] = ratio
     least: float = 0.0
@@ -55,5 +55,6 @@ METRICS: dict[str, Metric] = {
         Metric("wer", "WER", lower_is_better=True, percent=True, most=1.0),
         Metric("per", "PER", lower_is_better=True, percent=True),
         Metric("aer", "AER", lower_is_better=True, percent=True, most=1.0),
+        Metric("entropy", "attention entropy", lower_is_better=None, percent=False),
     )
 }

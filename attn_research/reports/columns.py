@@ -2,14 +2,14 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
 
 from attn_research.metrics import METRICS, Comparison, Metric, Scores
 from attn_research.metrics.statistics import comparable
-from attn_research.registry import nearest
+from attn_research.registry import Spec, nearest
 from attn_research.runs.records import unpack
 
 Record = Mapping[str, Any]
@@ -29,6 +29,15 @@ class Cell:
     source: str = ""  # where a published number was seen
 
 
+def of_task(rows: Rows, task: str) -> Rows:
+    """The records that are of a task; all, where its name is empty."""
+
+    def fits(record: Record) -> bool:
+        return not task or Spec(record["config"]["data.task"]).name == task
+
+    return {label: list(filter(fits, records)) for label, records in rows.items()}
+
+
 @dataclass(frozen=True)
 class Plain:
     """A column that says something of a row's records as they stand, without intervals."""
@@ -36,8 +45,10 @@ class Plain:
     name: str
     header: str
     cell: Callable[[Sequence[Record]], Cell]
+    task: str = ""  # of whose runs alone; "": of all
 
     def cells(self, rows: Rows) -> dict[str, Cell]:
+        rows = of_task(rows, self.task)
         return {label: self.cell(records) if records else Cell(None, MISSING) for label, records in rows.items()}
 
 
@@ -49,8 +60,10 @@ class Measured:
     header: str
     split: str
     metric: Metric
+    task: str = ""  # of whose runs alone; "": of all
 
     def cells(self, rows: Rows) -> dict[str, Cell]:
+        rows = of_task(rows, self.task)
         comparison = self.comparison(rows)
         digits = self._digits(comparison)
         cells = {label: self._cell(comparison, label, digits) for label in comparison.rows}
@@ -90,7 +103,9 @@ class Measured:
         return Cell(mean, self.show(mean, digits), interval, f"[{low_high}]" if interval else "", mark)
 
     def _mark(self, comparison: Comparison, label: str) -> Literal["", "best", "tied"]:
-        """Nothing where there is one row, or the best one has too few seeds to tell."""
+        """Nothing where nothing is better, where there is one row, or the best one has too few seeds to tell."""
+        if self.metric.lower_is_better is None:
+            return ""
         best = comparison.best
         if len(comparison.rows) == 1 or not comparable(comparison.rows[best]):
             return ""
@@ -154,11 +169,15 @@ PLAIN = {
 
 
 def column(name: str) -> Column:
-    """The column that a table names: one of PLAIN, or `split/metric`.
+    """The column that a table names: one of PLAIN, or `split/metric`; either after `task:`.
 
     Raises:
       ValueError: neither; the nearest name is told.
     """
+    task, colon, rest = name.partition(":")
+    if colon:
+        found = column(rest)
+        return replace(found, name=name, header=f"{task}: {found.header}", task=task)
     split, slash, metric = name.partition("/")
     if name in PLAIN:
         return PLAIN[name]
@@ -168,4 +187,4 @@ def column(name: str) -> Column:
         raise ValueError(f"column {name!r} has no metric {metric!r}; {nearest(metric, METRICS)}")
     found = METRICS[metric]
     header = f"{split.replace('_', ' ')} {found.label}{', %' if found.percent else ''}"
-    return Measured(name, f"{header} {'↓' if found.lower_is_better else '↑'}", split, found)
+    return Measured(name, header + {True: " ↓", False: " ↑", None: ""}[found.lower_is_better], split, found)

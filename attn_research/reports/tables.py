@@ -1,6 +1,6 @@
 """Tables made from records alone: `Table` is declared by an experiment, `Built` is what is printed."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -16,25 +16,31 @@ NOTHING: Mapping = MappingProxyType({})
 
 @dataclass(frozen=True)
 class Table:
-    """What an experiment shows: a row for each value of the config field `row`, seeds together.
+    """What an experiment shows: a row for each value of `row`, seeds together.
 
-    `columns` are `split/metric` (`test/exact`, `test_unseen/per` ...), `parameters`, `flops_per_step`, `ms`, `seeds`.
+    `row` is a config field, or a function of a config that gives a label. `columns` are `split/metric` (`test/exact`,
+    `test_unseen/per` ...), `parameters`, `flops_per_step`, `ms`, `seeds`; where the runs of a row are of several tasks,
+    `task:column` is of one of them (`reverse:test_long/exact`).
 
     Raises:
       ValueError: no such config field or column.
     """
 
-    row: str
+    row: str | Callable[[Config], str]
     columns: tuple[str, ...]
     title: str = ""
     note: str = ""
 
     def __post_init__(self):
         fields = hints(Config())
-        if self.row not in fields:
+        if isinstance(self.row, str) and self.row not in fields:
             raise ValueError(f"a table's row is no config field {self.row!r}; {nearest(self.row, fields)}")
         for name in self.columns:
             column(name)
+
+    def label(self, config: Config) -> str:
+        """The row of a config."""
+        return str(flat(config)[self.row]) if isinstance(self.row, str) else self.row(config)
 
     def group(
         self, configs: Iterable[Config], found: Mapping[Config, Record]
@@ -42,7 +48,7 @@ class Table:
         """The records of `configs` by row label, and each row's seeds that have none, in the order of `configs`."""
         rows, missing = {}, {}
         for config in configs:
-            label = str(flat(config)[self.row])
+            label = self.label(config)
             rows.setdefault(label, [])
             if config in found:
                 rows[label].append(found[config])
@@ -104,8 +110,13 @@ class Built:
 
 
 def _check_alike(label: str, records: Sequence[Record]) -> None:
-    """A row is one point of the experiment: its records differ in the seed alone, and each has its own."""
+    """A row is one point of the experiment: on a task its records differ in the seed alone, and each has its own."""
     configs = [from_flat(record["config"]) for record in records]
+    for task in dict.fromkeys(config.data.task for config in configs):
+        _check_task(label, [config for config in configs if config.data.task == task])
+
+
+def _check_task(label: str, configs: Sequence[Config]) -> None:
     for config in configs[1:]:
         if others := [name for name in diff(configs[0], config) if name != "seed"]:
             raise ValueError(f"the records of row {label!r} differ not only in the seed, but in {', '.join(others)}")

@@ -11,7 +11,7 @@ from attn_research import config
 from attn_research.data.batching import Batch, collate, plan
 from attn_research.data.vocab import Vocabulary
 from attn_research.decoding.greedy import Outputs, greedy
-from attn_research.metrics import METRICS, score_outputs
+from attn_research.metrics import METRICS, entropy, score_outputs
 from attn_research.models.seq2seq import Seq2Seq
 from attn_research.training.prepare import Split
 from attn_research.training.step import cross_entropy, token_mask
@@ -72,7 +72,10 @@ def evaluate(look: Callable, params: Any, split: Split, vocabulary: Vocabulary, 
 
 
 def _scores(split: Split, outputs: list[list[str]], weights: list[np.ndarray]) -> dict:
-    gold = split.column("alignment")
-    if gold is None or not weights[0].shape[-1]:
+    if not weights[0].shape[-1]:
         return score_outputs(outputs, split.references)
-    return score_outputs(outputs, split.references, gold, [list(item.argmax(-1)) for item in weights])
+    spread = {"entropy": tuple(map(np.array, zip(*map(entropy, weights), strict=True)))}
+    gold = split.column("alignment")
+    if gold is None:
+        return spread | score_outputs(outputs, split.references)
+    return spread | score_outputs(outputs, split.references, gold, [list(item.argmax(-1)) for item in weights])
