@@ -47,10 +47,14 @@ def product(e, real):
 # The attention step of each system: (its parameters, h, real, s, before) -> weights [s].
 
 
-def additive(p, h, s, *more):
-    """v . tanh(h_j P + s Q + ...), the middle of many."""
-    terms = zip(h, *more, strict=True)
-    return np.array([np.tanh(h_j @ p["W_k"] + s @ p["W_q"] + sum(rest)) @ p["v"] for h_j, *rest in terms])
+def additive(p, h, s):
+    """v . tanh(h_j P + s Q)."""
+    return np.array([p["v"] @ np.tanh(h_j @ p["W_k"] + s @ p["W_q"]) for h_j in h])
+
+
+def additive_with_bias(p, h, s):
+    """v . tanh(h_j P + b + s Q)."""
+    return np.array([p["v"] @ np.tanh(h_j @ p["W_k"] + p["b"] + s @ p["W_q"]) for h_j in h])
 
 
 def bilinear(p, h, s):
@@ -59,7 +63,8 @@ def bilinear(p, h, s):
 
 
 def opennmt_mlp(p, h, real, s, before):
-    return minus_infinity(additive(p, h, s + 0.0, [p["b"]] * len(h)), real)
+    """b stands on the query's side, which is the same sum."""
+    return minus_infinity(additive_with_bias(p, h, s), real)
 
 
 def opennmt_general(p, h, real, s, before):
@@ -73,9 +78,8 @@ def tfa_luong(p, h, real, s, before):
 
 def tfa_bahdanau_normed(p, h, real, s, before):
     """v has the length g."""
-    normed = {"W_q": p["W_q"], "W_k": p["W_k"], "v": p["g"] * p["v"] / np.sqrt((p["v"] ** 2).sum())}
-    e = additive(normed, h * real[:, None], s, [p["b"]] * len(h))
-    return big_negative(e, real, np.finfo(np.float32).min)
+    normed = p | {"v": p["g"] * p["v"] / np.sqrt((p["v"] ** 2).sum())}
+    return big_negative(additive_with_bias(normed, h * real[:, None], s), real, np.finfo(np.float32).min)
 
 
 def sockeye_mlp(p, h, real, s, before):
@@ -93,13 +97,13 @@ def espnet_dot(p, h, real, s, before):
 
 
 def espnet_location(p, h, real, s, before):
-    """A convolution of the last weights enters; before the first step they are even."""
+    """A convolution F of the last weights enters; before the first step they are even. b_v is cancelled."""
     last = before[-1] if before else real / real.sum()
-    width, _, channels = p["F"].shape
+    width = len(p["F"])
     around = np.pad(last, width // 2)
-    f = [[around[j : j + width] @ p["F"][:, 0, c] for c in range(channels)] for j in range(len(h))]
-    e = additive(p, h, s, [p["b"]] * len(h), [f_j @ p["U"] for f_j in np.array(f)])
-    return minus_infinity(2.0 * e, real)
+    f = [sum(around[j + i] * p["F"][i, 0] for i in range(width)) for j in range(len(h))]
+    terms = [h_j @ p["W_k"] + p["b"] + s @ p["W_q"] + f_j @ p["U"] for h_j, f_j in zip(h, f, strict=True)]
+    return minus_infinity(2.0 * np.array([p["v"] @ np.tanh(term) for term in terms]), real)
 
 
 def luong_concat(p, h, real, s, before):
@@ -116,18 +120,18 @@ def fairseq(p, h, real, s, before):
 
 
 def nematus(p, h, real, s, before):
-    return product(additive(p, h, s, [p["b"]] * len(h)), real)
+    return product(additive_with_bias(p, h, s), real)
 
 
-# What is handed to the output layer, from context c, state s and the symbol's vector y.
+# What the output layer reads, from context c, state s and the symbol's vector y.
 
 
 def tanh(p, c, s, y):
-    return np.tanh(np.concatenate([c, s]) @ p["W_c"])
+    return np.tanh(linear(p, c, s, y))
 
 
 def tanh_with_bias(p, c, s, y):
-    return np.tanh(np.concatenate([c, s]) @ p["W_c"] + p["b"])
+    return np.tanh(linear_with_bias(p, c, s, y))
 
 
 def linear(p, c, s, y):
@@ -135,14 +139,19 @@ def linear(p, c, s, y):
 
 
 def linear_with_bias(p, c, s, y):
-    return np.concatenate([c, s]) @ p["W_c"] + p["b"]
+    return linear(p, c, s, y) + p["b"]
 
 
 def state(p, c, s, y):
     return s
 
 
-# Cells, and the first state.
+def readout(p, c, s, y):
+    """The three biases of N are one."""
+    return np.tanh(y @ p["W_e"] + s @ p["W_s"] + c @ p["W_c"] + p["b"])
+
+
+# Cells.
 
 
 def lstm(p, memory, x):
@@ -159,13 +168,16 @@ def gru(p, memory, x):
     return ((1 - z) * n + z * h,)
 
 
-def lstms(p, memory, x):
-    """A stack of layers."""
+def stack(p, memory, x):
+    """LSTM layers, one upon the other."""
     new = []
     for layer, old in enumerate(memory):
         new.append(lstm(p[f"layer_{layer}"], old, x))
         x = new[-1][-1]
     return new
+
+
+# The first state: (parameters, h, real, last states of the encoder's layers) -> states of the decoder's layers.
 
 
 def zero(p, h, real, last):
@@ -176,31 +188,59 @@ def copy(p, h, real, last):
     return last
 
 
-# The step orders: (system, p, h, real, first memory, symbol vectors) -> vectors, weights.
+def dense(p, h, real, last):
+    """S1: a layer with tanh for c and h of every layer."""
+    parts = np.split(np.tanh(last[-1][-1] @ p["bridge"]["W"] + p["bridge"]["b"]), 2 * len(last))
+    return list(zip(parts[::2], parts[1::2], strict=True))
+
+
+def shared(p, h, real, last):
+    """Joey: the same for all."""
+    one = np.tanh(last[-1][-1] @ p["bridge"]["W"] + p["bridge"]["b"])
+    return [(one, one)] * len(last)
+
+
+def mean(p, h, real, last):
+    """N: a layer with tanh on the mean of the encoder states."""
+    return [(np.tanh(h[real].mean(0) @ p["bridge"]["W"] + p["bridge"]["b"]),)]
+
+
+# The step orders: (system, parameters, h, real, first state, symbol vectors) -> what the output layer reads, weights.
 
 
 def luong(system, p, h, real, memory, ys):
-    """x = [y; fed], s = RNN(x), c = att(s), vector = read(c, s); the vector is fed, or where nothing joins c and s, c."""
-    fed = np.zeros(h.shape[1] if system.read is state else len(memory[-1][-1]))
-    vectors, weights = [], []
+    """x = [y; fed], s = RNN(x), c = att(s), vector = read(c, s, y); fed is the vector, or c where that is s alone."""
+    size = h.shape[1] if system.read is state else len(memory[-1][-1])
+    fed, vectors, weights = np.zeros(size), [], []
     for y in ys:
-        memory = lstms(p, memory, np.concatenate([y, fed]))
+        memory = stack(p, memory, np.concatenate([y, fed]))
         s = memory[-1][-1]
         weights.append(system.attend(p["attention"]["score"], h, real, s, weights))
         c = weights[-1] @ h
-        vectors.append(system.read(p["combination"] if "combination" in p else {}, c, s, y))
+        vectors.append(s if system.read is state else system.read(p["combination"], c, s, y))
         fed = c if system.read is state else vectors[-1]
     return vectors, weights
 
 
 def espnet(system, p, h, real, memory, ys):
-    """c = att(s' of the first layer), s = RNN([y; c])."""
+    """c = att(s' of the lowest layer), s = RNN([y; c])."""
     vectors, weights = [], []
     for y in ys:
         weights.append(system.attend(p["attention"]["score"], h, real, memory[0][-1], weights))
-        c = weights[-1] @ h
-        memory = lstms(p, memory, np.concatenate([y, c]))
+        memory = stack(p, memory, np.concatenate([y, weights[-1] @ h]))
         vectors.append(memory[-1][-1])
+    return vectors, weights
+
+
+def conditional_gru(system, p, h, real, memory, ys):
+    """s_1 = GRU_1(y, s'), c = att(s_1), s = GRU_2(c, s_1), vector = read(c, s, y)."""
+    (s,), vectors, weights = memory, [], []
+    for y in ys:
+        between = gru(p["layer_0"], s, y)
+        weights.append(system.attend(p["attention"]["score"], h, real, between[0], weights))
+        c = weights[-1] @ h
+        s = gru(p["transition"], between, c)
+        vectors.append(system.read(p["combination"], c, s[0], y))
     return vectors, weights
 
 
@@ -209,25 +249,26 @@ class System(NamedTuple):
 
     attend: Callable
     read: Callable
+    first: Callable
     order: Callable = luong
-    first: Callable = copy
 
     def __call__(self, p, h, real, last, ys):
-        """Vectors [t h] and weights [t s] along the symbol vectors [t e]."""
+        """What the output layer reads [t h] and the weights [t s] along the symbol vectors [t e]."""
         vectors, weights = self.order(self, p, h, real, self.first(p, h, real, last), ys)
         return np.array(vectors), np.array(weights)
 
 
 SYSTEMS = {
-    "opennmt_mlp": System(opennmt_mlp, linear_with_bias),
-    "opennmt_general": System(opennmt_general, tanh),
-    "tfa_luong": System(tfa_luong, linear),
-    "tfa_bahdanau_normed": System(tfa_bahdanau_normed, state),
-    "sockeye_mlp": System(sockeye_mlp, tanh_with_bias),
-    "sockeye_bilinear": System(sockeye_bilinear, tanh_with_bias),
-    "espnet_dot": System(espnet_dot, state, espnet, zero),
-    "espnet_location": System(espnet_location, state, espnet, zero),
-    "luong_concat": System(luong_concat, tanh),
-    "joeynmt_luong": System(joeynmt_luong, tanh_with_bias),
-    "fairseq": System(fairseq, tanh),
+    "opennmt_mlp": System(opennmt_mlp, linear_with_bias, copy),
+    "opennmt_general": System(opennmt_general, tanh, copy),
+    "tfa_luong": System(tfa_luong, linear, copy),
+    "tfa_bahdanau_normed": System(tfa_bahdanau_normed, state, copy),
+    "sockeye_mlp": System(sockeye_mlp, tanh_with_bias, dense),
+    "sockeye_bilinear": System(sockeye_bilinear, tanh_with_bias, dense),
+    "espnet_dot": System(espnet_dot, state, zero, espnet),
+    "espnet_location": System(espnet_location, state, zero, espnet),
+    "luong_concat": System(luong_concat, tanh, copy),
+    "joeynmt_luong": System(joeynmt_luong, tanh_with_bias, shared),
+    "fairseq": System(fairseq, tanh, copy),
+    "nematus": System(nematus, readout, mean, conditional_gru),
 }
