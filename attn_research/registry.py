@@ -76,6 +76,12 @@ def _literal(value: Any) -> str:
     raise ValueError(f"{value!r} is not a number, string, bool, None or list of these")
 
 
+def require(holds: bool, message: str) -> None:
+    """A ValueError with `message` where `holds` is False."""
+    if not holds:
+        raise ValueError(message)
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """'known: a, b, c; did you mean b?': the second half of every message about an unknown name."""
     known = sorted(known)

@@ -5,17 +5,117 @@ A normaliser has a score's form: `normalizer(param, keys, query_size, **hyper)` 
 positions inside the window; elsewhere weights are exactly zero, and a row without any gets zeros and finite gradients.
 """
 
+import math
+
 import jax
+import jax.numpy as jnp
+from flax import linen as nn
+from jaxtyping import Array, Bool, Float
 
 from attn_research.attention.scores import Keys, Param, Score
-from attn_research.registry import Registry
+from attn_research.registry import Registry, require
 
-# mass: what the weights of a step sum to: "one", or "at most one"; remembers: reads earlier steps, so steps can't
-# run all at once; random: draws from history.key in training.
-normalizers = Registry("normalizer", mass="one", remembers=False, random=False)
+# mass: what the weights of a step sum to where something is visible: "one", or "at most one"; remembers: reads earlier
+# steps, so steps can't run all at once; random: draws from history.key in training; straight_through: the gradient is
+# that of another function; leaks: padding gets weight, as in a system to be matched, against the law.
+normalizers = Registry("normalizer", mass="one", remembers=False, random=False, straight_through=False, leaks=False)
+
+Row = Float[Array, "b s"]
+Mask = Bool[Array, "b s"]
 
 
 @normalizers.register
-def softmax(param: Param, keys: Keys, query_size: int) -> Score:
-    """exp(e_j) / sum_l exp(e_l)   (Bahdanau et al. 2015, eq. 6)."""
-    return lambda logits, visible, query, history: jax.nn.softmax(logits, where=visible)
+def softmax(param: Param, keys: Keys, query_size: int, temperature: float = 1.0, learned: bool = False) -> Score:
+    """exp(e_j / T) / sum_l exp(e_l / T)   (Bahdanau et al. 2015, eq. 6).
+
+    With `learned`, T starts at `temperature` and its logarithm is a parameter. ESPnet's "scaling" of 2 is T = 0.5.
+    """
+    require(temperature > 0, f"temperature of normalizer 'softmax' is {temperature}, but must be above 0")
+    T = jnp.exp(param("log_T", nn.initializers.constant(math.log(temperature)), ())) if learned else temperature
+    return lambda logits, visible, query, history: jax.nn.softmax(logits / T, where=visible)
+
+
+@normalizers.register(leaks=True)
+def filled_softmax(param: Param, keys: Keys, query_size: int, fill: float = -99999999.0) -> Score:
+    """Softmax over all positions, with `fill` in place of the logits that are not visible.
+
+    As in Sockeye (-99999999), gs2s and TensorFlow Addons (the dtype's least), bentrevett (-1e10): padding gets weight
+    where every real logit lies below `fill` or nothing is visible. XNMT adds -100 to the logit that stands there.
+    """
+    return lambda logits, visible, query, history: jax.nn.softmax(jnp.where(visible, logits, fill))
+
+
+@normalizers.register(leaks=True)
+def leaky_softmax(param: Param, keys: Keys, query_size: int, leak: float = 1e-7) -> Score:
+    """w_j / sum_l w_l with w = softmax(e) visible + leak, the softmax over padding as well (neural-transducer)."""
+    require(leak > 0, f"leak of normalizer 'leaky_softmax' is {leak}, but must be above 0")
+
+    def weights(logits, visible, query, history):
+        w = jax.nn.softmax(logits) * visible + leak
+        return w / w.sum(-1, keepdims=True)
+
+    return weights
+
+
+@normalizers.register(mass="at most one")
+def sink(param: Param, keys: Keys, query_size: int, logit: float = 0.0, learned: bool = True) -> Score:
+    """exp(e_j) / (exp(e_0) + sum_l exp(e_l)): a null slot takes the rest; e_0 is learned and starts at `logit`.
+
+    With `logit=0, learned=False` the "softmax one" of Miller 2023 (Attention is off by one).
+    """
+    null = param("logit", nn.initializers.constant(logit), ()) if learned else logit
+
+    def weights(logits, visible, query, history):
+        joined = jnp.concatenate([logits, jnp.full_like(logits[:, :1], null)], -1)
+        return jax.nn.softmax(joined, where=jnp.pad(visible, ((0, 0), (0, 1)), constant_values=True))[:, :-1]
+
+    return weights
+
+
+@normalizers.register
+def sigmoid(param: Param, keys: Keys, query_size: int) -> Score:
+    """sigma(e_j) / sum_l sigma(e_l)   (the smoothing of Chorowski et al. 2015, section 2.3)."""
+    return lambda logits, visible, query, history: jax.nn.softmax(jax.nn.log_sigmoid(logits), where=visible)
+
+
+@normalizers.register
+def top_k(param: Param, keys: Keys, query_size: int, k: int = 4) -> Score:
+    """Softmax over the k largest logits, and those equal to the k-th."""
+    require(k >= 1, f"k of normalizer 'top_k' is {k}, but must be at least 1")
+
+    def weights(logits, visible, query, history):
+        largest, _ = jax.lax.top_k(jnp.where(visible, logits, -jnp.inf), min(k, logits.shape[1]))
+        return jax.nn.softmax(logits, where=visible & (logits >= largest[:, -1:]))
+
+    return weights
+
+
+@normalizers.register(straight_through=True)
+def hard(param: Param, keys: Keys, query_size: int) -> Score:
+    """1 at the largest logit, with the gradient of the softmax (straight-through, Bengio et al. 2013)."""
+    return lambda logits, visible, query, history: hardened(jax.nn.softmax(logits, where=visible))
+
+
+@normalizers.register(random=True, straight_through=True)
+def gumbel(
+    param: Param, keys: Keys, query_size: int, temperature: float = 1.0, straight_through: bool = False
+) -> Score:
+    """softmax((e + g) / T), g from Gumbel(0, 1) in training and 0 otherwise   (Jang et al. 2017, eq. 2).
+
+    With `straight_through` the weights are 1 at the largest of them, with the gradient of the softmax.
+    """
+    require(temperature > 0, f"temperature of normalizer 'gumbel' is {temperature}, but must be above 0")
+
+    def weights(logits, visible, query, history):
+        if history.key is not None:
+            logits = logits + jax.random.gumbel(history.key, logits.T.shape, logits.dtype).T
+        soft = jax.nn.softmax(logits / temperature, where=visible)
+        return hardened(soft) if straight_through else soft
+
+    return weights
+
+
+def hardened(soft: Row) -> Row:
+    """1 at the largest weight, unless all are 0; the gradient is that of `soft`."""
+    largest = jax.nn.one_hot(soft.argmax(-1), soft.shape[-1], dtype=soft.dtype) * (soft > 0)
+    return largest + (soft - jax.lax.stop_gradient(soft))

@@ -2,10 +2,75 @@
 
 A window has a score's form: `window(param, keys, query_size, **hyper)` returns a function `(query [b q], history) ->
 visible [b s], reweigh`: True where the step may look, and what is done to the weights [b s] after they are normalised.
-Without a window (Luong's "global") every real position is visible.
+Positions and steps count from 0. Without a window (Luong's "global") every real position is visible.
 """
 
-from attn_research.registry import Registry
+import jax.numpy as jnp
+from flax import linen as nn
+from jaxtyping import Array, Bool, Float, Int
 
-# mass: what the weights of a step sum to: "one" (unless nothing is visible), or "at most one".
+from attn_research.attention.scores import Keys, Param, Score, weight
+from attn_research.registry import Registry, require
+
+# mass: what the weights of a step sum to: "one" (unless nothing is visible), or "at most one"; remembers: reads
+# earlier steps, so steps can't run all at once; random: reads history.key, if only to know training by it.
 windows = Registry("window", mass="one", remembers=False, random=False)
+
+
+@windows.register
+def local_m(param: Param, keys: Keys, query_size: int, D: int = 10) -> Score:
+    """|j - p_t| <= D, p_t = min(t, S - 1), t the step and S the source's length   (Luong et al. 2015, section 3.2)."""
+    require(D >= 0, f"D of window 'local_m' is {D}, but must be at least 0")
+
+    def window(query, history):
+        return _near(jnp.minimum(history.step, history.lengths - 1), D, keys.shape[1]), lambda weights: weights
+
+    return window
+
+
+@windows.register(mass="at most one")
+def local_p(param: Param, keys: Keys, query_size: int, D: int = 10, renormalise: bool = False) -> Score:
+    """a_j exp(-(j - p_t)^2 / (2 (D/2)^2)), |j - floor(p_t)| <= D, p_t = S sigma(v_p . tanh(W_p q)).
+
+    Luong et al. 2015, section 3.2. As in the authors' code, a is normalised inside the window, and not again after the
+    Gaussian unless `renormalise`; p_t has a gradient through the Gaussian only. Counted from 1, p_t is 1 + S sigma(.).
+    """
+    require(D >= 1, f"D of window 'local_p' is {D}, but must be at least 1")
+    W_p = param("W_p", weight, (query_size, query_size))
+    v_p = param("v_p", nn.initializers.normal(query_size**-0.5), (query_size,))
+
+    def window(query, history):
+        p = history.lengths * nn.sigmoid(jnp.tanh(query @ W_p) @ v_p)
+        gaussian = jnp.exp(-2 * ((jnp.arange(keys.shape[1])[None] - p[:, None]) / D) ** 2)
+        centre = jnp.minimum(jnp.floor(p).astype(jnp.int32), history.lengths - 1)
+        finish = _whole if renormalise else lambda weights: weights
+        return _near(centre, D, keys.shape[1]), lambda weights: finish(weights * gaussian)
+
+    return window
+
+
+@windows.register(remembers=True, random=True)
+def around_last(param: Param, keys: Keys, query_size: int, back: int = 1, ahead: int = 3) -> Score:
+    """last - back <= j < last + ahead outside training, `last` where the step before looked most, 0 at first.
+
+    The forced monotonic decoding of Deep Voice 3 (Ping et al. 2018, section 3.4), with ESPnet's values.
+    """
+    require(back >= 0, f"back of window 'around_last' is {back}, but must be at least 0")
+    require(ahead >= 1, f"ahead of window 'around_last' is {ahead}, but must be at least 1")
+
+    def window(query, history):
+        last, j = history.weights.argmax(-1)[:, None], jnp.arange(keys.shape[1])[None]
+        inside = (j >= last - back) & (j < last + ahead)
+        return inside | (history.key is not None), lambda weights: weights
+
+    return window
+
+
+def _near(centre: Int[Array, " b"], D: int, s: int) -> Bool[Array, "b s"]:
+    return jnp.abs(jnp.arange(s)[None] - centre[:, None]) <= D
+
+
+def _whole(weights: Float[Array, "b s"]) -> Float[Array, "b s"]:
+    """Divided by their sum, unless that is 0."""
+    total = weights.sum(-1, keepdims=True)
+    return weights / jnp.where(total > 0, total, 1)

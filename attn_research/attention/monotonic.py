@@ -1,0 +1,162 @@
+"""Normalisers that move along the source: where a step looks depends on where the one before looked."""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+
+from attn_research.attention.history import History, Remembering, previous_weights
+from attn_research.attention.normalizers import Mask, Row, normalizers
+from attn_research.attention.scores import Keys, Param, Score, scores
+from attn_research.registry import Spec, require
+
+
+@normalizers.register(mass="at most one", remembers=True, random=True)
+def monotonic(param: Param, keys: Keys, query_size: int, noise: float = 0.0, offset: float = 0.0) -> Remembering:
+    """a_j = p_j q_j, q_j = (1 - p_{j-1}) q_{j-1} + a'_j, p = sigma(e + r + noise N(0, 1)), a' the a of the step before.
+
+    The expected alignment of a scan that stops at j with chance p_j (Raffel et al. 2017); a' starts at
+    position 0, r is learned from `offset` on, noise is for training only. Systems that divide by the product of the
+    1 - p instead (their parallel form, as TensorFlow Addons) lose the mass behind a p of exactly 1.
+    """
+    return _moving(param, keys, noise, offset, lambda alpha, visible, query, history: alpha)
+
+
+@normalizers.register(mass="at most one", remembers=True, random=True)
+def mocha(
+    param: Param,
+    keys: Keys,
+    query_size: int,
+    score: Spec = Spec("concat"),
+    width: int = 2,
+    noise: float = 0.0,
+    offset: float = 0.0,
+) -> Remembering:
+    """sum_{k=j}^{j+w-1} a_k exp(u_j) / sum_{l=k-w+1}^{k} exp(u_l), a that of `monotonic`   (Chiu & Raffel 2018).
+
+    Where the scan stops, a softmax over the last w positions, whose energy u is a score with parameters of its own.
+    """
+    require(width >= 1, f"width of normalizer 'mocha' is {width}, but must be at least 1")
+    energy = _energy("mocha", param, keys, query_size, score)
+    return _moving(param, keys, noise, offset, chunkwise(energy, width))
+
+
+@normalizers.register(mass="at most one", remembers=True, random=True)
+def milk(
+    param: Param, keys: Keys, query_size: int, score: Spec = Spec("concat"), noise: float = 0.0, offset: float = 0.0
+) -> Remembering:
+    """`mocha` whose softmax goes back to the source's start   (Arivazhagan et al. 2019)."""
+    energy = _energy("milk", param, keys, query_size, score)
+    return _moving(param, keys, noise, offset, chunkwise(energy, width=keys.shape[1]))
+
+
+@normalizers.register(mass="at most one", remembers=True)
+def forward(param: Param, keys: Keys, query_size: int, agent: bool = False) -> Score | Remembering:
+    """a_j = w_j (a'_j + a'_{j-1}) / sum, w = softmax(e), a' starts at position 0   (Zhang et al. 2018).
+
+    With `agent` w_j (u a'_j + (1 - u) a'_{j-1}): u, the chance to stay, is 1/2 at first, then sigma(W [c; q] + b) of
+    the step before, c the weighted sum of the keys. The paper's u is the chance to move.
+    Nothing is left where the window hides both; ESPnet's clamp against that is `clamped_forward`.
+    """
+
+    def normalise(moved, logits, visible):
+        reached = visible & (moved > jnp.finfo(moved.dtype).tiny)
+        return jax.nn.softmax(logits + jnp.log(jnp.where(reached, moved, 1)), where=reached)
+
+    return _forward(param, keys, query_size, agent, normalise)
+
+
+@normalizers.register(remembers=True, leaks=True)
+def clamped_forward(
+    param: Param, keys: Keys, query_size: int, agent: bool = False, clamp: float = 1e-6
+) -> Score | Remembering:
+    """`forward` with w_j (a'_j + a'_{j-1}) at least `clamp` before it is divided by its sum, padding too   (ESPnet)."""
+    require(clamp > 0, f"clamp of normalizer 'clamped_forward' is {clamp}, but must be above 0")
+
+    def normalise(moved, logits, visible):
+        clamped = jnp.maximum(moved * jax.nn.softmax(logits, where=visible), clamp)
+        return clamped / clamped.sum(-1, keepdims=True)
+
+    return _forward(param, keys, query_size, agent, normalise)
+
+
+def _moving(param: Param, keys: Keys, noise: float, offset: float, spread: Callable) -> Remembering:
+    """Remembers the monotonic alignment; `spread` makes the weights of it."""
+    require(noise >= 0, f"noise of a monotonic normalizer is {noise}, but must be at least 0")
+    r, first = param("r", nn.initializers.constant(offset), ()), _first(keys)
+
+    def alpha(logits: Row, visible: Mask, history: History) -> Row:
+        if history.key is not None:
+            logits = logits + noise * jax.random.normal(history.key, logits.T.shape, logits.dtype).T
+        return aligned(jnp.where(visible, nn.sigmoid(logits + r), 0), history.memory).astype(first.dtype)
+
+    def step(logits, visible, query, history):
+        return spread(alpha(logits, visible, history), visible, query, history)
+
+    return Remembering(first, step, lambda done, history: alpha(done.logits, done.visible, history))
+
+
+def aligned(p: Row, before: Row) -> Row:
+    """p_j q_j with q_j = (1 - p_{j-1}) q_{j-1} + before_j, as a scan over positions: exact also where p is 1."""
+
+    def join(left, right):
+        return left[0] * right[0], left[1] * right[0] + right[1]
+
+    passed = jnp.pad(1 - p, ((0, 0), (1, 0)))[:, :-1]
+    return p * jax.lax.associative_scan(join, (passed, before), axis=1)[1]
+
+
+def chunkwise(energy: Callable, width: int) -> Callable:
+    """beta_j = sum_k alpha_k softmax(u_{k-width+1} ... u_k)_j, u the energies of the visible positions."""
+
+    def spread(alpha, visible, query, history):
+        u = energy(query, history).astype(alpha.dtype)
+        k, j = jnp.arange(u.shape[1])[:, None], jnp.arange(u.shape[1])[None]
+        inside = ((j <= k) & (j > k - width))[None] & visible[:, None]
+        chunks = jax.nn.softmax(jnp.broadcast_to(u[:, None], inside.shape), where=inside)
+        return jnp.einsum("bk,bkj->bj", alpha, chunks)
+
+    return spread
+
+
+def _energy(normalizer: str, param: Param, keys: Keys, query_size: int, score: Spec) -> Callable:
+    """The second energy: a score whose parameters' names begin with `chunk_`."""
+    bound = scores.bind(score)
+    fits = bound.traits.attends and not bound.traits.remembers and not bound.traits.limit
+    require(
+        fits,
+        f"score of normalizer {normalizer!r} is {str(score)!r}, but must attend, remember nothing and have no limit",
+    )
+    return bound(lambda name, init, shape: param(f"chunk_{name}", init, shape), keys, query_size)
+
+
+def _forward(param: Param, keys: Keys, query_size: int, agent: bool, normalise: Callable) -> Score | Remembering:
+    first = _first(keys)
+
+    def step(logits, visible, query, history):
+        before = previous_weights(history, first).astype(first.dtype)
+        stay, move = (history.memory, 1 - history.memory) if agent else (1, 1)
+        moved = stay * before + move * jnp.pad(before, ((0, 0), (1, 0)))[:, :-1]
+        return normalise(moved, logits, visible)
+
+    return _with_agent(param, keys, query_size, step) if agent else step
+
+
+def _with_agent(param: Param, keys: Keys, query_size: int, step: Callable) -> Remembering:
+    """Remembers u [b 1], the chance to stay in the next step."""
+    W = param("W", nn.initializers.glorot_uniform(), (keys.shape[-1] + query_size, 1))
+    b = param("b", nn.initializers.zeros, (1,))
+    half = jnp.full_like(_first(keys)[:, :1], 0.5)
+
+    def update(done, history):
+        seen = jnp.einsum("bs,bsk->bk", done.weights, keys.astype(done.weights.dtype))
+        return nn.sigmoid(jnp.concatenate([seen, done.query], -1) @ W + b[None]).astype(half.dtype)
+
+    return Remembering(half, step, update)
+
+
+def _first(keys: Keys) -> Row:
+    """All on position 0, in float32 at least."""
+    dtype = jnp.promote_types(keys.dtype, jnp.float32)
+    return jnp.zeros(keys.shape[:2], dtype).at[:, 0].set(1)

@@ -1,0 +1,178 @@
+"""Monotonic normalisers against plain loops."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from attn_research.attention.monotonic import aligned
+from tests.attending import one_step, walk
+
+rng = np.random.default_rng(0)
+T, B, S = 5, 3, 6
+LOGITS, KEYS, QUERIES, W = (
+    rng.normal(size=shape).astype(np.float32) for shape in ((T, B, S), (B, S, 4), (T, B, 3), (4, 3))
+)
+LENGTHS = np.array([6, 3, 0])
+VISIBLE = np.arange(S)[None] < LENGTHS[:, None]
+FIRST = np.eye(S)[np.zeros(B, int)]
+
+
+def close(a, b, atol=1e-6):
+    np.testing.assert_allclose(a, b, rtol=1e-5, atol=atol)
+
+
+def sigmoid(x):
+    return 1 / (1 + np.exp(-x))
+
+
+def softmax(x):
+    e = np.exp(x - x.max())
+    return e / e.sum()
+
+
+def recursive(p, before):
+    a = np.zeros(len(p))
+    q = 0.0
+    for j in range(len(p)):
+        q = (1 - p[j - 1]) * q + before[j] if j else before[0]
+        a[j] = p[j] * q
+    return a
+
+
+def parallel(p, before):
+    """What TensorFlow Addons computes."""
+    C = np.exp(np.concatenate([[0], np.cumsum(np.log(np.clip(1 - p[:-1], 1e-38, 1)))]))
+    return p * C * np.cumsum(before / np.clip(C, 1e-10, 1))
+
+
+def alignments(offset=0.0):
+    """The monotonic alignments of all steps, row by row."""
+    found = []
+    before = FIRST
+    for logits in LOGITS.astype(float):
+        p = np.where(VISIBLE, sigmoid(logits + offset), 0)
+        before = np.stack([recursive(*row) for row in zip(p, before, strict=True)])
+        found.append(before)
+    return np.stack(found)
+
+
+def test_alignment_is_the_recursion_and_the_parallel_form_where_no_chance_is_one():
+    p, before = rng.random((B, S)), rng.dirichlet(np.ones(S), B)
+    expected = [recursive(*row) for row in zip(p, before, strict=True)]
+    close(aligned(jnp.asarray(p), jnp.asarray(before)), expected)
+    close([parallel(*row) for row in zip(p, before, strict=True)], expected)
+
+
+def test_the_parallel_form_loses_what_lies_behind_a_chance_of_one():
+    p, before = np.array([[0.5, 1.0, 0.5, 0.9]]), np.array([[0.3, 0.1, 0.4, 0.2]])
+    close(aligned(jnp.asarray(p), jnp.asarray(before)), recursive(p[0], before[0])[None])
+    assert parallel(p[0], before[0]).sum() < recursive(p[0], before[0]).sum() - 0.05
+
+
+def test_a_certain_scan_goes_on_from_where_it_stopped():
+    """Chances of 0 and 1 make it a walk: the first step stops at 2, the next ones at 2 again, at 4, nowhere."""
+    stops = np.array([[0, 0, 1, 0, 1, 0], [0, 1, 1, 0, 0, 0], [1, 1, 0, 0, 1, 0], [1, 1, 1, 1, 0, 0]])
+    logits = np.where(stops, 200, -200).astype(np.float32)[:, None]
+    found = walk("monotonic", logits, np.ones((1, S), bool), KEYS[:1], QUERIES[:4, :1])
+    np.testing.assert_array_equal(found[:, 0], np.eye(S + 1)[[2, 2, 4, S], :S])
+
+
+@pytest.mark.parametrize("offset", [0.0, -1.5])
+def test_monotonic_is_the_loop(offset):
+    close(walk(f"monotonic(offset={offset})", LOGITS, VISIBLE, KEYS, QUERIES), alignments(offset))
+
+
+def test_noise_comes_before_the_sigmoid_and_in_training_only():
+    spec, key = "monotonic(noise=2.0)", jax.random.PRNGKey(1)
+    noise = np.asarray(jax.random.normal(key, (S, B))).T
+    close(one_step(spec, LOGITS[0], VISIBLE, key=key), one_step("monotonic", LOGITS[0] + 2 * noise, VISIBLE))
+    close(one_step(spec, LOGITS[0], VISIBLE), one_step("monotonic", LOGITS[0], VISIBLE))
+
+
+def direct(alpha, u, width):
+    """Both sums as they are written."""
+    beta = np.zeros(len(u))
+    for j in range(len(u)):
+        for k in range(j, min(j + width, len(u))):
+            beta[j] += alpha[k] * np.exp(u[j]) / np.exp(u[max(0, k - width + 1) : k + 1]).sum()
+    return beta
+
+
+@pytest.mark.parametrize(
+    ("spec", "width"),
+    [("mocha(score='general')", 2), ("mocha(score='general', width=4)", 4), ("milk(score='general')", S)],
+)
+def test_mocha_and_milk_are_their_double_sum(spec, width):
+    energies = np.einsum("bsk,kq,tbq->tbs", KEYS, W, QUERIES)
+    found = walk(spec, LOGITS, VISIBLE, KEYS, QUERIES, chunk_W=W)
+    for t, alphas in enumerate(alignments()):
+        for b, length in enumerate(LENGTHS):
+            close(found[t, b, :length], direct(alphas[b, :length], energies[t, b, :length], width))
+    assert (found[:, ~VISIBLE] == 0).all()
+    close(found.sum(-1), alignments().sum(-1))
+
+
+def test_a_chunk_of_one_is_monotonic():
+    found = walk("mocha(score='general', width=1)", LOGITS, VISIBLE, KEYS, QUERIES)
+    close(found, walk("monotonic", LOGITS, VISIBLE, KEYS, QUERIES))
+
+
+def test_a_chunk_survives_energies_far_apart():
+    keys = np.where(np.arange(S) % 2, 1e3, -1e3).astype(np.float32)[None, :, None] * np.ones((1, 1, 2), np.float32)
+    found = walk("milk(score='dot')", LOGITS[:, :1], VISIBLE[:1], keys, np.ones((T, 1, 2), np.float32))
+    close(found.sum(-1), alignments()[:, :1].sum(-1))
+
+
+def forward_loop(agent=None, clamp=0.0, visible=VISIBLE):
+    """`agent`: (W [k + q], b); what a row with nothing visible gives is of no account."""
+    before, u, found = FIRST, np.full(B, 0.5), []
+    for logits, query in zip(LOGITS.astype(float), QUERIES, strict=True):
+        weights = np.zeros((B, S))
+        for b in range(B):
+            if not visible[b].any():
+                continue
+            w = softmax(np.where(visible[b], logits[b], -np.inf))
+            stay, move = (u[b], 1 - u[b]) if agent else (1, 1)
+            a = [stay * before[b, j] + move * (before[b, j - 1] if j else 0) for j in range(S)]
+            weights[b] = np.maximum(w * np.array(a), clamp)
+            weights[b] /= weights[b].sum()
+        if agent:
+            contexts = np.einsum("bs,bsk->bk", weights, KEYS)
+            u = sigmoid(np.concatenate([contexts, query], -1) @ agent[0] + agent[1])
+        before = weights
+        found.append(weights)
+    return np.stack(found)
+
+
+def test_forward_attention_is_the_loop():
+    found = walk("forward", LOGITS, VISIBLE, KEYS, QUERIES)
+    close(found, forward_loop())
+    close(found.sum(-1), np.broadcast_to(LENGTHS > 0, (T, B)))
+
+
+def test_transition_agent_is_the_loop():
+    weights, bias = rng.normal(size=7).astype(np.float32), np.float32(0.3)
+    found = walk("forward(agent=True)", LOGITS, VISIBLE, KEYS, QUERIES, W=weights[:, None], b=bias[None])
+    close(found, forward_loop((weights, bias)))
+
+
+def test_the_clamp_revives_padding():
+    found = walk("clamped_forward(clamp=0.001)", LOGITS, VISIBLE, KEYS, QUERIES)
+    close(found[:, :2], forward_loop(clamp=0.001)[:, :2])
+    assert (found[:, ~VISIBLE] > 0).all()
+
+
+def test_forward_attention_keeps_its_mass_where_the_softmax_underflows():
+    logits = np.zeros((T, 1, S), np.float32)
+    logits[..., -1] = 1e4
+    found = walk("forward", logits, VISIBLE[:1], KEYS[:1], QUERIES[:, :1])
+    close(found.sum(-1), np.ones((T, 1)))
+
+
+@pytest.mark.parametrize("spec", ["monotonic", "mocha", "forward", "forward(agent=True)"])
+def test_gradients_are_finite_through_the_steps(spec):
+    def loss(logits):
+        return (walk(spec, logits, VISIBLE, KEYS, QUERIES) * LOGITS).sum()
+
+    assert np.isfinite(jax.jit(jax.grad(loss))(100 * LOGITS)).all()
