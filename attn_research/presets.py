@@ -18,9 +18,9 @@ SOCKEYE = LUONG | {"bridge": "dense", "combination": "tanh(bias=True)"}
 # c = att(s'), s = RNN([y; c]), which is the vector; s_0 = 0. Where there are several layers, ESPnet's lowest one asks:
 # model.decoder.placement='before(query="bottom")'.
 ESPNET = {"placement": "before", "input_feeding": "none", "combination": "none", "bridge": "zero"}
-NEMATUS = {
-    "cell": "gru", "placement": "between", "input_feeding": "none", "combination": "readout(bias=True)", "bridge": "mean"
-}  # fmt: skip
+# s_1 = GRU(y, s'), c = att(s_1), s = GRU(c, s_1), vector = tanh(W_e y + W_s s + W_c c + b); s_0 = tanh(W mean(h) + b).
+NEMATUS = {"cell": "gru", "placement": "between", "input_feeding": "none"}
+NEMATUS |= {"combination": "readout(bias=True)", "bridge": "mean"}
 
 # TensorFlow's least float32 in place of the padding's scores.
 TENSORFLOW = "filled_softmax(fill=-3.4028234663852886e+38)"
@@ -60,8 +60,7 @@ PRESETS = {
     "joeynmt_luong": _bundle("general", "softmax", SOCKEYE | {"bridge": "dense(shared=True)"}),
     # fairseq, lstm: general; in our letters the same as opennmt_general.
     "fairseq": _bundle("general", "softmax", LUONG | {"combination": "tanh"}),
-    # Nematus (Theano): a conditional GRU. s_1 = GRU(y, s'), c = att(s_1), s = GRU(c, s_1), vector = tanh(W_e y + W_s s
-    # + W_c c + b), s_0 = tanh(W mean(h) + b).
+    # Nematus: a conditional GRU attends between its two cells, and the output layer's tanh reads the symbol too.
     "nematus": _bundle("concat(bias=True)", "softmax", NEMATUS),
 }
 

@@ -1,8 +1,8 @@
 """Twelve systems' decoders with attention in plain numpy, from their equations; no code is shared with the package.
 
 One sentence at a time: `h` [s d] are its encoder states, those of the padding included, `real` [s] is True on the
-others, `s` is the decoder's state that asks, `before` the weights of the steps so far. Weights come under the package's names
-(W_c and its like join the context before the state; S1, Joey and TFA join them the other way round, which only matters
+others, `s` is the decoder's state that asks, `before` the weights of the steps so far. Weights come under the package's
+names, and W_c joins the context before the state (S1, Joey and TFA join them the other way round, which matters only
 when weights are imported). Recurrent cells are the package's equations: what is compared is attention and step order.
 """
 

@@ -120,5 +120,5 @@ def test_a_preset_is_a_word_among_others_and_the_later_word_counts():
 
 
 def test_an_unknown_preset_is_told_the_nearest():
-    with pytest.raises(ValueError, match="unknown preset 'opennmt'; known: .*did you mean opennmt_"):
+    with pytest.raises(ValueError, match=r"unknown preset 'opennmt'; known: .*did you mean opennmt_"):
         parse_changes(["preset:opennmt"])
