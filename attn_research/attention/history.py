@@ -53,5 +53,6 @@ def source_mask(lengths: Int[Array, " b"], size: int) -> Bool[Array, "b s"]:
 
 def uniform(history: History) -> Float[Array, "b s"]:
     """The same weight on every real position; only where one remembers."""
-    mask = source_mask(history.lengths, history.weights.shape[-1])
-    return (mask / jnp.maximum(history.lengths, 1)[:, None]).astype(history.weights.dtype)
+    mask, dtype = source_mask(history.lengths, history.weights.shape[-1]), history.weights.dtype
+    lengths = jnp.maximum(history.lengths, 1)[:, None].astype(jnp.promote_types(dtype, jnp.float32))
+    return (mask / lengths).astype(dtype)
