@@ -68,9 +68,9 @@ def gated(
 ) -> Callable:  # fmt: skip
     """z = sigmoid(W_z [y; h; c] + b_z), S = W_s c + b_s, T = W_t [y; h] + b_t.
 
-    source: tanh(T + z S); target: tanh(z T + S); both: tanh((1 - z) T + z S): the gates of Tu et al. 2017, at the output.
-    OpenNMT-py has attentional=True, where tanh(W_a [c; h]) stands for c, and under input feeding joins what is fed to
-    y. Sockeye's gate is `both` with symbol=False, without y; its z is 1 - z here.
+    source: tanh(T + z S); target: tanh(z T + S); both: tanh((1 - z) T + z S)   (Tu et al. 2017, whose gates stand
+    inside the cell). OpenNMT-py has attentional=True, where tanh(W_a [c; h]) stands for c, and under input feeding it
+    joins what is fed to y. Sockeye's gate is `both` with symbol=False, without y; its z is 1 - z here.
     """
     if not context_size:
         raise ValueError("combination 'gated' has no effect without attention: there is no context to gate")
