@@ -23,7 +23,7 @@ examples:
 
 A variant is written name(option=value, ...), as in concat(units=64); a score of your own is FILE.py:name.
 """
-CHANGES = "config fields to set, as in seed=2 or model.attention.score=general"
+CHANGES = "config fields to set, as in seed=2 or model.attention.score=general, or preset:NAME"
 
 
 class Parser(argparse.ArgumentParser):
@@ -91,6 +91,7 @@ def _add_train(commands) -> None:
         "train one config, or go on with it, and print how well it does",
         "configs/dates.py\n"
         "configs/dates.py model.attention.score='concat(units=64)' seed=2\n"
+        "configs/dates.py preset:opennmt_mlp seed=2\n"
         "configs/dates.py --wandb offline",
     )
     command.add_argument("config", metavar="CONFIG", help="a file in configs/")

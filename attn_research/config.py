@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from attn_research.presets import preset
 from attn_research.registry import Spec, conform, nearest
 
 
@@ -57,10 +58,12 @@ class Decoder:
     cell: Spec = Spec("lstm")  # rnn, gru or lstm
     layers: int = 1
     hidden: int = 64  # size of a state, the query
-    bridge: Spec = Spec("dense")  # first state from the encoder's last one: zero, copy or dense
-    placement: Literal["before", "after"] = "after"  # query: the state before (Bahdanau) or after (Luong) the cell
+    bridge: Spec = Spec("dense")  # first state from what the encoder made: zero, copy, dense or mean
+    placement: Spec = Spec("after")  # where in a step it attends: before, after, between or bottom
     input_feeding: Literal["attentional", "context", "none"] = "attentional"  # what of the last step enters the next
-    combination: Spec = Spec("tanh")  # of context and state, read by the output layer: tanh, linear or none
+    combination: Spec = Spec(
+        "tanh"
+    )  # what the output layer reads: tanh, linear, gated, maxout, readout, concat or none
 
 
 @dataclass(frozen=True)
@@ -176,14 +179,20 @@ def from_flat(leaves: Mapping[str, Any]) -> Config:
 
 
 def parse_changes(words: Iterable[str]) -> dict[str, Any]:
-    """`["seed=2", "model.attention.score=concat(units=64)"]` as a dict for `override`.
+    """`["preset:fairseq", "seed=2", "model.attention.score=concat(units=64)"]` as a dict for `override`.
+
+    Of two words that set the same field the later one counts.
 
     Raises:
-      ValueError: a word without `=`, or a value that is no literal where a number is wanted.
+      ValueError: a word without `=` that is no known `preset:NAME`, or a value that is no literal where a number is
+        wanted.
     """
     known = hints(Config())
     changes = {}
     for word in words:
+        if word.startswith("preset:"):
+            changes |= preset(word.removeprefix("preset:"))
+            continue
         name, equals, text = word.partition("=")
         if not equals:
             raise ValueError(f"{word!r} is not of the form name=value, as in seed=2; {nearest(word, known)}")

@@ -13,6 +13,7 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "attn_research"
 FLOORS = {
     "registry": 0,
+    "presets": 0,
     "config": 0,
     "attention": 1,
     "data": 1,
@@ -28,7 +29,7 @@ FLOORS = {
     "cli": 6,
     "__main__": 6,
 }
-SIDEWAYS = ({"registry", "config"}, {"__main__", "cli", "commands"})  # besides the modules of one package
+SIDEWAYS = ({"registry", "presets", "config"}, {"__main__", "cli", "commands"})  # besides the modules of one package
 MODULES = [path.relative_to(PACKAGE) for path in sorted(PACKAGE.rglob("*.py"))]
 
 

@@ -140,7 +140,8 @@ class Attention(nn.Module):
             if "window" in pieces:
                 inside, reweigh = pieces["window"].step(query, own["window"])
                 visible = mask & inside
-            logits = pieces["score"].step(query, own["score"]).astype(jnp.float32)
+            logits = pieces["score"].step(query, own["score"])
+            logits = logits.astype(jnp.promote_types(logits.dtype, jnp.float32))
             weights = reweigh(pieces["normalizer"].step(logits, visible, query, own["normalizer"]))
             weights = weights.astype(head.values.dtype)
             context = jnp.einsum("bs,bsv->bv", weights, head.values)

@@ -49,3 +49,10 @@ def previous_weights(history: History, first: Float[Array, "b s"]) -> Float[Arra
 def source_mask(lengths: Int[Array, " b"], size: int) -> Bool[Array, "b s"]:
     """True on the real positions of sources padded to `size`."""
     return jnp.arange(size)[None] < lengths[:, None]
+
+
+def uniform(history: History) -> Float[Array, "b s"]:
+    """The same weight on every real position; only where one remembers."""
+    mask, dtype = source_mask(history.lengths, history.weights.shape[-1]), history.weights.dtype
+    lengths = jnp.maximum(history.lengths, 1)[:, None].astype(jnp.promote_types(dtype, jnp.float32))
+    return (mask / lengths).astype(dtype)

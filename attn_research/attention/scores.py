@@ -3,8 +3,11 @@
 A score is a function of the source that returns a function of the query: what stands before its `return` is
 computed once a sentence, what is returned runs once a target step. `param(name, init, shape)` gives a learned array
 and is called before the `return` only. Keys are [b s k], a query is [b q], the logits are [b s].
+Those here read the content alone, by products and distances; additive.py, positional.py, coverage.py and
+location_aware.py hold the others.
 """
 
+import math
 from collections.abc import Callable
 from typing import Literal
 
@@ -25,69 +28,144 @@ Keys = Float[Array, "b s k"]
 Score = Callable[..., Array]
 
 weight = nn.initializers.glorot_uniform()
+EPSILON = 1e-6  # keeps the gradient of a norm finite where the vector is zero
+
+
+def vector(size: int) -> Callable:
+    """Initialises a vector so that its product with one of `size` units keeps their variance."""
+    return nn.initializers.normal(size**-0.5)
+
+
+def no_effect(score: str, where: str, **given: bool) -> None:
+    """Refuses the options that are `given` where they would change nothing."""
+    for option in given:
+        if given[option]:
+            raise ValueError(f"{option} of score {score!r} has no effect {where}")
 
 
 def _same_size(score: str, keys: Keys, query_size: int) -> None:
     if keys.shape[-1] != query_size:
         raise ValueError(
             f"score {score!r} needs query and key of one size, but the query has {query_size} and the key "
-            f"{keys.shape[-1]}; set model.attention.keys={query_size} or choose general or concat"
+            f"{keys.shape[-1]}; set model.attention.keys={query_size}, write {score}(project=True) or choose general "
+            "or concat"
         )
 
 
+def _inner(keys: Keys, side: Callable = lambda query: query) -> Score:
+    """k_j . side(q)."""
+    return lambda query, history: jnp.einsum("bsa,ba->bs", keys, side(query))
+
+
+def _side(param: Param, name: str, size: int, units: int, bias: bool = False) -> Callable:
+    """x -> x W_name [+ b_name]."""
+    W = param(f"W_{name}", weight, (size, units))
+    b = param(f"b_{name}", nn.initializers.zeros, (units,)) if bias else None
+    return lambda x: x @ W if b is None else x @ W + jnp.broadcast_to(b, (*x.shape[:-1], units))
+
+
+def _scaled(param: Param, keys: Keys, learned_scale: bool) -> Keys:
+    """g k_j, g 1 at first."""
+    return keys * param("g", nn.initializers.ones, ()) if learned_scale else keys
+
+
+def _sharpness(param: Param, score: str, sharpness: float, learned: bool) -> float | Array:
+    """A positive factor, kept so by learning its logarithm."""
+    if sharpness <= 0:
+        raise ValueError(f"sharpness of score {score!r} is {sharpness}, but must be above 0")
+    return jnp.exp(param("log_beta", nn.initializers.constant(math.log(sharpness)), ())) if learned else sharpness
+
+
 @scores.register
-def dot(param: Param, keys: Keys, query_size: int) -> Score:
+def dot(
+    param: Param, keys: Keys, query_size: int, project: bool = False, units: int | None = None, bias: bool = False,
+    activation: Literal["none", "tanh"] = "none",
+) -> Score:  # fmt: skip
     """k_j . q   (Luong et al. 2015, eq. 8, dot).
 
-    gs2s and ESPnet use the name for a dot product of projected query and key.
+    `project`: f(W_k k_j [+ b_k]) . f(W_q q [+ b_q]) of size `units`, the query's when None; f is `activation`.
+    ESPnet's dot has projections, biases and tanh, gs2s's no tanh; a softmax then cancels b_k.
     """
-    _same_size("dot", keys, query_size)
-    return lambda query, history: jnp.einsum("bsk,bk->bs", keys, query)
+    if not project:
+        set_here = {"units": units is not None, "bias": bias, "activation": activation != "none"}
+        no_effect("dot", "without project=True", **set_here)
+        _same_size("dot", keys, query_size)
+        return _inner(keys)
+    a = units or query_size
+    query_side, key_side = _side(param, "q", query_size, a, bias), _side(param, "k", keys.shape[-1], a, bias)
+    f = {"none": lambda x: x, "tanh": jnp.tanh}[activation]
+    return _inner(f(key_side(keys)), lambda query: f(query_side(query)))
 
 
 @scores.register
-def scaled_dot(param: Param, keys: Keys, query_size: int) -> Score:
-    """k_j . q / sqrt(k)   (Vaswani et al. 2017, eq. 1, without its projections)."""
-    _same_size("scaled_dot", keys, query_size)
-    scaled = keys / query_size**0.5
-    return lambda query, history: jnp.einsum("bsk,bk->bs", scaled, query)
+def scaled_dot(
+    param: Param, keys: Keys, query_size: int, project: bool = False, units: int | None = None,
+    scale: float | None = None, learned_scale: bool = False,
+) -> Score:  # fmt: skip
+    """k_j . q / sqrt(k)   (Vaswani et al. 2017, eq. 1; with their projections W_q and W_k where `project`).
+
+    `scale` stands in place of 1 / sqrt(k), k the size after projecting to `units`, the query's when None.
+    `learned_scale` multiplies by a learned g, 1 at first.
+    """
+    query_side = lambda query: query  # noqa: E731
+    if project:
+        a = units or query_size
+        query_side, keys = _side(param, "q", query_size, a), _side(param, "k", keys.shape[-1], a)(keys)
+    else:
+        no_effect("scaled_dot", "without project=True", units=units is not None)
+        _same_size("scaled_dot", keys, query_size)
+    scaled = keys / keys.shape[-1] ** 0.5 if scale is None else keys * scale
+    return _inner(_scaled(param, scaled, learned_scale), query_side)
 
 
 @scores.register
-def general(param: Param, keys: Keys, query_size: int) -> Score:
+def general(param: Param, keys: Keys, query_size: int, rank: int | None = None, learned_scale: bool = False) -> Score:
     """k_j . W q   (Luong et al. 2015, eq. 8, general).
 
-    Called "luong" in tensorflow/nmt and TensorFlow Addons, "bilinear" in Sockeye.
+    With `rank`, W = U V through so many units: what dot(project=True, units=rank) computes. `learned_scale`
+    multiplies by a learned g, 1 at first. Called "luong" in tensorflow/nmt and TensorFlow Addons (there with g as an
+    option), "bilinear" in Sockeye.
     """
-    W = param("W", weight, (keys.shape[-1], query_size))
-    projected = keys @ W
-    return lambda query, history: jnp.einsum("bsq,bq->bs", projected, query)
+    if rank is None:
+        W = param("W", weight, (keys.shape[-1], query_size))
+        return _inner(_scaled(param, keys @ W, learned_scale))
+    U, V = param("U", weight, (keys.shape[-1], rank)), param("V", weight, (rank, query_size))
+    return _inner(_scaled(param, keys @ U, learned_scale), lambda query: query @ V.T)
 
 
 @scores.register
-def concat(param: Param, keys: Keys, query_size: int, units: int | None = None, bias: bool = False) -> Score:
-    """v . tanh(W_q q + W_k k_j [+ b])   (Bahdanau et al. 2015, appendix A.1.2; Luong et al. 2015, eq. 8, concat).
+def biaffine(param: Param, keys: Keys, query_size: int) -> Score:
+    """k_j . W q + u . k_j   (Dozat & Manning 2017, eq. 2 and 3).
 
-    `units` is the size of v, the query's when None. Luong's own runs left the keys unprojected.
+    The full form's w . q + b is the same for all positions, so a softmax cancels it; it is left out.
     """
-    a = units or query_size
-    W_q, W_k = param("W_q", weight, (query_size, a)), param("W_k", weight, (keys.shape[-1], a))
-    v = param("v", nn.initializers.normal(a**-0.5), (a,))
-    projected = keys @ W_k + (param("b", nn.initializers.zeros, (a,))[None, None] if bias else 0)
-    # Recomputing the tanh in the backward pass is faster than keeping [t b s a] of it.
-    return jax.checkpoint(lambda query, history: jnp.tanh(projected + (query @ W_q)[:, None]) @ v)
+    W, u = param("W", weight, (keys.shape[-1], query_size)), param("u", vector(keys.shape[-1]), (keys.shape[-1],))
+    related, prior = _inner(keys @ W), keys @ u
+    return lambda query, history: related(query, history) + prior
 
 
-@scores.register(content=False, positional=True, limit="max_length")
-def location(param: Param, keys: Keys, query_size: int, max_length: int = 64) -> Score:
-    """(W q)_j, from the query alone   (Luong et al. 2015, eq. 9).
+@scores.register
+def cosine(param: Param, keys: Keys, query_size: int, sharpness: float = 10.0, learned: bool = True) -> Score:
+    """beta k_j . q / (|k_j| |q|)   (Graves et al. 2014, eq. 5 and 6, where the controller emits beta).
 
-    `max_length` bounds the length of a source; padding may go beyond it.
+    beta, the inverse of a temperature, is `sharpness` at first and `learned` for all steps alike.
     """
-    W = param("W", weight, (query_size, max_length))
-    s = keys.shape[1]
-    columns = jnp.pad(W, ((0, 0), (0, max(s - max_length, 0))))[:, :s]
-    return lambda query, history: query @ columns
+    _same_size("cosine", keys, query_size)
+    beta = _sharpness(param, "cosine", sharpness, learned)
+    unit = lambda x: x * jax.lax.rsqrt((x * x).sum(-1, keepdims=True) + EPSILON)  # noqa: E731
+    return _inner(beta * unit(keys), unit)
+
+
+@scores.register
+def rbf(param: Param, keys: Keys, query_size: int, sharpness: float = 0.5, learned: bool = True) -> Score:
+    """-beta |k_j - q|^2, a Gaussian around the query once a softmax has taken its exponential.
+
+    beta is `sharpness` at first and `learned` for all steps alike.
+    """
+    _same_size("rbf", keys, query_size)
+    beta = _sharpness(param, "rbf", sharpness, learned)
+    related, length = _inner(keys), (keys * keys).sum(-1)
+    return lambda query, history: beta * (2 * related(query, history) - length - (query * query).sum(-1, keepdims=True))
 
 
 @scores.register(attends=False, content=False)

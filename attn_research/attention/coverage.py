@@ -1,0 +1,100 @@
+"""Scores that know how much each position has been looked at: v . tanh(W_q q + W_k k_j [+ b] + C_j G).
+
+C_j, the coverage of position j, is zero before the first step; each score brings it up to date in its own way (Tu et
+al. 2016, whose update reads the state before the cell; here and in Sockeye it reads the query that asked).
+"""
+
+from collections.abc import Callable
+from typing import Literal
+
+import jax.numpy as jnp
+from flax import linen as nn
+from jaxtyping import Array, Float
+
+from attn_research.attention.additive import additive
+from attn_research.attention.history import Remembering, source_mask, uniform
+from attn_research.attention.scores import Keys, Param, Score, scores, vector, weight
+
+ACTIVATIONS = {"tanh": jnp.tanh, "sigmoid": nn.sigmoid, "relu": nn.relu, "softplus": nn.softplus}
+
+
+@scores.register(remembers=True)
+def coverage(
+    param: Param, keys: Keys, query_size: int, units: int | None = None, bias: bool = False,
+    fertility: float | None = None, start: Literal["zero", "uniform"] = "zero",
+) -> Score:  # fmt: skip
+    """C_j the sum of the weights so far   (Sockeye's "count"; ESPnet's coverage starts it "uniform").
+
+    With `fertility`, the most that one symbol may take, it is divided by fertility sigmoid(w . k_j)   (Tu et al.
+    2016, linguistic coverage; 2 in Sockeye, 5 in Neural Monkey).
+    """
+    score = additive(param, keys, query_size, units, bias)
+    G = param("G", weight, (1, units or query_size))
+    needed = 1 if fertility is None else _fertility(param, keys, fertility)
+
+    def logits(query, history):
+        total = history.coverage + (uniform(history) if start == "uniform" else 0)
+        return score(query, (total / needed)[..., None] @ G)
+
+    return logits
+
+
+@scores.register(remembers=True)
+def coverage_nn(
+    param: Param, keys: Keys, query_size: int, units: int | None = None, bias: bool = False,
+    size: int = 10, activation: Literal["tanh", "sigmoid", "relu", "softplus"] = "tanh",
+) -> Remembering:  # fmt: skip
+    """C'_j = tanh(E k_j + D q + R C_j + A a_j), of `size` units   (Tu et al. 2016, neural; Sockeye's "tanh" ...)."""
+    seen = _seen(param, keys, query_size, size)
+    R = param("R", weight, (size, size))
+    act = ACTIVATIONS[activation]
+    return _covering(param, keys, query_size, units, bias, size, lambda done, C: act(seen(done) + C @ R))
+
+
+@scores.register(remembers=True)
+def coverage_gru(
+    param: Param, keys: Keys, query_size: int, units: int | None = None, bias: bool = False, size: int = 10
+) -> Remembering:
+    """C'_j = GRU([k_j; q; a_j], C_j), of `size` units   (Tu et al. 2016, neural; Sockeye's "gru").
+
+    x = E k_j + D q + A a_j + b_x, h = R C_j: r, z = sigmoid(x + h), n = tanh(x + r (h + b_n)), C' = (1 - z) n + z C.
+    """
+    seen = _seen(param, keys, query_size, 3 * size)
+    R, b_x = param("R", weight, (size, 3 * size)), param("b_x", nn.initializers.zeros, (3 * size,))
+    b_n = param("b_n", nn.initializers.zeros, (size,))
+
+    def update(done, C):
+        x, h = (jnp.split(y, [2 * size], -1) for y in (seen(done) + b_x[None, None], C @ R))
+        r, z = jnp.split(nn.sigmoid(x[0] + h[0]), 2, -1)
+        n = jnp.tanh(x[1] + r * (h[1] + b_n[None, None]))
+        return (1 - z) * n + z * C
+
+    return _covering(param, keys, query_size, units, bias, size, update)
+
+
+def _fertility(param: Param, keys: Keys, most: float) -> Float[Array, "b s"]:
+    """most sigmoid(w . k_j)."""
+    if most <= 0:
+        raise ValueError(f"fertility of score 'coverage' is {most}, but must be above 0")
+    return most * nn.sigmoid(keys @ param("w", vector(keys.shape[-1]), (keys.shape[-1],)))
+
+
+def _seen(param: Param, keys: Keys, query_size: int, size: int) -> Callable:
+    """Step -> E k_j + D q + A a_j: what a coverage of vectors is told of it."""
+    source = keys @ param("E", weight, (keys.shape[-1], size))
+    D, A = param("D", weight, (query_size, size)), param("A", weight, (1, size))
+    return lambda done: source + (done.query @ D)[:, None] + done.weights[..., None] @ A
+
+
+def _covering(
+    param: Param, keys: Keys, query_size: int, units: int | None, bias: bool, size: int, update: Callable
+) -> Remembering:
+    """The additive score with + C_j G, where `update(done, C)` is the next C."""
+    score = additive(param, keys, query_size, units, bias)
+    G = param("G", weight, (size, units or query_size))
+    b, s, _ = keys.shape
+    return Remembering(
+        jnp.zeros((b, s, size), keys.dtype),
+        lambda query, history: score(query, history.memory @ G),
+        lambda done, history: update(done, history.memory) * source_mask(history.lengths, s)[..., None],
+    )

@@ -1,0 +1,76 @@
+"""Presets: attention as a well-known system has it, all its axes at once.
+
+`preset:NAME` on a command line, `override(config, preset(NAME))` in Python. A preset says every field of
+`model.attention` and `model.decoder` but the sizes; a cell only where the system is bound to it. Between two presets
+many things differ at once, and that is what they are there to show: to ask what one axis does, change that axis alone.
+All attend to the encoder states unprojected, with one head.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from attn_research.registry import nearest
+
+# x = [y; fed], s = RNN(x), c = att(s), vector = combine(c, s); the vector is fed to the next step.
+LUONG = {"placement": "after", "input_feeding": "attentional", "bridge": "copy"}
+# The same, s_0 = tanh(W h + b), vector = tanh(W [s; c] + b).
+SOCKEYE = LUONG | {"bridge": "dense", "combination": "tanh(bias=True)"}
+# c = att(s'), s = RNN([y; c]), which is the vector; s_0 = 0. Where there are several layers, ESPnet's lowest one asks:
+# model.decoder.placement='before(query="bottom")'.
+ESPNET = {"placement": "before", "input_feeding": "none", "combination": "none", "bridge": "zero"}
+# s_1 = GRU(y, s'), c = att(s_1), s = GRU(c, s_1), vector = tanh(W_e y + W_s s + W_c c + b); s_0 = tanh(W mean(h) + b).
+NEMATUS = {"cell": "gru", "placement": "between", "input_feeding": "none"}
+NEMATUS |= {"combination": "readout(bias=True)", "bridge": "mean"}
+
+# TensorFlow's least float32 in place of the padding's scores.
+TENSORFLOW = "filled_softmax(fill=-3.4028234663852886e+38)"
+
+
+def _bundle(score: str, normalizer: str, decoder: Mapping[str, str]) -> dict[str, Any]:
+    one_head = {"heads": 1, "split": True, "keys": None, "values": None, "output": None}
+    attention = {"score": score, "normalizer": normalizer, "window": None, "query": "state"} | one_head
+    fields = {f"model.attention.{name}": value for name, value in attention.items()}
+    return fields | {f"model.decoder.{name}": value for name, value in decoder.items()}
+
+
+PRESETS = {
+    # OpenNMT-py, global_attention=mlp: v . tanh(W_k h + W_q s + b). Choosing mlp also drops the tanh of the vector
+    # and gives it a bias.
+    "opennmt_mlp": _bundle("concat(bias=True)", "softmax", LUONG | {"combination": "linear(bias=True)"}),
+    # OpenNMT-py, global_attention=general: as Luong et al. 2015 have it.
+    "opennmt_general": _bundle("general", "softmax", LUONG | {"combination": "tanh"}),
+    # TensorFlow Addons, LuongAttention (which is general) in an AttentionWrapper with an attention layer: no tanh.
+    "tfa_luong": _bundle("general", TENSORFLOW, LUONG | {"combination": "linear"}),
+    # TensorFlow Addons, BahdanauAttention(normalize=True) in an AttentionWrapper without attention layer, whose output
+    # is the cell's: it attends after the cell, unlike Bahdanau's, so a context is first read in the next step.
+    "tfa_bahdanau_normed": _bundle(
+        "concat(bias=True, normed=True)", TENSORFLOW, LUONG | {"input_feeding": "context", "combination": "none"}
+    ),
+    # Sockeye 1.18, rnn-attention-type=mlp: no bias in the score.
+    "sockeye_mlp": _bundle("concat", "filled_softmax(fill=-99999999.0)", SOCKEYE),
+    # Sockeye 1.18, rnn-attention-type=bilinear, which is general.
+    "sockeye_bilinear": _bundle("general", "filled_softmax(fill=-99999999.0)", SOCKEYE),
+    # ESPnet 1, atype=dot: both sides go through a layer with bias and tanh, and the softmax is twice as sharp.
+    "espnet_dot": _bundle('dot(activation="tanh", bias=True, project=True)', "softmax(temperature=0.5)", ESPNET),
+    # ESPnet 1, atype=location, with its recipes' aconv-chans 10 and aconv-filts 100; as sharp.
+    "espnet_location": _bundle("location_aware(bias=True, channels=10, reach=100)", "softmax(temperature=0.5)", ESPNET),
+    # lmthang/nmt.matlab, the authors' own: the encoder states enter concat without a matrix.
+    "luong_concat": _bundle("concat(project_keys=False)", "softmax", LUONG | {"combination": "tanh"}),
+    # Joey NMT, attention=luong, which is general; all of s_0 is one tanh(W h + b), the vector has a bias.
+    "joeynmt_luong": _bundle("general", "softmax", SOCKEYE | {"bridge": "dense(shared=True)"}),
+    # fairseq, lstm: general; in our letters the same as opennmt_general.
+    "fairseq": _bundle("general", "softmax", LUONG | {"combination": "tanh"}),
+    # Nematus: a conditional GRU attends between its two cells, and the output layer's tanh reads the symbol too.
+    "nematus": _bundle("concat(bias=True)", "softmax", NEMATUS),
+}
+
+
+def preset(name: str) -> dict[str, Any]:
+    """The changes, for `override`, that make a config attend as the system `name` does.
+
+    Raises:
+      ValueError: no such preset.
+    """
+    if name not in PRESETS:
+        raise ValueError(f"unknown preset {name!r}; {nearest(name, PRESETS)}")
+    return dict(PRESETS[name])

@@ -1,0 +1,124 @@
+"""Every preset against the system it is named after, written in plain numpy; and the grammar that names them."""
+
+import functools
+import warnings
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from references import SYSTEMS
+
+from attn_research.config import Config, hints, override, parse_changes
+from attn_research.models.cells import cells
+from attn_research.models.decoder import Decoder
+from attn_research.models.encoder import Encoded
+from attn_research.models.seq2seq import Seq2Seq, first_parameters
+from attn_research.presets import PRESETS, preset
+
+EMBEDDING, HIDDEN, STEPS, PADDED = 3, 4, 4, 5
+LENGTHS = np.array([3, 5, 1, 0], np.int32)
+ONE_LAYER = {"model.decoder.hidden": HIDDEN, "model.decoder.layers": 1}
+every_preset = pytest.mark.parametrize("name", PRESETS)
+
+
+@functools.cache
+def decoder(name, changes=()):
+    model = override(Config(), ONE_LAYER | preset(name) | dict(changes)).model
+    return Decoder(model.decoder, model.attention, dropout=0.0)
+
+
+def source(states, last):
+    return Encoded(states, jnp.asarray(LENGTHS), last, "both")
+
+
+@functools.cache
+def forced(one):
+    """Jitted (params, states, last, symbol vectors [t b e]) -> vectors [t b h], weights [t b s]."""
+    return jax.jit(lambda params, states, last, ys: one.apply(params, source(states, last), EMBEDDING).force(ys))
+
+
+@functools.cache
+def drawn(one):
+    """Random parameters, encoder states, last states and symbol vectors; neither biases nor padding are zero."""
+    rng, b = np.random.default_rng(0), len(LENGTHS)
+    parts = cells.bind(one.config.cell).traits.parts
+    states, ys = rng.normal(size=(b, PADDED, HIDDEN)), rng.normal(size=(STEPS, b, EMBEDDING))
+    states *= LENGTHS[:, None, None] > 0  # the encoder gives zeros for a sentence without symbols
+    last = [tuple(rng.normal(size=(b, HIDDEN)) for _ in range(parts)) for _ in range(one.config.layers)]
+    init = lambda key, states, last: one.init(key, source(states, last), EMBEDDING)  # noqa: E731
+    shapes = jax.eval_shape(init, jax.random.PRNGKey(0), states, last)
+    return jax.tree.map(lambda leaf: rng.normal(size=leaf.shape), shapes), states, last, ys
+
+
+def check(system, one, dtype, tolerance):
+    """All steps of all sentences; where the original gives NaN, nothing is attended to."""
+    params, states, last, ys = drawn(one)
+    with jax.enable_x64(dtype == jnp.float64):
+        given = jax.tree.map(lambda x: jnp.asarray(x, dtype), (params, states, last, ys))
+        vectors, weights = map(np.asarray, forced(one)(*given))
+    assert vectors.dtype == weights.dtype == dtype
+    for row, length in enumerate(LENGTHS):
+        alone = [tuple(part[row] for part in layer) for layer in last]
+        with np.errstate(invalid="ignore"), warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)
+            expected = system(params["params"], states[row], np.arange(PADDED) < length, alone, ys[:, row])
+        if np.isnan(expected[1]).any():
+            assert length == 0
+            assert np.isfinite(vectors[:, row]).all()
+            assert (weights[:, row] == 0).all()
+            continue
+        np.testing.assert_allclose(vectors[:, row], expected[0], atol=tolerance, rtol=0)
+        np.testing.assert_allclose(weights[:, row], expected[1], atol=tolerance, rtol=0)
+
+
+PRECISIONS = pytest.mark.parametrize(("dtype", "tolerance"), [(jnp.float64, 1e-12), (jnp.float32, 1e-5)])
+
+
+@PRECISIONS
+@every_preset
+def test_a_preset_is_its_system(name, dtype, tolerance):
+    check(SYSTEMS[name], decoder(name), dtype, tolerance)
+
+
+@PRECISIONS
+def test_in_espnet_the_lowest_layer_asks(dtype, tolerance):
+    two = {"model.decoder.placement": 'before(query="bottom")', "model.decoder.layers": 2}
+    check(SYSTEMS["espnet_dot"], decoder("espnet_dot", tuple(two.items())), dtype, tolerance)
+
+
+@every_preset
+def test_a_preset_fits_the_default_config(name):
+    jax.eval_shape(lambda: first_parameters(Seq2Seq(override(Config(), preset(name)).model, 9, 8), seed=0))
+
+
+def test_only_two_presets_are_one_in_our_letters():
+    names = [name for name in PRESETS if name != "fairseq"]
+    assert preset("fairseq") == preset("opennmt_general")
+    assert len({override(Config(), preset(name)) for name in names}) == len(names)
+
+
+def test_every_system_has_a_preset():
+    assert PRESETS.keys() == SYSTEMS.keys()
+
+
+SIZES = {"model.decoder.layers", "model.decoder.hidden"}
+FIELDS = {field for field in hints(Config()) if field.startswith(("model.attention.", "model.decoder."))}
+
+
+@every_preset
+def test_a_preset_says_every_axis_and_no_size(name):
+    """What it makes of a config does not depend on the config's own attention; the cell may stay as it is."""
+    assert FIELDS - SIZES - {"model.decoder.cell"} <= preset(name).keys() <= FIELDS - SIZES
+
+
+def test_a_preset_is_a_word_among_others_and_the_later_word_counts():
+    config = override(Config(), parse_changes(["model.decoder.bridge=zero", "preset:fairseq", "seed=2"]))
+    assert config == override(override(Config(), preset("fairseq")), {"seed": 2})
+    changed = override(Config(), parse_changes(["preset:fairseq", "model.decoder.bridge=zero"]))
+    assert changed.model.decoder.bridge == "zero"
+
+
+def test_an_unknown_preset_is_told_the_nearest():
+    with pytest.raises(ValueError, match=r"unknown preset 'opennmt'; known: .*did you mean opennmt_"):
+        parse_changes(["preset:opennmt"])
