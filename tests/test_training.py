@@ -58,7 +58,9 @@ def test_a_run_leaves_its_record_and_its_files(finished):
     assert record["status"] == "finished"
     assert record["steps"] == 60
     assert set(record["splits"]) == {"dev", "test", "test_long"}
-    assert {"exact", "wer", "per", "loss", "perplexity", "token", "aer", "entropy"} == set(record["splits"]["test"]["metrics"])
+    assert {"exact", "wer", "per", "loss", "perplexity", "token", "aer", "entropy"} == set(
+        record["splits"]["test"]["metrics"]
+    )
     assert len((directory / "outputs" / "test.jsonl").read_text().splitlines()) == 40
     assert [report["step"] for report in reports] == [line["step"] for line in lines(directory)]
     assert [line["step"] for line in lines(directory)] == [8, 16, 20, 20, 24, 32, 40, 40, 48, 56, 60, 60]
