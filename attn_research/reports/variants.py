@@ -14,6 +14,9 @@ from attn_research.attention.normalizers import normalizers
 from attn_research.attention.scores import scores
 from attn_research.attention.windows import windows
 from attn_research.config import Attention as Options
+from attn_research.models.bridges import bridges
+from attn_research.models.combinations import combinations
+from attn_research.models.placements import placements
 from attn_research.registry import Spec, nearest
 from attn_research.reports.items import Item
 from attn_research.reports.render import markdown_code, markdown_escape
@@ -22,7 +25,12 @@ from attn_research.training.flops import product_flops
 KEYS, QUERY = 1009, 1013  # primes, so that a shape tells which size it came from
 LENGTH = 20  # of the source and of the target, for the cost
 SIZE = 256  # of query and keys, for the cost
-REGISTRIES = {"score": scores, "normalizer": normalizers, "window": windows}
+ATTENTION = {"score": scores, "normalizer": normalizers, "window": windows}
+REGISTRIES = {f"model.attention.{name}": registry for name, registry in ATTENTION.items()} | {
+    "model.decoder.placement": placements,
+    "model.decoder.combination": combinations,
+    "model.decoder.bridge": bridges,
+}
 INTRODUCTION = """# Every variant
 
 Printed by `attn-research scores` from the registries: what stands here is what the code's docstrings and shapes say.
@@ -35,14 +43,14 @@ sizes of 256, divided by those of `dot`.
 class Variant(NamedTuple):
     """One variant as a reader wants to know it."""
 
-    kind: str  # field of model.attention
+    kind: str  # the config field that names it
     name: str
     signature: str  # name(option=default, ...)
     equation: str
     reference: str
     notes: str  # what differs under the same name elsewhere
     parameters: dict[str, tuple[str, ...]]  # shapes in letters: k, q the sizes of key and query
-    cost: float | None  # FLOPs of its matrix products by those of dot; None: it has no attention
+    cost: float | None  # FLOPs of its matrix products by those of dot; None: it is no attention
 
 
 def variants() -> dict[str, list[Variant]]:
@@ -51,14 +59,14 @@ def variants() -> dict[str, list[Variant]]:
 
 
 def kind_of(spec: Spec) -> str:
-    """The kind that `spec` names; a user's own is a score.
+    """The config field whose variant `spec` names; a user's own is a score.
 
     Raises:
       ValueError: there is no variant of that name.
     """
     if spec.module:
-        return "score"
-    known = {name: kind for kind, registry in REGISTRIES.items() for name in registry.known}
+        return "model.attention.score"
+    known = {name: kind for kind, registry in reversed(REGISTRIES.items()) for name in registry.known}
     if spec.name not in known:
         raise ValueError(f"unknown variant {spec.name!r}; {nearest(spec.name, known)}")
     return known[spec.name]
@@ -71,35 +79,33 @@ def describe(kind: str, spec: Spec) -> Variant:
       ValueError: there is no such variant of this kind.
     """
     bound = REGISTRIES[kind].bind(spec)
-    summary, _, notes = inspect.getdoc(bound.function).partition("\n\n")
+    options = ", ".join(f"{name}={value!r}" for name, value in bound.hyper.items())
+    signature = f"{spec.partition('(')[0]}({options})"
+    field = kind.rpartition(".")[2]
+    if field not in ATTENTION or not (field != "score" or bound.traits.attends):
+        return Variant(kind, spec.name, signature, *_read(bound.function), {}, None)
+    cost = flops(field, spec) / flops("score", Spec("dot"))
+    return Variant(kind, spec.name, signature, *_read(bound.function), _parameters(field, spec), cost)
+
+
+def _read(function: Callable) -> tuple[str, str, str]:
+    """Equation, source and notes, of a docstring `equation   (source)`, an empty line, notes."""
+    summary, _, notes = inspect.getdoc(function).partition("\n\n")
     equation, _, reference = _one_line(summary).partition("   (")
-    options = [f"{name}={value!r}" for name, value in bound.hyper.items()]
-    signature = f"{spec.partition('(')[0]}({', '.join(options)})"
-    attends = kind != "score" or bound.traits.attends
-    return Variant(
-        kind,
-        spec.name,
-        signature,
-        equation,
-        reference.rstrip(".").removesuffix(")"),
-        _one_line(notes).strip(),
-        _parameters(kind, spec),
-        flops(kind, spec) / flops("score", Spec("dot")) if attends else None,
-    )
+    return equation, reference.rstrip(".").removesuffix(")"), _one_line(notes).strip()
 
 
 def _one_line(text: str) -> str:
     return re.sub(r"\s*\n\s*", " ", text)
 
 
-def _parameters(kind: str, spec: Spec) -> dict[str, tuple[str, ...]]:
+def _parameters(field: str, spec: Spec) -> dict[str, tuple[str, ...]]:
     try:
-        tree = jax.eval_shape(_init(kind, spec, KEYS, QUERY))
+        tree = jax.eval_shape(_init(field, spec, KEYS, QUERY))
     except ValueError:  # it needs both of one size
-        tree = jax.eval_shape(_init(kind, spec, KEYS, KEYS))
-    leaves = jax.tree.leaves_with_path(tree)
-    own = [(path[2:], leaf) for path, leaf in leaves if path[1].key == kind]
-    return {"_".join(step.key for step in path): tuple(map(_letter, leaf.shape)) for path, leaf in own}
+        tree = jax.eval_shape(_init(field, spec, KEYS, KEYS))
+    leaves = [(path[1:], leaf) for path, leaf in jax.tree.leaves_with_path(tree) if path[1].key == field]
+    return {"_".join(step.key for step in path[1:]): tuple(map(_letter, leaf.shape)) for path, leaf in leaves}
 
 
 def _letter(size: int) -> str:
@@ -108,24 +114,24 @@ def _letter(size: int) -> str:
     return letters[size] if size in letters else str(size)
 
 
-def _module(kind: str, spec: Spec) -> Attention:
-    return Attention(Options(**{kind: spec}))
+def _module(field: str, spec: Spec) -> Attention:
+    return Attention(Options(**{field: spec}))
 
 
-def _init(kind: str, spec: Spec, keys: int, query: int) -> Callable[[], Any]:
+def _init(field: str, spec: Spec, keys: int, query: int) -> Callable[[], Any]:
     states, lengths = jnp.zeros((1, LENGTH, keys)), jnp.full(1, LENGTH)
-    return lambda: _module(kind, spec).init(jax.random.PRNGKey(0), states, lengths, states[:, 0], query)
+    return lambda: _module(field, spec).init(jax.random.PRNGKey(0), states, lengths, states[:, 0], query)
 
 
-def flops(kind: str, spec: Spec) -> int:
+def flops(field: str, spec: Spec) -> int:
     """Floating-point operations of the matrix products for one sentence, scores and weighted sums together."""
     states, lengths = jnp.zeros((1, LENGTH, SIZE)), jnp.full(1, LENGTH)
 
     def attend(params, queries):
-        found = _module(kind, spec).apply(params, states, lengths, states[:, 0], SIZE)
+        found = _module(field, spec).apply(params, states, lengths, states[:, 0], SIZE)
         return jax.lax.scan(lambda history, query: found.step(query, history)[::-2], found.start, queries)
 
-    params = jax.eval_shape(_init(kind, spec, SIZE, SIZE))
+    params = jax.eval_shape(_init(field, spec, SIZE, SIZE))
     return product_flops(jax.make_jaxpr(attend)(params, jnp.zeros((LENGTH, 1, SIZE))).jaxpr)
 
 
@@ -141,27 +147,29 @@ def page(kinds: dict[str, list[Variant]]) -> str:
 
 
 def _section(kind: str, found: list[Variant]) -> list[str]:
+    """Parameters and cost only where they are the attention's own."""
+    columns = 5 if kind.startswith("model.attention.") else 3
     rows = [
         (
             markdown_code(variant.signature),
             markdown_code(variant.equation),
-            markdown_escape(variant.reference),
+            variant.reference or "–",
             markdown_escape(count(variant.parameters)),
-            "–" if variant.cost is None else f"{variant.cost:.2f}",
+            "–" if variant.cost is None else f"{variant.cost:.1f}",
         )
         for variant in found
     ]
     head = ("variant", "equation", "source", "parameters", "cost / dot")
-    lines = [f"## `model.attention.{kind}`", "", *(f"| {' | '.join(row)} |" for row in (head, ("---",) * 5, *rows)), ""]
+    table = [f"| {' | '.join(row[:columns])} |" for row in (head, ("---",) * 5, *rows)]
     notes = [f"- {markdown_code(variant.name)}: {variant.notes}" for variant in found if variant.notes]
-    return lines + notes + [""] * bool(notes)
+    return [f"## `{kind}`", "", *table, "", *notes, *[""] * bool(notes)]
 
 
-def example(kind: str, spec: Spec) -> Item:
+def example(field: str, spec: Spec) -> Item:
     """What a variant looks at with its first parameters, in a fixed example: eight random states, six queries."""
     rng = np.random.default_rng(0)
     states, queries = (jnp.asarray(rng.normal(size=shape), jnp.float32) for shape in ((1, 8, 16), (6, 1, 16)))
-    module, lengths = _module(kind, spec), jnp.array([8])
+    module, lengths = _module(field, spec), jnp.array([8])
     params = module.init(jax.random.PRNGKey(0), states, lengths, states[:, 0], 16)
 
     def step(histories, query):
