@@ -58,10 +58,12 @@ class Decoder:
     cell: Spec = Spec("lstm")  # rnn, gru or lstm
     layers: int = 1
     hidden: int = 64  # size of a state, the query
-    bridge: Spec = Spec("dense")  # first state from the encoder's last one: zero, copy or dense
-    placement: Literal["before", "after"] = "after"  # query: the state before (Bahdanau) or after (Luong) the cell
+    bridge: Spec = Spec("dense")  # first state from what the encoder made: zero, copy, dense or mean
+    placement: Spec = Spec("after")  # where in a step it attends: before, after, between or bottom
     input_feeding: Literal["attentional", "context", "none"] = "attentional"  # what of the last step enters the next
-    combination: Spec = Spec("tanh")  # of context and state, read by the output layer: tanh, linear or none
+    combination: Spec = Spec(
+        "tanh"
+    )  # what the output layer reads: tanh, linear, gated, maxout, readout, concat or none
 
 
 @dataclass(frozen=True)

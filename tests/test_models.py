@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from plain import plain_gru, plain_lstm, plain_rnn
 
 from attn_research.attention.attention import Attention, source_limit
 from attn_research.attention.scores import scores
@@ -98,28 +99,6 @@ def test_coverage_is_the_sum_of_the_weights_before():
     close(history[0].coverage, first + second)
     assert not np.allclose(first, second)
     assert int(history.step) == 2
-
-
-def sigmoid(x):
-    return 1 / (1 + np.exp(-x))
-
-
-def plain_rnn(p, state, x):
-    return (np.tanh(np.concatenate([x, state[0]], -1) @ p["W"] + p["b"]),)
-
-
-def plain_gru(p, state, x):
-    h = state[0]
-    r, z = np.split(sigmoid(np.concatenate([x, h], -1) @ p["W"] + p["b"]), 2, -1)
-    n = np.tanh(x @ p["W_n"] + p["b_n"] + r * (h @ p["U_n"] + p["c_n"]))
-    return ((1 - z) * n + z * h,)
-
-
-def plain_lstm(p, state, x):
-    c, h = state
-    i, f, g, o = np.split(np.concatenate([x, h], -1) @ p["W"] + p["b"], 4, -1)
-    c = sigmoid(f + 1) * c + sigmoid(i) * np.tanh(g)
-    return c, sigmoid(o) * np.tanh(c)
 
 
 @pytest.mark.parametrize("plain", [plain_rnn, plain_gru, plain_lstm], ids=lambda f: f.__name__)

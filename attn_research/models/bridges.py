@@ -1,14 +1,17 @@
-"""Bridges: the decoder's first state from the encoder's last one.
+"""Bridges: the decoder's first state from what the encoder made of the source.
 
-`bridge(param, last, layers, parts, hidden)`: `last` has a tuple of [b h] arrays a layer; the result has `layers`
-tuples of `parts` arrays [b hidden].
+`bridge(param, source, layers, parts, hidden)`: the result has `layers` tuples of `parts` arrays [b hidden].
 """
 
 from collections.abc import Callable
+from typing import Literal
 
 import jax.numpy as jnp
 from flax import linen as nn
+from jaxtyping import Array, Float
 
+from attn_research.attention.history import source_mask
+from attn_research.models.encoder import Encoded
 from attn_research.registry import Registry
 
 # informs: whether the decoder learns anything of the source by it.
@@ -16,14 +19,16 @@ bridges = Registry("bridge", informs=True)
 
 
 @bridges.register(informs=False)
-def zero(param: Callable, last: list, layers: int, parts: int, hidden: int) -> tuple:
+def zero(param: Callable, source: Encoded, layers: int, parts: int, hidden: int) -> tuple:
     """s_0 = 0."""
-    return ((jnp.zeros((len(last[0][0]), hidden), last[0][0].dtype),) * parts,) * layers
+    top = source.last[-1][-1]
+    return ((jnp.zeros((len(top), hidden), top.dtype),) * parts,) * layers
 
 
 @bridges.register
-def copy(param: Callable, last: list, layers: int, parts: int, hidden: int) -> tuple:
+def copy(param: Callable, source: Encoded, layers: int, parts: int, hidden: int) -> tuple:
     """s_0 = the encoder's last state, layer by layer   (Sutskever et al. 2014; Luong et al. 2015)."""
+    last = source.last
     came = (len(last), len(last[0]), last[0][0].shape[-1])
     if came != (layers, parts, hidden):
         names = "{} layer(s) of {} array(s) of size {}"
@@ -35,10 +40,58 @@ def copy(param: Callable, last: list, layers: int, parts: int, hidden: int) -> t
 
 
 @bridges.register
-def dense(param: Callable, last: list, layers: int, parts: int, hidden: int) -> tuple:
-    """s_0 = tanh(h W + b), h the output of the encoder's top layer at its end; a W and b for each layer and array."""
-    top = last[-1][-1]
-    W = param("W", nn.initializers.glorot_uniform(), (top.shape[-1], layers * parts * hidden))
-    b = param("b", nn.initializers.zeros, (layers * parts * hidden,))
-    arrays = jnp.split(jnp.tanh(top @ W + b[None]), layers * parts, -1)
+def dense(
+    param: Callable, source: Encoded, layers: int, parts: int, hidden: int,
+    reads: Literal["top", "each", "backward"] = "top", shared: bool = False,
+) -> tuple:  # fmt: skip
+    """s_0 = tanh(h W + b), a W and b for each layer and array   (Sockeye); shared: one for all (Joey NMT).
+
+    h is the last output of the encoder's top layer; each: of the encoder layer of the same height; backward: of the
+    top layer's backward direction, whose end is the first symbol (Bahdanau et al. 2015, appendix A.2.2, without b).
+    """
+    if reads != "each":
+        h = source.last[-1][-1] if reads == "top" else _backward(source)
+        return _states(param, h, layers, parts, hidden, shared=shared)
+    if len(source.last) != layers or layers == 1 or shared:
+        raise ValueError(
+            "bridge 'dense(reads=\"each\")' needs as many encoder as decoder layers, two or more, and shared=False, "
+            f"but they have {len(source.last)} and {layers} layer(s), and shared is {shared}"
+        )
+    ends = [last[-1] for last in source.last]
+    return sum((_states(param, h, 1, parts, hidden, suffix=f"_{layer}") for layer, h in enumerate(ends)), ())
+
+
+@bridges.register
+def mean(param: Callable, source: Encoded, layers: int, parts: int, hidden: int) -> tuple:
+    """s_0 = tanh(h W + b), h the mean of the encoder states; a W and b for each layer and array   (Nematus)."""
+    real = source_mask(source.lengths, source.states.shape[1])[..., None]
+    h = jnp.where(real, source.states, 0).sum(1) / jnp.maximum(source.lengths, 1)[:, None]
+    return _states(param, h.astype(source.states.dtype), layers, parts, hidden)
+
+
+def _states(
+    param: Callable,
+    h: Float[Array, "b i"],
+    layers: int,
+    parts: int,
+    hidden: int,
+    shared: bool = False,
+    suffix: str = "",
+) -> tuple:
+    """tanh(h W + b), cut into the arrays of all layers."""
+    if shared and layers * parts == 1:
+        raise ValueError("shared of bridge 'dense' has no effect: the decoder's state is one layer of one array")
+    own, times = (1, layers * parts) if shared else (layers * parts, 1)
+    W = param(f"W{suffix}", nn.initializers.glorot_uniform(), (h.shape[-1], own * hidden))
+    b = param(f"b{suffix}", nn.initializers.zeros, (own * hidden,))
+    arrays = jnp.split(jnp.tanh(h @ W + b[None]), own, -1) * times
     return tuple(tuple(arrays[layer * parts : (layer + 1) * parts]) for layer in range(layers))
+
+
+def _backward(source: Encoded) -> Float[Array, "b i"]:
+    if source.direction != "both":
+        raise ValueError(
+            "bridge 'dense(reads=\"backward\")' needs model.encoder.direction both, but it is "
+            f'{source.direction!r}, whose one last state is that of reads="top"'
+        )
+    return jnp.split(source.last[-1][-1], 2, -1)[1]

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float
 
 from attn_research import config
 from attn_research.attention.attention import Attend, Attention, Parameters
@@ -14,23 +14,33 @@ from attn_research.attention.history import History
 from attn_research.models.bridges import bridges
 from attn_research.models.cells import cells
 from attn_research.models.combinations import combinations
-from attn_research.models.encoder import dropout_mask
+from attn_research.models.encoder import Encoded, dropout_mask
+from attn_research.models.placements import Build, Now, Seen, placements
 
 
 class State(NamedTuple):
     """Between two target steps."""
 
     cells: tuple[tuple[Array, ...], ...]  # a tuple of [b h] a layer
-    fed: Float[Array, "b f"]  # what input feeding carries into the next step
+    vector: Float[Array, "b a"]  # attentional vector of the step before, zero before the first
+    context: Float[Array, "b v"]  # the same of the context
     history: tuple[History, ...]  # of every head
+
+
+class Input(NamedTuple):
+    """Of one target step, or of all of them stacked."""
+
+    symbol: Float[Array, "*t b e"]  # the vector of the last symbol
+    masks: Float[Array, "*t l b h"] | None  # dropout between the layers, in training
 
 
 class Steps(NamedTuple):
     """The decoder over one batch of sources: pure functions, their parameters already taken."""
 
     start: State
-    step: Callable  # (State, symbol vectors [b e]) -> State, (attentional vectors [b h], weights [b s])
-    force: Callable  # symbol vectors [t b e] -> attentional vectors [t b h], weights [t b s]
+    step: Callable  # (State, symbol vectors [b e]) -> State, (attentional vectors [b a], weights [b s])
+    force: Callable  # symbol vectors [t b e] -> attentional vectors [t b a], weights [t b s]
+    size: int  # a, of an attentional vector
 
 
 class Decoder(nn.Module):
@@ -41,49 +51,64 @@ class Decoder(nn.Module):
     dropout: float
 
     @nn.compact
-    def __call__(self, states: Float[Array, "b s h"], lengths: Int[Array, " b"], last: list, embedding: int) -> Steps:
+    def __call__(self, source: Encoded, embedding: int) -> Steps:
         c = self.config
-        bound = cells.bind(c.cell)
         joined = self.attention.query == "state_and_symbol"
         query_size = c.hidden + (embedding if joined else 0)
-        attend = Attention(self.attention, name="attention")(states, lengths, last[-1][-1], query_size)
+        attention = Attention(self.attention, name="attention")
+        attend = attention(source.states, source.lengths, source.last[-1][-1], query_size)
         self._check(attend)
-        bridge = Parameters(name="bridge")(bridges.bind(c.bridge), last, c.layers, bound.traits.parts, c.hidden)
-        combine = Parameters(name="combination")(combinations.bind(c.combination), attend.context_size, c.hidden)
-        fed_size = {"attentional": c.hidden, "context": attend.context_size, "none": 0}[c.input_feeding]
-        now = attend.context_size if c.placement == "before" else 0
-        sizes = [embedding + fed_size + now + attend.fixed.shape[-1]] + [c.hidden] * (c.layers - 1)
-        stack = [Parameters(name=f"layer_{layer}")(bound, size, c.hidden) for layer, size in enumerate(sizes)]
+        combine, size = self._combination(attend.context_size, embedding)
+        start, place = self._layers(source, attend, embedding, size)
 
-        def query(h, x):
-            return jnp.concatenate([h, x], -1) if joined else h
+        def query(h, symbol):
+            return jnp.concatenate([h, symbol], -1) if joined else h
+
+        def now(state, x):
+            fed = {"attentional": [state.vector], "context": [state.context], "none": []}[c.input_feeding]
+            return Now(state.cells, x.symbol, jnp.concatenate([*fed, attend.fixed], -1), state.context, x.masks)
 
         def advance(state, x):
-            """One target step; `x` is the symbol's vector and, in training, the masks between the layers."""
-            x, masks = x
-            fed, history = [state.fed, attend.fixed], state.history
-            if c.placement == "before":
-                context, weights, history = attend.step(query(state.cells[-1][-1], x), history)
-                fed = [context, *fed]
-            memory = run_cells(stack, state.cells, jnp.concatenate([x, *fed], -1), masks)
-            h = memory[-1][-1]
-            if c.placement == "after":
-                context, weights, history = attend.step(query(h, x), history)
-            vector = combine(context, h)
-            carried = {"attentional": vector, "context": context, "none": state.fed}[c.input_feeding]
-            return State(memory, carried, history), (vector, weights)
+            """One target step."""
+            seeing = lambda h: Seen(*attend.step(query(h, x.symbol), state.history))  # noqa: E731
+            cells, h, seen = place(seeing, now(state, x))
+            vector = combine(seen.context, h, x.symbol)
+            return State(cells, vector, seen.context, seen.history), (vector, seen.weights)
 
-        def force(xs):
-            xs = (xs, self._masks(dropout, xs))
-            if c.placement == "before" or c.input_feeding != "none" or attend.remembers:
+        def blind(state, x):
+            """One step of the layers alone, where they don't wait for the attention."""
+            cells, h, _ = place(lambda h: None, now(state, x))
+            return state._replace(cells=cells), h
+
+        def force(symbols):
+            xs = Input(symbols, self._masks(dropout, symbols))
+            if placements.bind(c.placement).traits.waits or c.input_feeding != "none" or attend.remembers:
                 return jax.lax.scan(advance, start, xs)[1]
-            h = hidden_states(stack, start.cells, attend.fixed, xs)
-            contexts, weights = attend.all_steps(query(h, xs[0]))
-            return combine(contexts, h), weights
+            h = jax.lax.scan(blind, start, xs)[1]
+            contexts, weights = attend.all_steps(query(h, symbols))
+            return combine(contexts, h, symbols), weights
 
         dropout = self.make_rng("dropout") if self.dropout and self.has_rng("dropout") else None
-        start = State(bridge, jnp.zeros((len(lengths), fed_size), states.dtype), attend.start)
-        return Steps(start, lambda state, x: advance(state, (x, None)), force)
+        return Steps(start, lambda state, symbol: advance(state, Input(symbol, None)), force, size)
+
+    def _combination(self, context_size: int, embedding: int) -> tuple[Callable, int]:
+        """The combination, and the size of what it gives."""
+        bound, hidden = combinations.bind(self.config.combination), self.config.hidden
+        combine = Parameters(name="combination")(bound, context_size, hidden, embedding)
+        shapes = [jax.ShapeDtypeStruct((1, size), jnp.float32) for size in (context_size, hidden, embedding)]
+        return combine, jax.eval_shape(combine, *shapes).shape[-1]
+
+    def _layers(self, source: Encoded, attend: Attend, embedding: int, size: int) -> tuple[State, Callable]:
+        """The state before the first step, and the step of the layers around the attention."""
+        c = self.config
+        bound = cells.bind(c.cell)
+        bridge = Parameters(name="bridge")(bridges.bind(c.bridge), source, c.layers, bound.traits.parts, c.hidden)
+        nothing = [jnp.zeros((len(source.lengths), n), source.states.dtype) for n in (size, attend.context_size)]
+        fed = {"attentional": size, "context": attend.context_size, "none": 0}[c.input_feeding]
+        inputs = embedding + fed + attend.fixed.shape[-1]
+        cell = lambda name, inputs: Parameters(name=name)(bound, inputs, c.hidden)  # noqa: E731
+        build = Build(cell, c.layers, inputs, attend.context_size, c.hidden)
+        return State(bridge, *nothing, attend.start), placements.bind(c.placement)(build)
 
     def _masks(self, key: Array | None, xs: Float[Array, "t b e"]) -> Array | None:
         if key is None:
@@ -93,41 +118,21 @@ class Decoder(nn.Module):
     def _check(self, attend: Attend) -> None:
         """Refuses what would be without effect."""
         c, score = self.config, str(self.attention.score)
+        waits = placements.bind(c.placement).traits.waits
         if attend.context_size:
             reads = combinations.bind(c.combination).traits.reads
-            if not reads and c.placement == "after" and c.input_feeding != "context":
+            if not (reads or waits or c.input_feeding == "context"):
                 raise ValueError(
-                    f"combination 'none' with placement 'after' and input_feeding {c.input_feeding!r} never reads the "
-                    "context; set combination to tanh or linear, placement to before or input_feeding to context"
+                    f"combination {str(c.combination)!r} with placement {str(c.placement)!r} and input_feeding "
+                    f"{c.input_feeding!r} never reads the context; set combination to tanh or linear, placement to "
+                    "before or input_feeding to context"
                 )
             return
-        if c.placement == "before":
-            raise ValueError(f"placement 'before' has no effect: score {score!r} gives no context to place")
+        if waits:
+            raise ValueError(f"placement {str(c.placement)!r} has no effect: score {score!r} gives no context to place")
         if c.input_feeding == "context":
             raise ValueError(f"input_feeding 'context' has no effect: score {score!r} gives no context to feed")
         if not attend.fixed.shape[-1] and not bridges.bind(c.bridge).traits.informs:
             raise ValueError(
                 f"with score {score!r} and bridge {str(c.bridge)!r} the decoder knows nothing of the source"
             )
-
-
-def run_cells(stack: list[Callable], memory: tuple, x: Float[Array, "b i"], masks: Array | None) -> tuple:
-    """One step of every layer; `masks` [l - 1 b h] are put on what one layer hands to the next."""
-    states = []
-    for layer, (cell, state) in enumerate(zip(stack, memory, strict=True)):
-        if layer and masks is not None:
-            x = x * masks[layer - 1]
-        states.append(cell(state, x))
-        x = states[-1][-1]
-    return tuple(states)
-
-
-def hidden_states(stack: list[Callable], start: tuple, fixed: Float[Array, "b f"], xs: tuple) -> Float[Array, "t b h"]:
-    """The top layer's outputs where no step waits for the attention of the one before."""
-
-    def step(memory, x):
-        x, masks = x
-        memory = run_cells(stack, memory, jnp.concatenate([x, fixed], -1), masks)
-        return memory, memory[-1][-1]
-
-    return jax.lax.scan(step, start, xs)[1]

@@ -1,17 +1,27 @@
 """The encoder: a stack of recurrent layers over the source, in one direction or both."""
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Int
 
 from attn_research import config
 from attn_research.attention.attention import Parameters
 from attn_research.models.cells import cells
 
 State = tuple[Array, ...]
+
+
+class Encoded(NamedTuple):
+    """What the decoder may know of the source."""
+
+    states: Float[Array, "b s h"]  # of the top layer
+    lengths: Int[Array, " b"]
+    last: list[State]  # of every layer, both directions joined, the backward one behind the other
+    direction: str  # of the encoder
 
 
 def dropout_mask(key: Array, rate: float, shape: tuple[int, ...]) -> Float[Array, "..."]:

@@ -13,7 +13,7 @@ from attn_research.attention.attention import Parameters
 from attn_research.attention.history import source_mask
 from attn_research.data.vocab import BOS
 from attn_research.models.decoder import Decoder, State, Steps
-from attn_research.models.encoder import Encoder, dropout_mask
+from attn_research.models.encoder import Encoded, Encoder, dropout_mask
 
 
 class Translating(NamedTuple):
@@ -21,7 +21,7 @@ class Translating(NamedTuple):
 
     steps: Steps
     embed: Callable  # symbols [...] -> vectors [... e]
-    output: Callable  # attentional vectors [... h] -> logits [... n]
+    output: Callable  # attentional vectors [... a] -> logits [... n]
     drop_symbols: Callable  # dropout of the symbol vectors; changes nothing outside training
     drop_vectors: Callable  # the same for the attentional vectors
 
@@ -58,8 +58,8 @@ class Seq2Seq(nn.Module):
         encoder = Encoder(c.encoder, c.dropout, name="encoder")
         states, last = encoder(source_table[source.T], source_mask(lengths, source.shape[1]).T)
         decoder = Decoder(c.decoder, c.attention, c.dropout, name="decoder")
-        steps = decoder(states.swapaxes(0, 1), lengths, last, c.embedding)
-        output = Parameters(name="output")(affine, c.decoder.hidden, self.target_size)
+        steps = decoder(Encoded(states.swapaxes(0, 1), lengths, last, c.encoder.direction), c.embedding)
+        output = Parameters(name="output")(affine, steps.size, self.target_size)
         return Translating(steps, lambda symbols: target_table[symbols], output, self._dropout(), self._dropout())
 
     def _dropout(self) -> Callable:

@@ -1,0 +1,140 @@
+"""Placements: the order of a decoder step, s' and c' being states and context of the step before.
+
+`placement(build, **hyper)` builds the layers and returns one step, `(attend, now) -> (cells, h, seen)`: the layers' new
+states, the state that the combination reads, and what the attention saw when it was asked, `seen = attend(query)`.
+"""
+
+from collections.abc import Callable
+from typing import Any, Literal, NamedTuple
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from attn_research.registry import Registry
+
+# waits: whether a layer reads the context, so that the layers cannot run through the target before the attention does.
+placements = Registry("placement", waits=True)
+
+
+class Now(NamedTuple):
+    """What a step starts from."""
+
+    cells: tuple[tuple[Array, ...], ...]  # s' of every layer, the lowest first
+    symbol: Float[Array, "b e"]  # y, the vector of the last symbol
+    fed: Float[Array, "b f"]  # what input feeding adds to it
+    context: Float[Array, "b v"]  # c'
+    masks: Float[Array, "l b h"] | None  # dropout of what one layer hands to the next, in training
+
+
+class Seen(NamedTuple):
+    """What the attention gives for one query."""
+
+    context: Float[Array, "b v"]
+    weights: Float[Array, "b s"]
+    history: Any
+
+
+class Build(NamedTuple):
+    """Makes the layers of a decoder, whose sizes a placement decides."""
+
+    cell: Callable  # (name, input size) -> cell
+    layers: int
+    inputs: int  # size of y and what is fed
+    context: int
+    hidden: int
+
+    def first(self, more: int = 0) -> Callable:
+        """The lowest layer, which reads [y; fed] and `more`: (state, *inputs) -> state."""
+        cell = self.cell("layer_0", self.inputs + more)
+        return lambda state, *inputs: cell(state, jnp.concatenate(inputs, -1))
+
+    def upper(self, more: int = 0) -> Callable:
+        """The layers above, each of which reads the one below and `more`: (now, h, *inputs) -> states."""
+        cells = [self.cell(f"layer_{layer}", self.hidden + more) for layer in range(1, self.layers)]
+
+        def climb(now, h, *inputs):
+            states = []
+            for layer, (cell, state) in enumerate(zip(cells, now.cells[1:], strict=True)):
+                h = h if now.masks is None else h * now.masks[layer]
+                states.append(cell(state, jnp.concatenate([h, *inputs], -1)))
+                h = states[-1][-1]
+            return tuple(states)
+
+        return climb
+
+    def refuse_one_layer(self, choice: str) -> None:
+        """For a choice that is about several layers."""
+        if self.layers == 1:
+            raise ValueError(f"{choice} has no effect with one decoder layer; set model.decoder.layers to 2 or more")
+
+
+@placements.register(waits=False)
+def after(build: Build) -> Callable:
+    """s = layers(s', [y; fed]); c = att(s)   (Luong et al. 2015; Sockeye, OpenNMT-py, Joey NMT, fairseq)."""
+    first, upper = build.first(), build.upper()
+
+    def step(attend, now):
+        s = first(now.cells[0], now.symbol, now.fed)
+        cells = (s, *upper(now, s[-1]))
+        return cells, cells[-1][-1], attend(cells[-1][-1])
+
+    return step
+
+
+@placements.register
+def before(build: Build, query: Literal["top", "bottom"] = "top", output: Literal["new", "old"] = "new") -> Callable:
+    """c = att(s'); s = layers(s', [y; c; fed])   (Bahdanau et al. 2015, eq. 4-6).
+
+    `query` is the layer that asks: ESPnet asks with the lowest. `output` is the state that the combination reads:
+    Bahdanau's deep output reads the old one, s' (appendix A.2.2, eq. for t_i).
+    """
+    if query == "bottom":
+        build.refuse_one_layer("placement 'before(query=\"bottom\")'")
+    first, upper = build.first(build.context), build.upper()
+    asking = {"top": -1, "bottom": 0}[query]
+
+    def step(attend, now):
+        seen = attend(now.cells[asking][-1])
+        s = first(now.cells[0], now.symbol, seen.context, now.fed)
+        cells = (s, *upper(now, s[-1]))
+        return cells, {"new": cells, "old": now.cells}[output][-1][-1], seen
+
+    return step
+
+
+@placements.register
+def between(build: Build) -> Callable:
+    """s~ = cell(s', [y; fed]); c = att(s~); s = transition(s~, c)   (conditional GRU, Sennrich et al. 2017: Nematus).
+
+    It is the lowest layer; the layers above read s, as Nematus' and Marian's deep decoders have it.
+    """
+    first, transition, upper = build.first(), build.cell("transition", build.context), build.upper()
+
+    def step(attend, now):
+        between = first(now.cells[0], now.symbol, now.fed)
+        seen = attend(between[-1])
+        s = transition(between, seen.context)
+        cells = (s, *upper(now, s[-1]))
+        return cells, cells[-1][-1], seen
+
+    return step
+
+
+@placements.register
+def bottom(build: Build, context: Literal["previous", "current"] = "previous") -> Callable:
+    """s_0 = cell(s_0', [y; fed]); c = att(s_0); s_l = cell(s_l', [s_{l-1}; c' or c]) above   (GNMT, Wu et al. 2016).
+
+    tensorflow/nmt: `gnmt` hands up the previous context, `gnmt_v2` the current one, as Sockeye with attention in upper
+    layers does; both with input_feeding context and combination none. GNMT's paper is the former but for the first
+    step, where it attends and tensorflow/nmt has c' = 0.
+    """
+    build.refuse_one_layer("placement 'bottom'")
+    first, upper = build.first(), build.upper(build.context)
+
+    def step(attend, now):
+        s = first(now.cells[0], now.symbol, now.fed)
+        seen = attend(s[-1])
+        cells = (s, *upper(now, s[-1], {"previous": now.context, "current": seen.context}[context]))
+        return cells, cells[-1][-1], seen
+
+    return step

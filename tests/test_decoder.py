@@ -1,0 +1,299 @@
+"""Placements, combinations and bridges against plain numpy loops, and what the decoder refuses."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import plain
+import pytest
+
+from attn_research import config
+from attn_research.models.bridges import bridges
+from attn_research.models.combinations import combinations
+from attn_research.models.decoder import Decoder
+from attn_research.models.encoder import Encoded, Encoder
+from attn_research.models.seq2seq import Seq2Seq, first_parameters
+from attn_research.registry import Spec
+
+B, S, T, E, H = 3, 5, 4, 3, 4
+LENGTHS = np.array([4, 1, 5])
+PLACES = [
+    # placement, layers, cell, input feeding, combination
+    ("after", 2, "gru", "none", "concat"),
+    ("after", 2, "gru", "attentional", "maxout(size=3)"),
+    ("before", 2, "gru", "none", "concat"),
+    ("before", 1, "lstm", "attentional", "gated(size=5)"),
+    ('before(query="bottom")', 2, "lstm", "none", "concat(symbol=True)"),
+    ('before(output="old")', 1, "gru", "none", "maxout"),
+    ("between", 1, "rnn", "none", "readout(size=3)"),
+    ("between", 1, "gru", "attentional", "readout(size=3, bias=True)"),
+    ("between", 2, "lstm", "none", "concat"),
+    ("bottom", 2, "lstm", "context", "none"),
+    ("bottom", 3, "gru", "none", "tanh(size=5, bias=True)"),
+    ('bottom(context="current")', 2, "rnn", "context", "none"),
+]
+every_place = pytest.mark.parametrize(
+    ("placement", "layers", "cell", "feeding", "combination"), [pytest.param(*p, id=f"{p[0]}-{p[2]}") for p in PLACES]
+)
+
+
+def close(a, b):
+    np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
+
+
+def numbers(shape, seed=0):
+    return np.random.default_rng([seed, *shape]).normal(size=shape).astype(np.float32)
+
+
+def source(padding=0.0, padded=S, layers=1, parts=1, direction="both"):
+    """Encoder states with `padding` behind their ends, and last states that are none of them."""
+    states = numbers((B, S, H))
+    real = np.arange(S)[None, :, None] < LENGTHS[:, None, None]
+    states = np.pad(np.where(real, states, padding), ((0, 0), (0, padded - S), (0, 0)), constant_values=padding)
+    last = [tuple(jnp.asarray(numbers((B, H), 10 * n + m)) for m in range(parts)) for n in range(layers)]
+    return Encoded(jnp.asarray(states, jnp.float32), jnp.asarray(LENGTHS), last, direction)
+
+
+def given():
+    """`param` of the variants, and the numpy arrays that it hands out."""
+    arrays = {}
+
+    def param(name, init, shape):
+        return jnp.asarray(arrays.setdefault(name, numbers(shape, sum(map(ord, name)))))
+
+    return param, arrays
+
+
+def join(*xs):
+    return np.concatenate(xs, -1)
+
+
+PLAIN_COMBINATIONS = {
+    "tanh(bias=True, size=5)": lambda p, c, h, y: np.tanh(join(c, h) @ p["W_c"] + p["b"]),
+    "linear": lambda p, c, h, y: join(c, h) @ p["W_c"],
+    "linear(bias=True)": lambda p, c, h, y: join(c, h) @ p["W_c"] + p["b"],
+    "readout(size=3)": lambda p, c, h, y: np.tanh(y @ p["W_e"] + h @ p["W_s"] + c @ p["W_c"]),
+    "readout(bias=True, size=3)": lambda p, c, h, y: np.tanh(y @ p["W_e"] + h @ p["W_s"] + c @ p["W_c"] + p["b"]),
+    "concat": lambda p, c, h, y: join(c, h),
+    "concat(symbol=True)": lambda p, c, h, y: join(c, h, y),
+    "none": lambda p, c, h, y: h,
+}
+
+
+def plain_maxout(p, c, h, y, pieces=2, bias=0.0):
+    inner = h @ p["U_o"] + y @ p["V_o"] + c @ p["C_o"] + bias
+    return np.stack([inner[..., piece::pieces] for piece in range(pieces)]).max(0)
+
+
+def plain_gated(p, c, h, y, gate="both", symbol=True, attentional=False):
+    c = np.tanh(join(c, h) @ p["W_a"]) if attentional else c
+    known = join(y, h) if symbol else h
+    z = plain.sigmoid(join(known, c) @ p["W_z"] + p["b_z"])
+    S_, T_ = c @ p["W_s"] + p["b_s"], known @ p["W_t"] + p["b_t"]
+    return np.tanh({"source": T_ + z * S_, "target": z * T_ + S_, "both": (1 - z) * T_ + z * S_}[gate])
+
+
+PLAIN_COMBINATIONS |= {
+    "maxout": plain_maxout,
+    "maxout(size=3)": plain_maxout,
+    "maxout(bias=True, pieces=3, size=2)": lambda p, *x: plain_maxout(p, *x, pieces=3, bias=p["b"]),
+    "gated(size=5)": plain_gated,
+    'gated(gate="source")': functools.partial(plain_gated, gate="source"),
+    'gated(gate="target")': functools.partial(plain_gated, gate="target"),
+    "gated(symbol=False)": functools.partial(plain_gated, symbol=False),
+    "gated(attentional=True)": functools.partial(plain_gated, attentional=True),
+}
+
+
+@pytest.mark.parametrize("spec", PLAIN_COMBINATIONS)
+def test_combinations_are_their_equations(spec):
+    """With one leading axis, as in a step, and with two, as over all steps."""
+    param, p = given()
+    combine = combinations.bind(Spec(spec))(param, 5, H, E)
+    for lead in ((B,), (T, B)):
+        c, h, y = (numbers((*lead, size)) for size in (5, H, E))
+        close(combine(*map(jnp.asarray, (c, h, y))), PLAIN_COMBINATIONS[spec](p, c, h, y))
+
+
+def test_sockeyes_context_gate_is_gated_without_the_symbol():
+    """z = plain.sigmoid(W [h; c] + b), tanh(z (W_h h + b_h) + (1 - z) (W_c c + b_c)): its z is one minus ours."""
+    param, p = given()
+    c, h, y = (numbers((B, size)) for size in (5, H, E))
+    ours = combinations.bind(Spec("gated(symbol=False)"))(param, 5, H, E)(*map(jnp.asarray, (c, h, y)))
+    z = plain.sigmoid(join(h, c) @ -p["W_z"] - p["b_z"])
+    close(ours, np.tanh(z * (h @ p["W_t"] + p["b_t"]) + (1 - z) * (c @ p["W_s"] + p["b_s"])))
+
+
+def plain_order(spec, cell, att, drop, s, y, fed, c_old):
+    """One step: the new states, the state that is combined, and what was seen; `cell(name, state, *inputs)`."""
+
+    def upper(first, *more):
+        states = [first]
+        for n in range(1, len(s)):
+            states.append(cell(f"layer_{n}", s[n], drop(n - 1, states[-1][-1]), *more))
+        return states
+
+    name = Spec(spec).name
+    if name == "after":
+        new = upper(cell("layer_0", s[0], y, fed))
+        return new, new[-1][-1], att(new[-1][-1])
+    if name == "before":
+        c, a = att(s[0][-1] if "bottom" in spec else s[-1][-1])
+        new = upper(cell("layer_0", s[0], y, c, fed))
+        return new, (s if "old" in spec else new)[-1][-1], (c, a)
+    first = cell("layer_0", s[0], y, fed)
+    c, a = att(first[-1])
+    handed_up = [c if "current" in spec else c_old] if name == "bottom" else []
+    new = upper(cell("transition", first, c) if name == "between" else first, *handed_up)
+    return new, new[-1][-1], (c, a)
+
+
+def plain_attention(encoded):
+    """Dot scores and a softmax over the real positions."""
+
+    def att(h):
+        logits = np.where(np.arange(S)[None] < LENGTHS[:, None], np.einsum("bsh,bh->bs", encoded.states, h), -np.inf)
+        weights = np.exp(logits - logits.max(-1, keepdims=True))
+        weights /= weights.sum(-1, keepdims=True)
+        return np.einsum("bs,bsh->bh", weights, encoded.states), weights
+
+    return att
+
+
+def plain_decoder(p, place, start, encoded, ys, masks):
+    """Attentional vectors and weights of all steps."""
+    placement, _, name, feeding, combination = place
+    run = getattr(plain, f"plain_{name}")
+    cell = lambda name, state, *inputs: run(p[name], state, join(*inputs))  # noqa: E731
+    combine = PLAIN_COMBINATIONS[Spec(combination)]
+    s, found = start, []
+    nothing = np.zeros((B, 0), np.float32)
+    c = np.zeros((B, H), np.float32)
+    vector = np.zeros_like(combine(p.get("combination"), c, c, ys[0]))
+    for t, y in enumerate(ys):
+        fed = {"attentional": vector, "context": c, "none": nothing}[feeding]
+        drop = lambda n, h: h * masks[t][n] if masks is not None else h  # noqa: B023, E731
+        s, h, (c, a) = plain_order(placement, cell, plain_attention(encoded), drop, s, y, fed, c)
+        vector = combine(p.get("combination"), c, h, y)
+        found.append((vector, a))
+    return tuple(map(np.stack, zip(*found, strict=True)))
+
+
+def walk(steps, ys):
+    return jax.lax.scan(steps.step, steps.start, ys)[1]
+
+
+def masks_of(decoder, ys):
+    """The dropout masks between the layers, drawn as the decoder draws them under every placement."""
+    return decoder._masks(decoder.make_rng("dropout"), ys)
+
+
+@every_place
+def test_placements_are_their_step_orders_in_training_and_step_by_step(placement, layers, cell, feeding, combination):
+    place = (placement, layers, cell, feeding, combination)
+    c = config.Decoder(Spec(cell), layers, H, Spec("dense"), Spec(placement), feeding, Spec(combination))
+    decoder = Decoder(c, config.Attention(), 0.5)
+    encoded, ys = source(padding=9.0), jnp.asarray(numbers((T, B, E)))
+    shapes = jax.eval_shape(lambda: decoder.init(jax.random.PRNGKey(0), encoded, E))
+    leaves, tree = jax.tree.flatten(shapes)
+    params = jax.tree.unflatten(tree, [jnp.asarray(numbers(x.shape, n)) for n, x in enumerate(leaves)])
+
+    @jax.jit
+    def run(params):
+        steps = decoder.apply(params, encoded, E)
+        rngs = {"dropout": jax.random.PRNGKey(1)}
+        dropped = decoder.apply(params, encoded, E, rngs=rngs).force(ys)
+        masks = decoder.apply(params, ys, rngs=rngs, method=masks_of)
+        return steps.start.cells, steps.force(ys), walk(steps, ys), dropped, masks
+
+    start, forced, walked, dropped, masks = jax.device_get(run(params))
+    p = jax.device_get(params)["params"]
+    expected = plain_decoder(p, place, start, jax.device_get(encoded), np.asarray(ys), None)
+    jax.tree.map(close, forced, expected)
+    jax.tree.map(close, walked, expected)
+    jax.tree.map(close, dropped, plain_decoder(p, place, start, jax.device_get(encoded), np.asarray(ys), masks))
+
+
+def made(spec, encoded, layers, parts, hidden):
+    param, p = given()
+    return bridges.bind(Spec(spec))(param, encoded, layers, parts, hidden), p
+
+
+def test_dense_has_a_matrix_for_each_array_of_the_top_layers_output():
+    states, p = made("dense", source(layers=2), 2, 2, 6)
+    close(join(*states[0], *states[1]), np.tanh(numbers((B, H), 10) @ p["W"] + p["b"]))
+
+
+def test_dense_shared_gives_every_array_the_same():
+    states, p = made("dense(shared=True)", source(), 2, 2, 6)
+    for array in (*states[0], *states[1]):
+        close(array, np.tanh(numbers((B, H)) @ p["W"] + p["b"]))
+
+
+def test_dense_of_each_layer_reads_the_encoder_layer_of_its_height():
+    encoded = source(layers=2, parts=2)
+    states, p = made('dense(reads="each")', encoded, 2, 1, 6)
+    for n in range(2):
+        close(states[n][0], np.tanh(numbers((B, H), 10 * n + 1) @ p[f"W_{n}"] + p[f"b_{n}"]))
+
+
+def test_dense_backward_reads_the_backward_state_of_the_first_symbol():
+    encoder = Encoder(config.Encoder(Spec("gru"), 1, H, "both"), 0.0)
+    real = jnp.arange(S)[:, None] < jnp.asarray(LENGTHS)[None]
+    (states, last), _ = encoder.init_with_output(jax.random.PRNGKey(0), jnp.asarray(numbers((S, B, E))), real)
+    encoded = Encoded(states.swapaxes(0, 1), jnp.asarray(LENGTHS), last, "both")
+    ((first,),), p = made('dense(reads="backward")', encoded, 1, 1, 6)
+    close(first, np.tanh(np.asarray(states[0][:, H // 2 :]) @ p["W"] + p["b"]))
+
+
+def test_mean_is_over_the_real_states_and_padding_is_invisible():
+    ((first,),), p = made("mean", source(), 1, 1, 6)
+    mean = np.stack([row[:length].mean(0) for row, length in zip(np.asarray(source().states), LENGTHS, strict=True)])
+    close(first, np.tanh(mean @ p["W"] + p["b"]))
+    for other in (source(padding=np.nan), source(padding=9.0, padded=S + 3)):
+        np.testing.assert_array_equal(made("mean", other, 1, 1, 6)[0][0][0], first)
+
+
+def test_mean_of_no_states_is_finite():
+    empty = source()._replace(lengths=jnp.zeros(B, jnp.int32))
+    assert np.isfinite(made("mean", empty, 1, 1, 6)[0][0][0]).all()
+
+
+NONE = {"model.attention.score": "none"}
+REFUSED = {
+    "bottom with one layer": ({"placement": "bottom"}, ["bottom", "one decoder layer", "model.decoder.layers"]),
+    "lowest layer asked of one": ({"placement": 'before(query="bottom")'}, ["before", "one decoder layer"]),
+    "bottom without attention": ({"placement": "bottom", "layers": 2} | NONE, ["bottom", "score 'none'"]),
+    "between without attention": ({"placement": "between"} | NONE, ["between", "score 'none'"]),
+    "gate without attention": ({"combination": "gated"} | NONE, ["gated", "no context to gate"]),
+    "nothing to join": ({"combination": "concat"} | NONE, ["concat", "state alone"]),
+    "each layer of one": ({"bridge": 'dense(reads="each")'}, ["each", "two or more"]),
+    "each layer of another height": ({"bridge": 'dense(reads="each")', "layers": 2}, ["1 and 2 layer(s)"]),
+    "backward of one direction": (
+        {"bridge": 'dense(reads="backward")', "model.encoder.direction": "reversed"},
+        ["backward", "both", "reversed"],
+    ),
+    "shared by one array": ({"bridge": "dense(shared=True)", "cell": "gru"}, ["shared", "one layer of one array"]),
+    "unknown placement": ({"placement": "bewteen"}, ["unknown placement", "bewteen", "did you mean between"]),
+    "unknown gate": ({"combination": 'gated(gate="sauce")'}, ["gate", "source", "target", "both"]),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_would_be_without_effect_is_refused_with_the_reason(case):
+    changes, words = REFUSED[case]
+    changes = {name if "." in name else f"model.decoder.{name}": value for name, value in changes.items()}
+    one = Seq2Seq(config.override(config.Config(), changes).model, source_size=9, target_size=8)
+    with pytest.raises(ValueError) as error:
+        jax.eval_shape(lambda: first_parameters(one, seed=0))
+    for word in words:
+        assert word in str(error.value)
+
+
+def test_the_output_layer_and_input_feeding_read_the_size_of_the_attentional_vector():
+    changes = {"model.decoder.combination": "maxout(size=7)", "model.embedding": 5, "model.decoder.hidden": 64}
+    one = Seq2Seq(config.override(config.Config(), changes).model, source_size=9, target_size=8)
+    params = jax.eval_shape(lambda: first_parameters(one, seed=0))["params"]
+    assert params["output"]["W"].shape == (7, 8)
+    assert params["decoder"]["layer_0"]["W"].shape[0] == 5 + 7 + 64
