@@ -49,6 +49,7 @@ class Attention:
     keys: int | None = None  # size of a projection of their own; None: the encoder states themselves
     values: int | None = None  # the same for the values
     output: int | None = None  # size of a projection of the heads' joined contexts; None: none
+    latent: Spec | None = None  # the position as a variable that is summed out; None: contexts are weighted sums
 
 
 @dataclass(frozen=True)
