@@ -7,6 +7,7 @@ import ast
 import dataclasses
 import hashlib
 import json
+import math
 import typing
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -49,6 +50,7 @@ class Attention:
     keys: int | None = None  # size of a projection of their own; None: the encoder states themselves
     values: int | None = None  # the same for the values
     output: int | None = None  # size of a projection of the heads' joined contexts; None: none
+    latent: Spec | None = None  # the position as a variable that is summed out; None: contexts are weighted sums
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,15 @@ class Model:
 
 
 @dataclass(frozen=True)
+class Auxiliary:
+    """Coefficients of what is added to the loss from the attention weights, each a mean over the target symbols."""
+
+    coverage: float = 0.0  # looking again where the steps before looked
+    alignment: float = 0.0  # cross-entropy against the gold links, for tasks that have them
+    entropy: float = 0.0  # above 0 sharpens the weights, below 0 spreads them
+
+
+@dataclass(frozen=True)
 class Train:
     """The optimisation, and when to look, stop and choose."""
 
@@ -87,6 +98,7 @@ class Train:
     optimizer: Spec = Spec("adam")  # adam, adadelta or sgd
     clip: float = 1.0  # largest global norm of the gradient
     label_smoothing: float = 0.0  # share of the target's probability spread over all symbols
+    auxiliary: Auxiliary = field(default_factory=Auxiliary)
     log_every: int = 50  # steps between two lines of metrics
     evaluate_every: int = 500  # steps between two looks at dev, each with a checkpoint
     patience: int | None = None  # looks without a gain before stopping; None: never
@@ -113,7 +125,10 @@ class Config:
 
 
 # Fields with a least value of their own; every other number must be at least 1.
-LEAST = {"model.dropout": 0, "train.label_smoothing": 0, "decode.ratio": 0, "decode.extra": 0, "seed": 0}
+LEAST = {
+    **dict.fromkeys(("model.dropout", "train.label_smoothing", "decode.ratio", "decode.extra", "seed"), 0),
+    **{"train.auxiliary.coverage": 0, "train.auxiliary.alignment": 0, "train.auxiliary.entropy": -math.inf},
+}
 # Shares, which must stay below one.
 SHARES = ("model.dropout", "train.label_smoothing")
 POSITIVE = ("train.learning_rate", "train.clip")

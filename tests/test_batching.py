@@ -121,7 +121,8 @@ def test_a_batch_is_padded_and_filled_up():
     assert batch.source_lengths.tolist() == [3, 2, 0]
     assert batch.target_lengths.tolist() == [2, 3, 0]
     assert batch.rows.tolist() == [2, 0, EMPTY]
-    assert {array.dtype for array in batch} == {np.dtype(np.int32)}
+    assert {array.dtype for array in batch if array is not None} == {np.dtype(np.int32)}
+    assert batch.links is None
 
 
 @settings(deadline=None)

@@ -11,6 +11,7 @@ from jaxtyping import Array, Float, Int
 
 from attn_research import config
 from attn_research.attention.history import History, Step, remembering, source_mask
+from attn_research.attention.latent import Latent, Look, latents, look
 from attn_research.attention.normalizers import normalizers
 from attn_research.attention.scores import scores
 from attn_research.attention.windows import windows
@@ -25,8 +26,9 @@ class Attend(NamedTuple):
     context_size: int  # 0 without attention
     fixed: Float[Array, "b f"]  # enters every step's input; f is 0 with attention
     remembers: bool
+    latent: Latent | None = None  # `step` then gives a `Look` in place of the weights
 
-    def all_steps(self, queries: Float[Array, "t b q"]) -> tuple[Array, Array]:
+    def all_steps(self, queries: Float[Array, "t b q"]) -> tuple[Array, Array | Look]:
         """Contexts [t b v] and weights [t b s] of all target steps at once, where no step needs the one before."""
 
         def one(query, step):
@@ -94,9 +96,14 @@ class Attention(nn.Module):
             queries = jnp.split(query, c.heads, -1) if c.split else [query] * c.heads
             done = [one(q, h) for one, q, h in zip(steps, queries, histories, strict=True)]
             contexts, weights, histories = zip(*done, strict=True)
-            return output(jnp.concatenate(contexts, -1)), sum(weights) / c.heads, histories
+            context, weights = output(jnp.concatenate(contexts, -1)), sum(weights) / c.heads
+            return context, look(weights, query) if c.latent else weights, histories
 
-        return Attend(starts, step, c.output or joined, last[:, :0], remembers)
+        latent = None
+        if c.latent:
+            values = output(jnp.concatenate([head.values for head in heads], -1))
+            latent = self._latent(states, lengths, query_size, values, remembers)
+        return Attend(starts, step, c.output or joined, last[:, :0], remembers, latent)
 
     def _bound(self) -> dict[str, Bound]:
         c = self.config
@@ -152,6 +159,16 @@ class Attention(nn.Module):
         nothing = jnp.zeros_like(mask, head.values.dtype) if remembers else None
         memory = {name: piece.start for name, piece in pieces.items()}
         return History(jnp.zeros((), jnp.int32), lengths, nothing, nothing, memory), step
+
+    def _latent(self, states: Array, lengths: Array, query_size: int, values: Array, remembers: bool) -> Latent:
+        bound = latents.bind(self.config.latent)
+        if remembers and not bound.traits.guided:
+            raise ValueError(
+                f"model.attention.latent {str(self.config.latent)!r} takes weights at the first step only, where there "
+                "is nothing to remember; choose a score, normalizer and window that do not, or latent hard or monotone"
+            )
+        prior = Parameters(name="latent")(bound, states, query_size, lengths)
+        return Latent(prior, bound.traits.chained, values)
 
     def _without(self, fixed: Float[Array, "b f"], lengths: Int[Array, " b"]) -> Attend:
         nothing = fixed[:, :0]

@@ -11,6 +11,7 @@ import numpy as np
 from attn_research.data.vocab import EOS, PAD, Vocabulary
 
 Shape = tuple[int, int]
+Alignment = Sequence[Sequence[Sequence[int]]]  # (source index, target index) pairs of every item
 CANDIDATES = 48  # source or target lengths at most, among which shapes are chosen
 EMPTY = -1  # stands in `rows` for a row that only fills up a batch
 
@@ -30,6 +31,7 @@ class Batch(NamedTuple):
     target: np.ndarray  # [b t] int32, EOS and then PAD after the sentence
     target_lengths: np.ndarray  # [b] int32, EOS counted
     rows: np.ndarray  # [b] int32, index in the split, EMPTY for an empty row
+    links: np.ndarray | None = None  # [b t s] float32, 1 where gold aligns the two; only where a loss asks for it
 
 
 def encode(split: Mapping[str, Any], source_vocab: Vocabulary, target_vocab: Vocabulary) -> Encoded:
@@ -125,13 +127,24 @@ def plan(
     return batches if rng is None else [batches[i] for i in rng.permutation(len(batches))]
 
 
-def collate(encoded: Encoded, rows: Sequence[int], shape: Shape, batch_size: int) -> Batch:
-    """The given rows, padded to `shape`, and empty rows up to `batch_size`."""
+def collate(
+    encoded: Encoded, rows: Sequence[int], shape: Shape, batch_size: int, alignment: Alignment | None = None
+) -> Batch:
+    """The given rows, padded to `shape`, and empty rows up to `batch_size`; with links if `alignment` is given."""
     indices = np.full(batch_size, EMPTY, np.int32)
     indices[: len(rows)] = rows
     source, source_lengths = _pad([encoded.source[row] for row in rows], batch_size, shape[0])
     target, target_lengths = _pad([encoded.target[row] for row in rows], batch_size, shape[1])
-    return Batch(source, source_lengths, target, target_lengths, indices)
+    links = None if alignment is None else _links([alignment[row] for row in rows], batch_size, shape)
+    return Batch(source, source_lengths, target, target_lengths, indices, links)
+
+
+def _links(alignment: Alignment, batch_size: int, shape: Shape) -> np.ndarray:
+    links = np.zeros((batch_size, shape[1], shape[0]), np.float32)
+    for row, pairs in enumerate(alignment):
+        for source, target in pairs:
+            links[row, target, source] = 1
+    return links
 
 
 def _pad(sentences: list[np.ndarray], batch_size: int, length: int) -> tuple[np.ndarray, np.ndarray]:

@@ -11,6 +11,7 @@ from jaxtyping import Array, Float
 from attn_research import config
 from attn_research.attention.attention import Attend, Attention, Parameters
 from attn_research.attention.history import History
+from attn_research.attention.latent import Latent
 from attn_research.models.bridges import bridges
 from attn_research.models.cells import cells
 from attn_research.models.combinations import combinations
@@ -41,6 +42,7 @@ class Steps(NamedTuple):
     step: Callable  # (State, symbol vectors [b e]) -> State, (attentional vectors [b a], weights [b s])
     force: Callable  # symbol vectors [t b e] -> attentional vectors [t b a], weights [t b s]
     size: int  # a, of an attentional vector
+    latent: Latent | None  # there are then vectors [... b s a] of every source position, and a `Look` for the weights
 
 
 class Decoder(nn.Module):
@@ -59,6 +61,7 @@ class Decoder(nn.Module):
         attend = attention(source.states, source.lengths, source.last[-1][-1], query_size)
         self._check(attend)
         combine, size = self._combination(attend.context_size, embedding)
+        combine = everywhere(combine, attend.latent.values) if attend.latent else combine
         start, place = self._layers(source, attend, embedding, size)
 
         def query(h, symbol):
@@ -72,7 +75,8 @@ class Decoder(nn.Module):
             """One target step."""
             cells, h, seen = place(lambda h: Seen(*attend.step(query(h, x.symbol), state.history)), now(state, x))
             vector = combine(seen.context, h, x.symbol)
-            return State(cells, vector, seen.context, seen.history), (vector, seen.weights)
+            carried = state.vector if attend.latent else vector
+            return State(cells, carried, seen.context, seen.history), (vector, seen.weights)
 
         def blind(state, x):
             """One step of the layers alone, where they don't wait for the attention."""
@@ -88,7 +92,7 @@ class Decoder(nn.Module):
             return combine(contexts, h, symbols), weights
 
         dropout = self.make_rng("dropout") if self.dropout and self.has_rng("dropout") else None
-        return Steps(start, lambda state, symbol: advance(state, Input(symbol, None)), force, size)
+        return Steps(start, lambda state, symbol: advance(state, Input(symbol, None)), force, size, attend.latent)
 
     def _combination(self, context_size: int, embedding: int) -> tuple[Callable, int]:
         """The combination, and the size of what it gives."""
@@ -121,8 +125,10 @@ class Decoder(nn.Module):
         """Refuses what would be without effect."""
         c, score = self.config, str(self.attention.score)
         waits = placements.bind(c.placement).traits.waits
+        reads = combinations.bind(c.combination).traits.reads
+        if attend.latent:
+            self._check_latent(attend.latent, waits, reads)
         if attend.context_size:
-            reads = combinations.bind(c.combination).traits.reads
             if not (reads or waits or c.input_feeding == "context"):
                 raise ValueError(
                     f"combination {str(c.combination)!r} with placement {str(c.placement)!r} and input_feeding "
@@ -138,3 +144,30 @@ class Decoder(nn.Module):
             raise ValueError(
                 f"with score {score!r} and bridge {str(c.bridge)!r} the decoder knows nothing of the source"
             )
+
+    def _check_latent(self, latent: Latent, waits: bool, reads: bool) -> None:
+        c, name = self.config, f"model.attention.latent {str(self.attention.latent)!r}"
+        if not reads:
+            raise ValueError(f"{name} has no effect with combination {str(c.combination)!r}, which reads no position")
+        if c.input_feeding == "attentional":
+            raise ValueError(
+                f"input_feeding 'attentional' has no meaning with {name}, where every source position has a "
+                "vector of its own; set model.decoder.input_feeding=none"
+            )
+        if latent.chained and (waits or c.input_feeding != "none"):
+            raise ValueError(
+                f"{name} gives no context to the layers, whose weights would not be those that it believes in; set "
+                "model.decoder.placement=after and model.decoder.input_feeding=none, or latent hard"
+            )
+
+
+def everywhere(combine: Callable, values: Float[Array, "b s v"]) -> Callable:
+    """The combination with each source position's value in place of the context, as [... b s a]."""
+
+    def combine_all(context, state, symbol):
+        def spread(x):
+            return jnp.broadcast_to(x[..., None, :], (*x.shape[:-1], values.shape[1], x.shape[-1]))
+
+        return combine(jnp.broadcast_to(values, (*state.shape[:-2], *values.shape)), spread(state), spread(symbol))
+
+    return combine_all

@@ -1,45 +1,20 @@
 """The encoder-decoder: source symbols in, a decoder over them out."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Int
 
 from attn_research import config
 from attn_research.attention.attention import Parameters
 from attn_research.attention.history import source_mask
-from attn_research.data.vocab import BOS
-from attn_research.models.decoder import Decoder, State, Steps
+from attn_research.models.decoder import Decoder
 from attn_research.models.encoder import Encoded, Encoder, dropout_mask
-
-
-class Translating(NamedTuple):
-    """An encoded batch, ready to be decoded step by step or along given targets."""
-
-    steps: Steps
-    embed: Callable  # symbols [...] -> vectors [... e]
-    output: Callable  # attentional vectors [... a] -> logits [... n]
-    drop_symbols: Callable  # dropout of the symbol vectors; changes nothing outside training
-    drop_vectors: Callable  # the same for the attentional vectors
-
-    @property
-    def start(self) -> State:
-        """The state before the first target symbol."""
-        return self.steps.start
-
-    def step(self, state: State, symbols: Int[Array, " b"]) -> tuple[State, Float[Array, "b n"], Float[Array, "b s"]]:
-        """The next state, the logits of the next symbols and the attention weights."""
-        state, (vector, weights) = self.steps.step(state, self.embed(symbols))
-        return state, self.output(vector), weights
-
-    def force(self, target: Int[Array, "b t"]) -> tuple[Float[Array, "t b n"], Float[Array, "t b s"]]:
-        """Logits and weights of all steps along `target`, which each step's input is one symbol behind (time first)."""
-        inputs = jnp.pad(target.T[:-1], ((1, 0), (0, 0)), constant_values=BOS)
-        vectors, weights = self.steps.force(self.drop_symbols(self.embed(inputs)))
-        return self.output(self.drop_vectors(vectors)), weights
+from attn_research.models.latent import Marginal
+from attn_research.models.translating import Translating
 
 
 class Seq2Seq(nn.Module):
@@ -60,7 +35,8 @@ class Seq2Seq(nn.Module):
         decoder = Decoder(c.decoder, c.attention, c.dropout, name="decoder")
         steps = decoder(Encoded(states.swapaxes(0, 1), lengths, last, c.encoder.direction), c.embedding)
         output = Parameters(name="output")(affine, steps.size, self.target_size)
-        return Translating(steps, lambda symbols: target_table[symbols], output, self._dropout(), self._dropout())
+        translating = Marginal if steps.latent else Translating
+        return translating(steps, lambda symbols: target_table[symbols], output, self._dropout(), self._dropout())
 
     def _dropout(self) -> Callable:
         if not self.config.dropout or not self.has_rng("dropout"):

@@ -19,7 +19,7 @@ from attn_research.metrics import METRICS
 from attn_research.models.seq2seq import Seq2Seq, first_parameters
 from attn_research.runs import records
 from attn_research.runs.clock import Clock
-from attn_research.training import output
+from attn_research.training import auxiliary, output
 from attn_research.training.checkpoint import Checkpoints
 from attn_research.training.compiled import Compiled
 from attn_research.training.evaluate import Evaluation, evaluate, make_look
@@ -65,6 +65,7 @@ class Training:
         self.config, self.clock, self.report = config, clock, report
         self.data = load_data(config)
         self.split = self.data.splits["train"]
+        self.alignment = self.split.column("alignment") if auxiliary.needs_links(config.train) else None
         self.model = Seq2Seq(config.model, len(self.data.source), len(self.data.target))
         optimizer = make_optimizer(config.train)
         self.step = Compiled(make_step(self.model, optimizer, config.train), clock)
@@ -114,8 +115,13 @@ class Training:
                     return
                 step += 1
                 self.progress["batch"] += 1
-                yield step, collate(self.split.encoded, rows, self.split.shapes[shape], data.batch_size)
+                yield step, self.batch(shape, rows)
             self.progress |= {"epoch": self.progress["epoch"] + 1, "batch": 0}
+
+    def batch(self, shape: int, rows: np.ndarray) -> Batch:
+        """Rows of the training split, padded to one of its shapes."""
+        encoded, size = self.split.encoded, self.config.data.batch_size
+        return collate(encoded, rows, self.split.shapes[shape], size, self.alignment)
 
     @property
     def stopped(self) -> bool:
@@ -185,18 +191,18 @@ class Training:
 
     def mean_flops(self) -> float:
         """Floating-point operations of a training step's matrix products, averaged over an epoch."""
-        size = self.config.data.batch_size
-        batches = plan(self.split.encoded, self.split.shapes, size)
+        batches = plan(self.split.encoded, self.split.shapes, self.config.data.batch_size)
         of_shape = {
-            shape: self.step.flops(self.state, collate(self.split.encoded, rows, self.split.shapes[shape], size))
-            for shape, rows in dict(batches).items()
+            shape: self.step.flops(self.state, self.batch(shape, rows)) for shape, rows in dict(batches).items()
         }
         return float(np.mean([of_shape[shape] for shape, _ in batches]))
 
 
 def load_data(config: Config) -> Prepared:
-    """The config's data, its lengths checked against what the score allows."""
+    """The config's data, checked against what the score allows and the losses need."""
     data, score = prepare(config.data), config.model.attention.score
+    has_links = data.splits["train"].column("alignment") is not None
+    auxiliary.check(config.train, score, config.data.task, has_links)
     check_lengths({name: split.data for name, split in data.splits.items()}, source_limit(score), f"score {score}")
     return data
 

@@ -11,6 +11,7 @@ from jaxtyping import Array, Float, Int
 from attn_research import config
 from attn_research.data.batching import Batch
 from attn_research.models.seq2seq import Seq2Seq
+from attn_research.training import auxiliary
 
 
 class TrainState(NamedTuple):
@@ -40,17 +41,20 @@ def make_step(model: Seq2Seq, optimizer: optax.GradientTransformation, train: co
     def loss_per_token(params, batch, key):
         rngs = {"dropout": key, "attention": jax.random.fold_in(key, 1)}
         translating = model.apply(params, batch.source, batch.source_lengths, rngs=rngs)
-        logits, _ = translating.force(batch.target)
+        logits, weights = translating.force(batch.target)
         mask = token_mask(batch)
-        return (cross_entropy(logits, batch.target, train.label_smoothing) * mask).sum() / mask.sum()
+        loss = (cross_entropy(logits, batch.target, train.label_smoothing) * mask).sum() / mask.sum()
+        parts = auxiliary.losses(train, weights, mask, batch.links)
+        return auxiliary.add(train, loss, parts), (loss, parts)
 
     def step(state: TrainState, batch: Batch) -> tuple[TrainState, dict[str, Array]]:
         key = jax.random.fold_in(state.key, state.step)
-        loss, gradient = jax.value_and_grad(loss_per_token)(state.params, batch, key)
+        (_, (loss, parts)), gradient = jax.value_and_grad(loss_per_token, has_aux=True)(state.params, batch, key)
         update, optimizer_state = optimizer.update(gradient, state.optimizer, state.params)
         params = optax.apply_updates(state.params, update)
         metrics = {
             "loss": loss,
+            **{f"auxiliary/{name}": part for name, part in parts.items()},
             "gradient_norm": optax.tree.norm(gradient),
             "update_norm": optax.tree.norm(update),
             "parameter_norm": optax.tree.norm(params),

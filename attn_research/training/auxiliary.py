@@ -1,0 +1,82 @@
+"""Auxiliary losses: what training adds to the cross-entropy, computed from the attention weights.
+
+A loss is a function `(weights [t b s], mask [t b], links [b t s] or None) -> [b]`, a sentence's sum over its real
+target steps, in float32. The weights are the mean over the heads. Training adds its sum over the batch, divided by the
+number of real target symbols, times the coefficient `train.auxiliary.<name>`.
+"""
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from attn_research import config
+from attn_research.attention.scores import scores
+from attn_research.registry import Bound, Registry, Spec
+
+# links: needs gold alignments, which not every task has.
+auxiliaries = Registry("auxiliary loss", links=False)
+
+LEAST = 1e-9  # weight as which guided alignment takes one of zero
+
+Weights = Float[Array, "t b s"]
+Mask = Float[Array, "t b"]
+Links = Float[Array, "b t s"]
+
+
+@auxiliaries.register
+def coverage(weights: Weights, mask: Mask, links: None) -> Float[Array, " b"]:
+    """sum_t sum_j min(a_tj, c_tj), c_tj = sum_(u < t) a_uj   (See et al. 2017, eq. 12)."""
+    before = jnp.cumsum(weights, 0) - weights
+    return (jnp.minimum(weights, before).sum(-1) * mask).sum(0)
+
+
+@auxiliaries.register(links=True)
+def alignment(weights: Weights, mask: Mask, links: Links) -> Float[Array, " b"]:
+    """-sum_t sum_j g_tj log a_tj, g_t the gold links of step t, shared equally   (Chen et al. 2016, guided alignment).
+
+    A step without links counts nothing. A weight of exactly zero, as sparse normalisers give, counts as 1e-9.
+    """
+    gold = links.swapaxes(0, 1)
+    gold = gold / jnp.maximum(gold.sum(-1, keepdims=True), 1)
+    return -((gold * jnp.log(jnp.maximum(weights, LEAST))).sum(-1) * mask).sum(0)
+
+
+@auxiliaries.register
+def entropy(weights: Weights, mask: Mask, links: None) -> Float[Array, " b"]:
+    """-sum_t sum_j a_tj log a_tj: a positive coefficient sharpens the weights, a negative one spreads them."""
+    return -((weights * jnp.log(jnp.where(weights > 0, weights, 1))).sum(-1) * mask).sum(0)
+
+
+def used(train: config.Train) -> dict[str, Bound]:
+    """The losses that the config asks for."""
+    return {name: auxiliaries.bind(Spec(name)) for name, coefficient in vars(train.auxiliary).items() if coefficient}
+
+
+def needs_links(train: config.Train) -> bool:
+    """Whether a loss reads the gold alignments."""
+    return any(loss.traits.links for loss in used(train).values())
+
+
+def check(train: config.Train, score: Spec, task: Spec, has_links: bool) -> None:
+    """Refuses losses that have nothing to read.
+
+    Raises:
+      ValueError: the score has no weights, or the task no gold alignments.
+    """
+    for name, loss in used(train).items():
+        if not scores.bind(score).traits.attends:
+            raise ValueError(f"train.auxiliary.{name} has no effect: score {str(score)!r} has no weights")
+        if loss.traits.links and not has_links:
+            raise ValueError(f"train.auxiliary.{name} needs gold alignments, but task {str(task)!r} has none")
+
+
+def losses(train: config.Train, weights: Weights, mask: Mask, links: Links | None) -> dict[str, Array]:
+    """Every loss that the config asks for, as a mean over the real target symbols and without its coefficient."""
+    weights = weights.astype(jnp.float32)
+    return {name: loss(weights, mask, links).sum() / mask.sum() for name, loss in used(train).items()}
+
+
+def add(train: config.Train, loss: Float[Array, ""], parts: dict[str, Array]) -> Float[Array, ""]:
+    """What training minimises: the cross-entropy, and the auxiliary losses times their coefficients."""
+    for name, part in parts.items():
+        loss = loss + getattr(train.auxiliary, name) * part
+    return loss
