@@ -24,7 +24,6 @@ from attn_research.registry import Spec
 from attn_research.training.checkpoint import Checkpoints
 from attn_research.training.evaluate import make_look
 from attn_research.training.step import TrainState
-from attn_research.translator import load
 
 SIZES = {"model.embedding": 5, "model.encoder.hidden": 6, "model.decoder.hidden": 6}
 LENGTHS = np.array([4, 1, 6, 0], np.int32)
@@ -60,9 +59,15 @@ def model(score: str = "general", symbols: int = 9, **changes) -> Seq2Seq:
     return Seq2Seq(override(Config(), SIZES | changes | {"model.attention.score": score}).model, 11, symbols)
 
 
+@functools.cache
+def shapes(one: Seq2Seq):
+    return jax.eval_shape(lambda: first_parameters(one, 0))
+
+
 def parameters(one: Seq2Seq, seed: int):
-    """Untrained, but with opinions."""
-    return jax.tree.map(lambda leaf: 3 * leaf, first_parameters(one, seed))
+    """Not trained, and nothing to compile, but with opinions."""
+    rng = np.random.default_rng(seed)
+    return jax.tree.map(lambda leaf: jnp.asarray(rng.normal(size=leaf.shape), leaf.dtype), shapes(one))
 
 
 def sources(padded: int = 6, padding: int = PAD) -> np.ndarray:
@@ -99,7 +104,7 @@ def forcing(one: Seq2Seq):
     return lambda params, *arrays: jax.device_get(run(params, *map(jnp.asarray, arrays)))
 
 
-@pytest.mark.parametrize("score", ["general", "concat", "location", "none", "forgetful"])
+@pytest.mark.parametrize("score", ["general", "location", "none", "forgetful"])
 def test_a_beam_of_one_is_greedy_search(score):
     one = model(score)
     for seed in range(4):
@@ -199,8 +204,7 @@ def test_a_beam_wider_than_all_outputs_ranks_all_of_them(penalty):
             check(n_best, row, every_output(log_p, LIMITS[row], PENALTIES[penalty]))
 
 
-@pytest.mark.parametrize("penalty", PENALTIES)
-@pytest.mark.parametrize("width", [2, 5])
+@pytest.mark.parametrize(("width", "penalty"), [(2, "none"), (3, "average"), (5, "wu(alpha=1.5)")])
 def test_stopping_early_loses_nothing(width, penalty):
     one = model(symbols=SMALLEST)
     for seed in range(8):
@@ -244,11 +248,9 @@ def test_limits_are_those_of_exact_arithmetic_and_of_nothing_for_nothing():
 
 
 def test_penalties_are_their_equations():
+    log_p, length = np.array([-3.0, -1.0], np.float32), np.array([4, 7], np.int32)
     for spec, equation in PENALTIES.items():
-        close(
-            penalties.bind(Spec(spec))(jnp.array([-3.0, -1.0]), jnp.array([4, 7])),
-            equation([-3, -1] * np.ones(2), np.array([4, 7])),
-        )
+        close(penalties.bind(Spec(spec))(jnp.asarray(log_p), jnp.asarray(length)), equation(log_p, length))
 
 
 @pytest.mark.parametrize(
@@ -296,23 +298,15 @@ def translate(run, *words: str) -> int:
 
 
 def test_translating_with_a_beam(run, capsys):
-    assert translate(run, "--beam", "3", "--length-penalty", "average") == 0
+    assert translate(run, "--beam", "3") == 0
     best = capsys.readouterr().out.splitlines()
-    assert translate(run, "--beam", "3", "--length-penalty", "average", "--nbest") == 0
+    assert translate(run, "--beam", "3", "--nbest") == 0
     lines = [line.split("\t") for line in capsys.readouterr().out.splitlines()]
     assert [number for number, _, _ in lines] == ["1"] * 3 + ["2"] * 3
     assert [lines[0][2], lines[3][2]] == best
-    translator = load(run, {"decode.beam": 3, "decode.length_penalty": "average"})
-    for number, n_best in enumerate(translator.n_best([["a", "b", "c"], ["d", "e"]])):
-        printed = lines[3 * number : 3 * number + 3]
-        assert [score for _, score, _ in printed] == [f"{one.score:.4f}" for one in n_best]
-        assert sorted(n_best, key=lambda one: -one.score) == n_best
-        for one in n_best:
-            close(one.score, one.log_probability / len(one.weights))
-    assert translate(run) == 0
-    assert capsys.readouterr().out.splitlines() == [
-        "".join(one.output) for one in load(run).translate([list("abc"), list("de")])
-    ]
+    for n_best in (lines[:3], lines[3:]):
+        scores_of = [float(score) for _, score, _ in n_best]
+        assert scores_of == sorted(scores_of, reverse=True)
 
 
 @pytest.mark.parametrize(

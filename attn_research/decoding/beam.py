@@ -1,8 +1,8 @@
 """Beam search, inside jit: K hypotheses of every source go on side by side.
 
 In each step, of all continuations of the K hypotheses, those among the best K that end (with EOS, or at the row's
-limit) are kept aside, and the best K that do not end go on; so a beam of 1 is greedy search. Nothing that depends on the
-source alone is copied: the step is mapped over a leading axis of the state, and only the state is reordered.
+limit) are kept aside, and the best K that do not end go on; so a beam of 1 is greedy search. Nothing that depends on
+the source alone is copied: the step is mapped over a leading axis of the state, and only the state is reordered.
 """
 
 from collections.abc import Callable
@@ -76,7 +76,7 @@ def beam_search(
         trail = jax.tree.map(lambda all_steps, one: all_steps.at[beam.t].set(one), beam.trail, done)
         return _Beam(beam.t + 1, _pick(state, chosen.parents), chosen.symbols, log_probability, kept, trail)
 
-    start = _start(translating, limits, decode.beam, by_length[-1])
+    start = _start(translating, limits, decode.beam, int(by_length[-1]))
     beam = jax.lax.while_loop(lambda beam: (beam.log_probability > -jnp.inf).any(), advance, start)
     return _read(beam.kept, beam.trail)
 
