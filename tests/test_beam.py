@@ -206,7 +206,7 @@ def test_a_beam_wider_than_all_outputs_ranks_all_of_them(penalty):
 @pytest.mark.parametrize(("width", "penalty"), [(2, "average"), (3, "none"), (5, "wu(alpha=1.5)")])
 def test_stopping_early_loses_nothing(width, penalty):
     one, how = model(symbols=SMALLEST), decode(width, penalty, extra=LONG)
-    for seed in range(8):
+    for seed in range(10):  # in the ninth, an average that is the lower at the next length is the higher at the limit
         params = parameters(one, seed)
         n_best = found(one, how, params)
         for row, (limit, log_p) in enumerate(each_row(one, params, how)):
