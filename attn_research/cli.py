@@ -155,10 +155,21 @@ def _add_translate(commands) -> None:
         "translate",
         "pictures:translate",
         "translate lines with a finished run",
-        "runs/0123456789 --input lines.txt\nruns/0123456789 --attention map.png --step 3 < line.txt",
+        "runs/0123456789 --input lines.txt\n"
+        "runs/0123456789 --beam 5 --length-penalty average < lines.txt\n"
+        "runs/0123456789 --beam 5 --nbest < lines.txt\n"
+        "runs/0123456789 --attention map.png --step 3 < line.txt",
     )
     command.add_argument("run", metavar="RUN", help="the directory of a finished run")
     command.add_argument("--input", metavar="FILE", help="a source a line (default: standard input)")
+    own = "(default: what the run's config says)"
+    command.add_argument("--beam", metavar="K", type=int, help=f"hypotheses side by side; 1: greedy search {own}")
+    command.add_argument(
+        "--length-penalty", metavar="SPEC", help=f"what ranks outputs of different length: none, average or wu {own}"
+    )
+    command.add_argument(
+        "--nbest", action="store_true", help="print the K best outputs a line, as line number, score and output (tabs)"
+    )
     command.add_argument("--attention", metavar="OUT.png", help="draw what the first line's output looks at")
     command.add_argument("--step", metavar="K", type=int, help="with bars for this output step, from 0")
 

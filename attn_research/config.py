@@ -107,10 +107,12 @@ class Train:
 
 @dataclass(frozen=True)
 class Decode:
-    """Greedy search; a sentence ends by itself or at `ratio * its source length + extra` symbols."""
+    """How outputs are searched; a sentence ends by itself or at `ratio * its source length + extra` symbols."""
 
     ratio: float = 2.0
     extra: int = 10
+    beam: int = 1  # hypotheses that go on side by side; 1: greedy search
+    length_penalty: Spec = Spec("none")  # from log probability to the score that ranks them: none, average or wu
 
 
 @dataclass(frozen=True)

@@ -1,18 +1,19 @@
 """A finished run, ready to be used: `load("runs/<id>").translate([list("2 May 1997")])`."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
-from attn_research.config import Config, from_flat
+from attn_research.config import Config, from_flat, override
 from attn_research.data.batching import Encoded, collate
 from attn_research.data.task import split_symbols
 from attn_research.data.vocab import EOS, Vocabulary
-from attn_research.decoding.greedy import greedy
+from attn_research.decoding.outputs import Outputs
+from attn_research.decoding.search import make_search
 from attn_research.models.seq2seq import Seq2Seq, first_parameters
 from attn_research.training.checkpoint import Checkpoints
 
@@ -26,6 +27,7 @@ class Translation(NamedTuple):
     output: list[str]
     weights: np.ndarray  # [t s] attention; t counts the end symbol, s is 0 without attention
     log_probability: float  # of the output, in nats
+    score: float  # the log probability under the length penalty, which ranks the outputs of one source
 
 
 class Translator:
@@ -33,13 +35,13 @@ class Translator:
 
     def __init__(self, config: Config, source: Vocabulary, target: Vocabulary, checkpoints: Checkpoints):
         self.config, self.source, self.target = config, source, target
-        model = Seq2Seq(config.model, len(source), len(target))
+        model, search = Seq2Seq(config.model, len(source), len(target)), make_search(config.decode)
         self.params = checkpoints.restore_best(first_parameters(model, config.seed))
 
         @jax.jit
         def decode(params, batch):
             translating = model.apply(params, batch.source, batch.source_lengths)
-            return greedy(translating, batch.source.shape[1], batch.source_lengths, config.decode)
+            return search(translating, batch.source.shape[1], batch.source_lengths)
 
         self._decode = decode
 
@@ -48,7 +50,15 @@ class Translator:
         return split_symbols(self.config.data.task, line)
 
     def translate(self, sentences: Sequence[Sequence[str]]) -> list[Translation]:
-        """Greedy outputs for a batch of sources, each a list of symbols.
+        """The best outputs for a batch of sources, each a list of symbols.
+
+        Raises:
+          ValueError: a source without symbols.
+        """
+        return [found[0] for found in self.n_best(sentences)]
+
+    def n_best(self, sentences: Sequence[Sequence[str]]) -> list[list[Translation]]:
+        """The `decode.beam` best outputs for each source, the best first; fewer where there are no more.
 
         Raises:
           ValueError: a source without symbols.
@@ -60,14 +70,19 @@ class Translator:
         encoded = Encoded(ids, [np.array([EOS], np.int32)] * len(ids))
         shape = (_round_up(max(map(len, ids), default=1)), 1)
         found = jax.device_get(self._decode(self.params, collate(encoded, range(len(ids)), shape, _round_up(len(ids)))))
+        return [self._read(found, row, list(sentence)) for row, sentence in enumerate(sentences)]
+
+    def _read(self, found: Outputs, row: int, sentence: list[str]) -> list[Translation]:
         return [
             Translation(
-                list(sentence),
-                self.target.decode(found.symbols[:length, row]),
-                found.weights[:length, row, : len(sentence)],
-                float(found.log_probability[row]),
+                sentence,
+                self.target.decode(found.symbols[:length, k, row]),
+                found.weights[:length, k, row, : len(sentence)],
+                float(found.log_probability[k, row]),
+                float(found.score[k, row]),
             )
-            for row, (sentence, length) in enumerate(zip(sentences, found.lengths))  # noqa: B905 empty rows follow
+            for k, length in enumerate(found.lengths[:, row])
+            if np.isfinite(found.score[k, row])
         ]
 
 
@@ -75,15 +90,16 @@ def _round_up(size: int) -> int:
     return -(-size // MULTIPLE) * MULTIPLE
 
 
-def load(directory: str | Path) -> Translator:
-    """The translator of a run directory.
+def load(directory: str | Path, changes: Mapping[str, Any] | None = None) -> Translator:
+    """The translator of a run directory; `changes` are made to its config, as in `{"decode.beam": 5}`.
 
     Raises:
-      ValueError: there is no trained run in it.
+      ValueError: there is no trained run in it, or a change does not fit.
     """
     directory = Path(directory)
     if not (directory / "checkpoints" / "best").is_dir():
         raise ValueError(f"{directory} holds no trained run; `attn-research train` makes one in runs/<id>")
-    config = from_flat(json.loads((directory / "config.json").read_text(encoding="utf-8")))
+    kept = json.loads((directory / "config.json").read_text(encoding="utf-8"))
+    config = override(from_flat(kept), changes or {})
     vocabularies = (Vocabulary.load(directory / f"vocabulary_{side}.json") for side in ("source", "target"))
     return Translator(config, *vocabularies, Checkpoints(directory / "checkpoints"))

@@ -3,7 +3,7 @@
 import argparse
 import sys
 from collections.abc import Iterable, Iterator
-from itertools import islice
+from itertools import count, islice
 from pathlib import Path
 
 from attn_research.commands.sweep import read_experiment
@@ -39,23 +39,40 @@ def _first_runs(experiment: Experiment, runs: Path) -> dict[str, Path]:
 
 
 def translate(arguments: argparse.Namespace) -> int:
-    """Prints an output line for every input line; draws the attention of the first one if asked to."""
+    """Prints an output line, or the n best, for every input line; draws the attention of the first if asked to."""
     if arguments.step is not None and arguments.attention is None:
         raise ValueError("--step chooses the bars of a picture, so it needs --attention OUT.png")
     from attn_research.translator import load
 
-    translator = load(arguments.run)
+    translator = load(arguments.run, _search(arguments))
+    if arguments.nbest and translator.config.decode.beam == 1:
+        raise ValueError("--nbest lists the hypotheses of a beam, and greedy search has one; it needs --beam 2 or more")
     separator = "" if all(len(symbol) == 1 for symbol in translator.target.symbols) else " "
-    picture = arguments.attention
+    picture, numbers = arguments.attention, count(1)
     typed = arguments.input is None and sys.stdin.isatty()
     for lines in _batches(_lines(arguments.input), 1 if typed else BATCH):
-        made = translator.translate([translator.split(line) for line in lines])
-        for translation in made:
-            print(separator.join(translation.output), flush=True)
+        made = translator.n_best([translator.split(line) for line in lines])
+        for found in made:
+            _print(found, separator, next(numbers) if arguments.nbest else None)
         if picture is not None:
-            _draw(made[0], arguments.step, picture)
+            _draw(made[0][0], arguments.step, picture)
             picture = None
     return 0
+
+
+def _search(arguments: argparse.Namespace) -> dict[str, int | str]:
+    """What the command line changes in the run's config."""
+    said = {"decode.beam": arguments.beam, "decode.length_penalty": arguments.length_penalty}
+    return {name: value for name, value in said.items() if value is not None}
+
+
+def _print(found: list, separator: str, number: int | None) -> None:
+    """The best output, or with a line number all of them with their scores."""
+    if number is None:
+        print(separator.join(found[0].output), flush=True)
+        return
+    for one in found:
+        print(number, f"{one.score:.4f}", separator.join(one.output), sep="\t", flush=True)
 
 
 def _lines(path: str | None) -> Iterator[str]:

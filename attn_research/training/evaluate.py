@@ -1,4 +1,4 @@
-"""Looks at a split: the loss along the references, and what greedy search makes of the sources."""
+"""Looks at a split: the loss along the references, and what the search makes of the sources."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -10,7 +10,8 @@ import numpy as np
 from attn_research import config
 from attn_research.data.batching import Batch, collate, plan
 from attn_research.data.vocab import Vocabulary
-from attn_research.decoding.greedy import Outputs, greedy
+from attn_research.decoding.outputs import Outputs
+from attn_research.decoding.search import make_search
 from attn_research.metrics import METRICS, entropy, score_outputs
 from attn_research.models.seq2seq import Seq2Seq
 from attn_research.training.prepare import Split
@@ -22,7 +23,7 @@ class Look(NamedTuple):
 
     nll: jax.Array  # [b] nats, summed over the reference's symbols
     correct: jax.Array  # [b] symbols that are the likeliest after the reference's ones before them
-    outputs: Outputs
+    outputs: Outputs  # the best one of each source
 
 
 class Evaluation(NamedTuple):
@@ -40,6 +41,7 @@ class Evaluation(NamedTuple):
 
 def make_look(model: Seq2Seq, decode: config.Decode) -> Callable:
     """A jitted `(params, Batch) -> Look`."""
+    search = make_search(decode)
 
     @jax.jit
     def look(params: Any, batch: Batch) -> Look:
@@ -48,7 +50,8 @@ def make_look(model: Seq2Seq, decode: config.Decode) -> Callable:
         mask = token_mask(batch)
         correct = ((jnp.argmax(logits, -1) == batch.target.T) * mask).sum(0)
         nll = (cross_entropy(logits, batch.target, 0.0) * mask).sum(0)
-        return Look(nll, correct, greedy(translating, batch.source.shape[1], batch.source_lengths, decode))
+        found = search(translating, batch.source.shape[1], batch.source_lengths)
+        return Look(nll, correct, found.hypothesis(0))
 
     return look
 

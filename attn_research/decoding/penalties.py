@@ -1,0 +1,35 @@
+"""Length penalties: from the log probability of a hypothesis to the score that ranks it among those of other lengths.
+
+`penalty(log_probability, length, **hyper) -> score`: `length` counts EOS and broadcasts against `log_probability`. The
+score grows with the log probability, and with the length it only grows or only falls: beam search stops by that.
+"""
+
+from jaxtyping import Array, Float, Int
+
+from attn_research.registry import Registry
+
+penalties = Registry("length penalty")
+
+LogProbability = Float[Array, "..."]
+Length = Int[Array, "..."]
+
+
+@penalties.register
+def none(log_probability: LogProbability, length: Length) -> LogProbability:
+    """log p."""
+    return log_probability
+
+
+@penalties.register
+def average(log_probability: LogProbability, length: Length) -> LogProbability:
+    """log p / l.
+
+    The default of fairseq, whose `lenpen` is an exponent of l, and `avg` in OpenNMT, which does not count EOS.
+    """
+    return log_probability / length
+
+
+@penalties.register
+def wu(log_probability: LogProbability, length: Length, alpha: float = 0.6) -> LogProbability:
+    """log p / ((5 + l) / 6)^alpha   (Wu et al. 2016, eq. 14, without its coverage penalty)."""
+    return log_probability / ((5 + length) / 6) ** alpha

@@ -1,0 +1,329 @@
+"""Beam search: against every output there is, against forcing what it found, and against a plain one in Python."""
+
+import functools
+import itertools
+import json
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from attn_research.attention.history import Remembering, previous_weights
+from attn_research.attention.scores import scores
+from attn_research.cli import main
+from attn_research.config import Config, Decode, flat, override
+from attn_research.data.batching import Batch
+from attn_research.data.vocab import BOS, EOS, PAD, Vocabulary
+from attn_research.decoding.beam import beam_search
+from attn_research.decoding.greedy import greedy
+from attn_research.decoding.outputs import length_limits
+from attn_research.decoding.penalties import penalties
+from attn_research.models.seq2seq import Seq2Seq, first_parameters
+from attn_research.registry import Spec
+from attn_research.training.checkpoint import Checkpoints
+from attn_research.training.evaluate import make_look
+from attn_research.training.step import TrainState
+
+SIZES = {"model.embedding": 5, "model.encoder.hidden": 6, "model.decoder.hidden": 6}
+LENGTHS = np.array([4, 1, 6, 0], np.int32)
+PENALTIES = {
+    "none": lambda log_p, length: log_p,
+    "average": lambda log_p, length: log_p / length,
+    "wu(alpha=1.5)": lambda log_p, length: log_p / ((5 + length) / 6) ** 1.5,
+}
+close = functools.partial(np.testing.assert_allclose, rtol=1e-5, atol=1e-5)
+
+
+def forgetful(param, keys, query_size):
+    """Reads the last weights, their sum and a memory of the last query: each must be its own hypothesis's."""
+    W = param("W", jax.nn.initializers.normal(2.0), (query_size, keys.shape[-1]))
+
+    def score(query, history):
+        asked = jnp.einsum("bsk,bk->bs", keys, (query - history.memory) @ W)
+        return asked - 2 * history.coverage + 3 * previous_weights(history, history.weights)
+
+    return Remembering(jnp.zeros((len(keys), query_size)), score, lambda done, history: done.query)
+
+
+@pytest.fixture(autouse=True)
+def known():
+    scores.register(forgetful, remembers=True)
+    yield
+    del scores.known["forgetful"]
+
+
+@functools.cache
+def model(score: str = "general", symbols: int = 9, **changes) -> Seq2Seq:
+    changes = {f"model.decoder.{name}": value for name, value in changes.items()}
+    return Seq2Seq(override(Config(), SIZES | changes | {"model.attention.score": score}).model, 11, symbols)
+
+
+@functools.cache
+def shapes(one: Seq2Seq):
+    return jax.eval_shape(lambda: first_parameters(one, 0))
+
+
+def parameters(one: Seq2Seq, seed: int):
+    """Not trained, and nothing to compile, but with opinions."""
+    rng = np.random.default_rng(seed)
+    return jax.tree.map(lambda leaf: jnp.asarray(rng.normal(size=leaf.shape), leaf.dtype), shapes(one))
+
+
+def sources(padded: int = 6, padding: int = PAD) -> np.ndarray:
+    symbols = np.random.default_rng(0).integers(4, 11, (4, 12))[:, :padded]
+    return np.where(np.arange(padded)[None] < LENGTHS[:, None], symbols, padding).astype(np.int32)
+
+
+def decode(beam: int, penalty: str = "none", ratio: float = 0.5, extra: int = 3) -> Decode:
+    return Decode(ratio, extra, beam, Spec(penalty))
+
+
+@functools.cache
+def searching(search, one: Seq2Seq, how: Decode):
+    def run(params, source, lengths):
+        return search(one.apply(params, source, lengths), source.shape[1], lengths, how)
+
+    return jax.jit(run)
+
+
+def found(one: Seq2Seq, how: Decode, params, source=None, lengths=LENGTHS, search=beam_search):
+    source = sources() if source is None else source
+    return jax.device_get(searching(search, one, how)(params, jnp.asarray(source), jnp.asarray(lengths)))
+
+
+@functools.cache
+def forcing(one: Seq2Seq):
+    """Jitted (params, source, lengths, target [b t]) -> log probabilities [t b n], weights [t b s]."""
+
+    @jax.jit
+    def run(params, source, lengths, target):
+        logits, weights = one.apply(params, source, lengths).force(target)
+        return jax.nn.log_softmax(logits), weights
+
+    return lambda params, *arrays: jax.device_get(run(params, *map(jnp.asarray, arrays)))
+
+
+@pytest.mark.parametrize("score", ["general", "location", "none", "forgetful"])
+def test_a_beam_of_one_is_greedy_search(score):
+    one = model(score)
+    for seed in range(4):
+        params = parameters(one, seed)
+        wide = found(one, decode(1), params).hypothesis(0)
+        plain = found(one, decode(1), params, search=greedy)
+        np.testing.assert_array_equal(wide.symbols, plain.symbols)
+        np.testing.assert_array_equal(wide.lengths, plain.lengths)
+        jax.tree.map(functools.partial(np.testing.assert_allclose, rtol=1e-6, atol=1e-6), wide, plain)
+
+
+PLACES = {
+    "general": {},
+    "none": {},
+    "location": {"placement": "before"},
+    "forgetful": {},
+    "forgetful before": {"placement": "before", "cell": "gru", "layers": 2, "input_feeding": "none"},
+}
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_a_hypothesis_is_what_forcing_it_alone_gives(place):
+    """Its log probability and its weights, so all that a step hears of the steps before is its own."""
+    width, one = 4, model(place.split()[0], **PLACES[place])
+    for seed in range(3):
+        params = parameters(one, seed)
+        n_best = found(one, decode(width, "average"), params)
+        steps, _, rows = n_best.symbols.shape
+        target = n_best.symbols.reshape(steps, -1).T
+        log_p, weights = forcing(one)(params, np.tile(sources(), (width, 1)), np.tile(LENGTHS, width), target)
+        chosen = np.take_along_axis(log_p, target.T[..., None], -1)[..., 0].reshape(steps, width, rows)
+        inside = np.arange(steps)[:, None, None] < n_best.lengths[None]
+        there = n_best.score > -np.inf
+        assert there[:, :3].all()
+        close((chosen * inside).sum(0)[there], n_best.log_probability[there])
+        close(n_best.weights, weights.reshape(n_best.weights.shape) * inside[..., None])
+        close((n_best.log_probability / np.maximum(n_best.lengths, 1))[there], n_best.score[there])
+        assert (n_best.symbols[~inside] == PAD).all()
+
+
+SMALLEST = 4  # PAD, BOS, EOS and UNK are the whole vocabulary
+SHORT, LONG = 1, 3  # symbols more than half the source's
+
+
+def each_row(one: Seq2Seq, params, how: Decode) -> list[tuple[int, dict]]:
+    """For each real row its limit, and the log probabilities of the next symbol after all that has not ended."""
+    limits = length_limits(how, 6)[LENGTHS[:3]]
+    beginnings = np.array(list(itertools.product((PAD, BOS, 3), repeat=limits.max())), np.int32)
+    n = len(beginnings)
+    arrays = np.repeat(sources()[:3], n, axis=0), np.repeat(LENGTHS[:3], n), np.tile(beginnings, (3, 1))
+    log_p = forcing(one)(params, *arrays)[0].reshape(-1, 3, n, SMALLEST)
+    places = [(tuple(b[:t].tolist()), t, i) for i, b in enumerate(beginnings) for t in range(len(b))]
+    return [(limit, {before: log_p[t, row, i] for before, t, i in places}) for row, limit in enumerate(limits)]
+
+
+def plain_beam(log_p: dict, limit: int, width: int, score) -> list[tuple]:
+    """Beam search to the limit, without stopping early: scores and outputs, the best first."""
+    alive, kept = [((), 0.0)], []
+    for length in range(1, limit + 1):
+        every = [((*b, s), total + log_p[b][s]) for b, total in alive for s in range(SMALLEST)]
+        every.sort(key=lambda pair: -pair[1])
+        ended = [output[-1] == EOS or length == limit for output, _ in every]
+        best = zip(every[:width], ended[:width], strict=True)
+        kept += [(score(total, length), output) for (output, total), ends in best if ends]
+        alive = [pair for pair, ends in zip(every, ended, strict=True) if not ends][:width]
+    return sorted(kept, reverse=True)[:width]
+
+
+def every_output(log_p: dict, limit: int, score) -> list[tuple]:
+    """Scores and outputs of all there are, the best first."""
+    every = []
+    for length in range(1, limit + 1):
+        for output in itertools.product(range(SMALLEST), repeat=length):
+            if EOS not in output[:-1] and (output[-1] == EOS or length == limit):
+                total = sum(log_p[output[:t]][output[t]] for t in range(length))
+                every.append((score(total, length), output))
+    return sorted(every, reverse=True)
+
+
+def check(n_best, row: int, expected: list[tuple]) -> None:
+    """That a row has these outputs in this order, and then no more."""
+    close(n_best.score[: len(expected), row], [score for score, _ in expected])
+    assert (n_best.score[len(expected) :, row] == -np.inf).all()
+    assert (n_best.lengths[len(expected) :, row] == 0).all()
+    for k, (_, output) in enumerate(expected[:3]):
+        assert tuple(n_best.symbols[: n_best.lengths[k, row], k, row]) == output
+
+
+@pytest.mark.parametrize("penalty", PENALTIES)
+def test_a_beam_wider_than_all_outputs_ranks_all_of_them(penalty):
+    one, how = model(symbols=SMALLEST), decode(130, penalty, extra=SHORT)
+    for seed in range(3):
+        params = parameters(one, seed)
+        n_best = found(one, how, params)
+        for row, (limit, log_p) in enumerate(each_row(one, params, how)):
+            check(n_best, row, every_output(log_p, limit, PENALTIES[penalty]))
+
+
+@pytest.mark.parametrize(("width", "penalty"), [(2, "average"), (3, "none"), (5, "wu(alpha=1.5)")])
+def test_stopping_early_loses_nothing(width, penalty):
+    one, how = model(symbols=SMALLEST), decode(width, penalty, extra=LONG)
+    for seed in range(10):  # in the ninth, an average that is the lower at the next length is the higher at the limit
+        params = parameters(one, seed)
+        n_best = found(one, how, params)
+        for row, (limit, log_p) in enumerate(each_row(one, params, how)):
+            check(n_best, row, plain_beam(log_p, limit, width, PENALTIES[penalty]))
+
+
+def test_padding_and_the_rest_of_the_batch_change_nothing():
+    one, how, order = model("forgetful"), decode(3, "average"), np.array([2, 0, 3, 1])
+    for seed in range(3):
+        params = parameters(one, seed)
+        same = found(one, how, params)
+        steps = len(same.symbols)
+        longer = found(one, how, params, sources(padded=9, padding=7))
+        assert (longer.symbols[steps:] == PAD).all()
+        moved = found(one, how, params, sources(padding=5)[order], LENGTHS[order])
+        alone = found(one, how, params, sources()[[1] * 4], LENGTHS[[1] * 4])
+        np.testing.assert_array_equal(longer.symbols[:steps], same.symbols)
+        np.testing.assert_array_equal(moved.symbols, same.symbols[..., order])
+        np.testing.assert_array_equal(alone.symbols, same.symbols[..., [1] * 4])
+        close(longer.weights[:steps, ..., :6], same.weights)
+        close(longer.score, same.score)
+        close(moved.score, same.score[..., order])
+        close(alone.score, same.score[..., [1] * 4])
+
+
+def test_a_row_of_padding_alone_gives_the_empty_output():
+    one = model()
+    for how, search in ((decode(1), greedy), (decode(3, "wu"), beam_search)):
+        outputs = found(one, how, parameters(one, 0), search=search)
+        first = outputs if search is greedy else outputs.hypothesis(0)
+        assert (first.lengths[3], first.log_probability[3], first.score[3]) == (0, 0, 0)
+        assert (first.symbols[:, 3] == PAD).all()
+        assert (first.weights[:, 3] == 0).all()
+
+
+def test_limits_are_those_of_exact_arithmetic_and_of_nothing_for_nothing():
+    np.testing.assert_array_equal(length_limits(Decode(ratio=0.5, extra=2), 4), [0, 2, 3, 3, 4])
+
+
+def test_penalties_are_their_equations():
+    log_p, length = np.array([-3.0, -1.0], np.float32), np.array([4, 7], np.int32)
+    for spec, equation in PENALTIES.items():
+        close(penalties.bind(Spec(spec))(jnp.asarray(log_p), jnp.asarray(length)), equation(log_p, length))
+
+
+@pytest.mark.parametrize(
+    ("beam", "penalty", "said"),
+    [
+        (1, "wu", "decode.length_penalty 'wu' has no effect with decode.beam 1"),
+        (2, "avrage", "unknown length penalty 'avrage'; known: average, none, wu; did you mean average?"),
+        (2, "wu(alfa=1.0)", "has no hyperparameter 'alfa'; known: alpha"),
+    ],
+)
+def test_a_penalty_that_cannot_be_is_refused_before_anything_is_traced(beam, penalty, said):
+    with pytest.raises(ValueError) as error:
+        make_look(model(), decode(beam, penalty))
+    assert said in str(error.value)
+
+
+def test_an_evaluation_looks_at_the_best_hypothesis():
+    one, how = model(), decode(3, "average")
+    params, target = parameters(one, 1), np.full((4, 3), EOS, np.int32)
+    batch = Batch(*map(jnp.asarray, (sources(), LENGTHS, target, np.minimum(LENGTHS, 3), np.arange(4))))
+    seen = jax.device_get(make_look(one, how)(params, batch).outputs)
+    jax.tree.map(close, seen, found(one, how, params).hypothesis(0))
+    plain = jax.device_get(make_look(one, decode(1))(params, batch).outputs)
+    jax.tree.map(np.testing.assert_array_equal, plain, found(one, decode(1), params, search=greedy))
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """The directory of a run that was not trained, and two lines to translate."""
+    directory = tmp_path_factory.mktemp("run")
+    config = override(Config(), SIZES | {"data.task": "reverse", "model.attention.score": "general"})
+    vocabulary = Vocabulary(tuple("abcde"))
+    one = Seq2Seq(config.model, len(vocabulary), len(vocabulary))
+    (directory / "config.json").write_text(json.dumps(flat(config)))
+    for side in ("source", "target"):
+        vocabulary.save(directory / f"vocabulary_{side}.json")
+    state = TrainState(parameters(one, 0), (), jnp.int32(1), jax.random.PRNGKey(0))
+    Checkpoints(directory / "checkpoints").save(1, state, {"best_step": 1})
+    (directory / "lines.txt").write_text("a b c\nd e\n")
+    return directory
+
+
+def translate(run, *words: str) -> int:
+    return main(["translate", str(run), "--input", str(run / "lines.txt"), *words])
+
+
+def test_translating_with_a_beam(run, capsys):
+    assert translate(run, "--beam", "3") == 0
+    best = capsys.readouterr().out.splitlines()
+    assert translate(run, "--beam", "3", "--nbest") == 0
+    lines = [line.split("\t") for line in capsys.readouterr().out.splitlines()]
+    assert [number for number, _, _ in lines] == ["1"] * 3 + ["2"] * 3
+    assert [lines[0][2], lines[3][2]] == best
+    for n_best in (lines[:3], lines[3:]):
+        scores_of = [float(score) for _, score, _ in n_best]
+        assert scores_of == sorted(scores_of, reverse=True)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("--beam 0", "config field 'decode.beam' is 0, but must be at least 1"),
+        ("--beam two", "argument --beam: invalid int value: 'two'"),
+        ("--nbest", "--nbest lists the hypotheses of a beam, and greedy search has one; it needs --beam 2 or more"),
+        ("--length-penalty wu", "decode.length_penalty 'wu' has no effect with decode.beam 1"),
+        ("--beam 2 --length-penalty wuu", "unknown length penalty 'wuu'; known: average, none, wu; did you mean wu?"),
+    ],
+)
+def test_a_wrong_search_is_one_sentence(run, words, said, capsys):
+    try:
+        status = translate(run, *words.split())
+    except SystemExit as end:
+        status = end.code
+    captured = capsys.readouterr()
+    assert (status, captured.out) == (2, "")
+    assert captured.err.count("\n") == 1
+    assert said in captured.err
