@@ -79,7 +79,7 @@ class Attention(nn.Module):
         self, states: Float[Array, "b s h"], lengths: Int[Array, " b"], last: Float[Array, "b h"], query_size: int
     ) -> Attend:
         c = self.config
-        bound = self._bound()
+        bound = self.pieces()
         self._check(bound["score"])
         if not bound["score"].traits.attends:
             return self._without(Parameters(name="score")(bound["score"], last, query_size), lengths)
@@ -98,7 +98,8 @@ class Attention(nn.Module):
 
         return Attend(starts, step, c.output or joined, last[:, :0], remembers)
 
-    def _bound(self) -> dict[str, Bound]:
+    def pieces(self) -> dict[str, Bound]:
+        """The variants it is put together from."""
         c = self.config
         bound = {"score": scores.bind(c.score), "normalizer": normalizers.bind(c.normalizer)}
         return bound | ({"window": windows.bind(c.window)} if c.window else {})
@@ -140,7 +141,8 @@ class Attention(nn.Module):
             if "window" in pieces:
                 inside, reweigh = pieces["window"].step(query, own["window"])
                 visible = mask & inside
-            logits = pieces["score"].step(query, own["score"]).astype(jnp.float32)
+            logits = pieces["score"].step(query, own["score"])
+            logits = logits.astype(jnp.promote_types(logits.dtype, jnp.float32))
             weights = reweigh(pieces["normalizer"].step(logits, visible, query, own["normalizer"]))
             weights = weights.astype(head.values.dtype)
             context = jnp.einsum("bs,bsv->bv", weights, head.values)

@@ -10,9 +10,10 @@ import jax
 from attn_research.attention.scores import Keys, Param, Score
 from attn_research.registry import Registry
 
-# mass: what the weights of a step sum to: "one", or "at most one"; remembers: reads earlier steps, so steps can't
-# run all at once; random: draws from history.key in training.
-normalizers = Registry("normalizer", mass="one", remembers=False, random=False)
+# mass: what the weights of a step sum to: "one", or "at most one"; positional: reads where a position stands;
+# remembers: reads earlier steps, so steps can't run all at once; random: draws from history.key in training;
+# exact_gradient: False where what flows back is an estimate.
+normalizers = Registry("normalizer", mass="one", positional=False, remembers=False, random=False, exact_gradient=True)
 
 
 @normalizers.register

@@ -7,5 +7,6 @@ Without a window (Luong's "global") every real position is visible.
 
 from attn_research.registry import Registry
 
-# mass: what the weights of a step sum to: "one" (unless nothing is visible), or "at most one".
-windows = Registry("window", mass="one", remembers=False, random=False)
+# mass: what the weights of a step sum to: "one" (unless nothing is visible), or "at most one"; the others as for
+# normalisers.
+windows = Registry("window", mass="one", positional=True, remembers=False, random=False, exact_gradient=True)
