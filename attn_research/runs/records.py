@@ -109,9 +109,8 @@ def find(config: Config, runs: str | Path, committed: Iterable[Record] = ()) -> 
 
 def user_code(config: Config) -> dict[str, str]:
     """Fingerprints of the users' own files that `config` names, by spec string; a field is named for its registry."""
-    specs = {name: value for name, value in flat(config).items() if isinstance(value, Spec)}
-    found = {spec: fingerprint(spec, name.rpartition(".")[2]) for name, spec in specs.items()}
-    return {spec: code for spec, code in found.items() if code}
+    specs = [(name.rpartition(".")[2], value) for name, value in flat(config).items() if isinstance(value, Spec)]
+    return {spec: code for kind, spec in specs if (code := fingerprint(spec, kind))}
 
 
 def is_done(directory: str | Path, config: Config) -> bool:

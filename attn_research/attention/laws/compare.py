@@ -16,13 +16,21 @@ def shown(array: Any) -> str:
     return np.array2string(np.asarray(array, np.float64), precision=4, suppress_small=True)
 
 
+def named(path: tuple) -> str:
+    """A leaf's place in a tree, as in score/W."""
+    keys = (getattr(key, "key", getattr(key, "name", None)) for key in path)
+    return "/".join(str(key) for key in keys if key != "params")
+
+
 def first(what: str, wrong: np.ndarray) -> tuple[tuple[int, ...], str]:
     """Index and name of the first row with something wrong; of the entry, if rows are long."""
     index = tuple(int(i) for i in np.argwhere(wrong)[0])
     index = index if wrong.shape[-1:] > (SHOWN,) else index[:-1]
-    names = ("step", "row", "entry") if what in ("weights", "contexts") else ("",) * len(index)
-    where = ", ".join(f"{name} {i}".strip() for name, i in zip(names, index, strict=False))
-    return index, f"{what} of {where}" if where else what
+    if what not in ("weights", "contexts"):
+        return index, f"{what}{list(index) if index else ''}"
+    return index, f"{what} of " + ", ".join(
+        f"{name} {i}" for name, i in zip(("step", "row", "entry"), index, strict=False)
+    )
 
 
 def unequal(what: str, found: Any, expected: Any) -> str | None:
@@ -45,7 +53,7 @@ def unlike(found: Outcome | Walk, expected: Outcome | Walk) -> str | None:
 def other_gradient(found: Any, expected: Any) -> str | None:
     """The first place where two gradients differ."""
     pairs = zip(jax.tree.leaves_with_path(found), jax.tree.leaves(expected), strict=True)
-    cases = (unequal(f"gradient of {jax.tree_util.keystr(path)}", a, b) for (path, a), b in pairs)
+    cases = (unequal(f"gradient of {named(path)}", a, b) for (path, a), b in pairs)
     return next(filter(None, cases), None)
 
 

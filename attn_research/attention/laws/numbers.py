@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from attn_research.attention.laws.compare import first, shown, unlike
+from attn_research.attention.laws.compare import first, named, shown, unlike
 from attn_research.attention.laws.law import law
 from attn_research.attention.laws.options import inert
 from attn_research.attention.laws.trial import Point, Trial, Walk
@@ -20,7 +20,7 @@ def everything_is_finite(trial: Trial) -> str | None:
     """Weights, contexts and gradients are numbers, also for a source of one symbol and for none."""
     found = {"weights": trial.outcome.weights, "contexts": trial.outcome.contexts}
     for path, leaf in jax.tree.leaves_with_path(trial.outcome.gradient):
-        found[f"gradient of {jax.tree_util.keystr(path)}"] = leaf
+        found[f"gradient of {named(path)}"] = leaf
     for what, array in found.items():
         if not np.isfinite(array).all():
             index, where = first(what, ~np.isfinite(array))
@@ -53,7 +53,7 @@ def _moved(trial: Trial, part: str, way: object, step: float) -> float:
 def every_parameter_gets_a_gradient(trial: Trial) -> str | None:
     """No parameter is without effect."""
     leaves = jax.tree.leaves_with_path(trial.outcome.gradient.params)
-    zero = [jax.tree_util.keystr(path) for path, leaf in leaves if leaf.size and abs(leaf).max() < LEAST]
+    zero = [named(path) for path, leaf in leaves if leaf.size and abs(leaf).max() < LEAST]
     return f"no gradient for {', '.join(zero)}" if zero else None
 
 
@@ -109,5 +109,6 @@ def _other_types(walk: Walk) -> str | None:
     pairs = zip(*map(jax.tree.leaves, walk.histories), strict=True)
     for before, after in pairs:
         if (before.shape, before.dtype) != (after.shape, after.dtype):
-            return f"the history changes in a step, from {before.dtype} {list(before.shape)} to {after.dtype} {list(after.shape)}"
+            kinds = [f"{leaf.dtype} {list(leaf.shape)}" for leaf in (before, after)]
+            return f"the history changes in a step, from {kinds[0]} to {kinds[1]}"
     return None

@@ -58,10 +58,9 @@ def inert(trial: Trial, piece: str, option: str) -> list[Any]:
 
 def _same(trial: Trial, other: Trial) -> bool | None:
     """Whether two variants find the same, gradients included; None if the other is refused."""
-    try:
-        shapes = [jax.tree.map(np.shape, one.params) for one in (trial, other)]
-        if shapes[0] != shapes[1] or unlike(other.walked, trial.walked):
-            return False
-    except ValueError:
+    if other.refusal():
         return None
+    shapes = [jax.tree.map(np.shape, one.params) for one in (trial, other)]
+    if shapes[0] != shapes[1] or unlike(other.walked, trial.walked):
+        return False
     return not other_gradient(other.outcome.gradient, trial.outcome.gradient)

@@ -143,33 +143,42 @@ class Trial:
 
     @cached_property
     def query_size(self) -> int:
+        """Another than that of the keys, where the variant allows it."""
         try:
-            jax.eval_shape(self._first_step)
+            jax.eval_shape(lambda: self._first_step(QUERY))
             return QUERY
         except (ValueError, TypeError):
             return HIDDEN
 
-    def _first_step(self) -> Any:
-        states, query = jnp.zeros((self.sizes.rows, self.padded, HIDDEN)), jnp.zeros((self.sizes.rows, QUERY))
+    def refusal(self) -> str | None:
+        """Why such a config can't be."""
+        try:
+            jax.eval_shape(lambda: self._first(self.query_size)[1])
+        except ValueError as error:
+            return str(error)
+        return None
+
+    def _first(self, query_size: int) -> tuple[Attend, Any]:
+        states, lengths = jnp.zeros((self.sizes.rows, self.padded, HIDDEN)), jnp.asarray(self.lengths)
         key = jax.random.PRNGKey(0)
-        attend, _ = Attention(self.config).init_with_output(key, states, self.lengths, states[:, 0], QUERY)
-        return attend.step(query, attend.start)[:2]
+        return Attention(self.config).init_with_output(key, states, lengths, states[:, 0], query_size)
+
+    def _first_step(self, query_size: int) -> Any:
+        attend, _ = self._first(query_size)
+        return attend.step(jnp.zeros((self.sizes.rows, query_size)), attend.start)[:2]
 
     @cached_property
     def params(self) -> Any:
         """First parameters, each moved a bit."""
-        states = jnp.zeros((self.sizes.rows, self.padded, HIDDEN))
-        key, rng = jax.random.PRNGKey(0), np.random.default_rng(1)
-        first = Attention(self.config).init(key, states, self.lengths, states[:, 0], self.query_size)
+        rng = np.random.default_rng(1)
+        _, first = self._first(self.query_size)
         return jax.tree.map(lambda leaf: np.asarray(leaf) + SPREAD * rng.normal(size=leaf.shape), first)
 
-    def attend(self, point: Point, lengths: Any, module: type[Attention] = Attention) -> Attend:
+    def attend(self, inputs: Inputs, module: type[Attention] = Attention) -> Attend:
         """The attention over a batch of sources."""
         rngs = {"attention": jax.random.PRNGKey(2)} if self.training else None
-        states = point.states
-        return module(self.config).apply(
-            point.params, states, lengths, states[:, 0], point.queries.shape[-1], rngs=rngs
-        )
+        (params, states, queries), lengths, _ = jax.tree.map(jnp.asarray, inputs)
+        return module(self.config).apply(params, states, lengths, states[:, 0], queries.shape[-1], rngs=rngs)
 
     @cached_property
     def outcome(self) -> Outcome:
@@ -183,7 +192,7 @@ class Trial:
     @cached_property
     def _program(self) -> Callable:
         def value(point, lengths, order):
-            attend = self.attend(point, lengths)
+            attend = self.attend(Inputs(point, lengths, order))
             contexts, weights = _scan(attend, point.queries, order)
             at_once = None if attend.remembers else attend.all_steps(point.queries)
             return (contexts * _functional(contexts.shape)).sum(), (contexts, weights, at_once)
@@ -201,7 +210,7 @@ class Trial:
 
     def walk(self, inputs: Inputs, module: type[Attention] = Attention) -> Walk:
         """The first steps, one after the other, without compiling."""
-        attend = self.attend(jax.tree.map(jnp.asarray, inputs.point), jnp.asarray(inputs.lengths), module)
+        attend = self.attend(inputs, module)
         histories, found = attend.start, []
         for query in jnp.asarray(inputs.point.queries[:WALKED]):
             context, weights, histories = attend.step(query, histories)
