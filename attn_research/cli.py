@@ -19,6 +19,7 @@ examples:
   attn-research train configs/dates.py model.attention.score='concat(units=64)' seed=2
   attn-research sweep experiments/score_functions.py
   attn-research table experiments/score_functions.py
+  attn-research check my_scores.py:cosine
   attn-research COMMAND --help
 
 A variant is written name(option=value, ...), as in concat(units=64); a score of your own is FILE.py:name.
@@ -43,7 +44,7 @@ def make_parser() -> Parser:
     raw = argparse.RawDescriptionHelpFormatter
     parser = Parser(prog="attn-research", description=DESCRIPTION, epilog=EPILOG, formatter_class=raw)
     commands = parser.add_subparsers(metavar="COMMAND", required=True, parser_class=Parser)
-    for add in (_add_train, _add_sweep, _add_table, _add_figure, _add_translate, _add_scores):
+    for add in (_add_train, _add_sweep, _add_table, _add_figure, _add_translate, _add_scores, _add_check):
         add(commands)
     return parser
 
@@ -185,6 +186,21 @@ def _add_scores(commands) -> None:
     command.add_argument("variant", metavar="NAME", nargs="?", help="one variant only, or a score of your own")
     help_text = "draw what it looks at with its first parameters (default: weights.png)"
     command.add_argument("--plot", metavar="OUT.png", nargs="?", const="weights.png", help=help_text)
+
+
+def _add_check(commands) -> None:
+    command = _command(
+        commands,
+        "check",
+        "check:check",
+        "try the laws of attention on a score, normaliser or window of your own",
+        "my_scores.py:cosine\n"
+        "'my_scores.py:cosine(temperature=5.0)' --window my_windows.py:near\n"
+        "general --normalizer my_normalizers.py:sharp",
+    )
+    command.add_argument("score", metavar="FILE:NAME", help="a score of yours, or the name of a built-in one")
+    command.add_argument("--normalizer", metavar="NAME", help="from its scores to weights (default: softmax)")
+    command.add_argument("--window", metavar="NAME", help="where a step may look (default: everywhere)")
 
 
 def parse(words: Sequence[str] | None) -> argparse.Namespace:

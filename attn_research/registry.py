@@ -3,7 +3,7 @@
 A variant is said in one grammar everywhere, in a config, on the command line, in a table's row:
 `[module:]name(hyper=literal, ...)`, for example `concat(units=128)` or `my_scores.py:cosine`.
 It is read with `ast` and never evaluated; the part before the colon is a module or a file that the user
-named, and is imported.
+named, and is imported. A name that is not ours may be that of an installed package's entry point.
 """
 
 import ast
@@ -11,6 +11,7 @@ import difflib
 import functools
 import hashlib
 import importlib
+import importlib.metadata
 import importlib.util
 import inspect
 import json
@@ -168,14 +169,32 @@ class Registry:
 
     def _find(self, spec: Spec) -> Callable:
         if not spec.module:
-            if spec.name not in self.known:
-                raise ValueError(f"unknown {self.kind} {spec.name!r}; {nearest(spec.name, self.known)}")
-            return self.known[spec.name]
+            return self.known[spec.name] if spec.name in self.known else self._installed(spec.name)
         functions = {k: v for k, v in vars(_import(spec.module)).items() if inspect.isfunction(v)}
         if spec.name not in functions:
             known = [name for name in functions if not name.startswith("_")]
             raise ValueError(f"no function {spec.name!r} in {spec.module}; {nearest(spec.name, known)}")
         return functions[spec.name]
+
+    def _installed(self, name: str) -> Callable:
+        """The variant that another package offers."""
+        offered = installed(self.kind)
+        if name not in offered:
+            raise ValueError(f"unknown {self.kind} {name!r}; {nearest(name, [*self.known, *offered])}")
+        return _load(offered[name])
+
+
+@functools.cache
+def installed(kind: str) -> dict[str, importlib.metadata.EntryPoint]:
+    """What installed packages offer of one kind, as entry points of the group attn_research.scores (or cells, ...)."""
+    return {point.name: point for point in importlib.metadata.entry_points(group=f"attn_research.{kind}s")}
+
+
+def _load(point: importlib.metadata.EntryPoint) -> Callable:
+    try:
+        return point.load()
+    except Exception as error:
+        raise ValueError(f"cannot load {point.name!r} from {point.value!r}: {type(error).__name__}: {error}") from error
 
 
 @functools.cache
@@ -203,8 +222,15 @@ class _working_directory_first:
         sys.path.pop(0)
 
 
-def fingerprint(spec: Spec) -> str | None:
-    """First 16 hex characters of the sha256 of the user's file that `spec` names; None for a built-in variant."""
-    if not spec.module:
+def fingerprint(spec: Spec, kind: str) -> str | None:
+    """First 16 hex characters of the sha256 of the file that `spec` comes from; None for a built-in variant.
+
+    `kind` is the registry's: a name without a file or module may be that of an installed package's variant.
+    """
+    if spec.module:
+        module = _import(spec.module)
+    elif spec.name in installed(kind):
+        module = sys.modules[_load(installed(kind)[spec.name]).__module__]
+    else:
         return None
-    return hashlib.sha256(Path(_import(spec.module).__file__).read_bytes()).hexdigest()[:16]
+    return hashlib.sha256(Path(module.__file__).read_bytes()).hexdigest()[:16]

@@ -58,7 +58,7 @@ def make_runs(**other):
     ("line", "said"),
     [
         ("", "the following arguments are required: COMMAND"),
-        ("trian", "unknown value 'trian'; known: figure, sweep, table, train, translate; did you mean train?"),
+        ("trian", "unknown value 'trian'; known: check, figure, sweep, table, train, translate; did you mean train?"),
         ("train", "the following arguments are required: CONFIG"),
         (
             "train date.py",
@@ -90,6 +90,9 @@ def make_runs(**other):
         ("table small.py --check", "small has no results/small.jsonl and small.md; --save writes them"),
         ("figure small.py", "no run of small is finished in runs; `attn-research sweep` makes them"),
         ("translate runs/nothing", "runs/nothing holds no trained run"),
+        ("check mine.py:cosin", "no function 'cosin' in mine.py; known: cosine; did you mean cosine?"),
+        ("check none", "score 'none' has no weights, so the laws of attention say nothing of it"),
+        ("check dot --normalizer softmx", "unknown normalizer 'softmx'; known: "),
         ("translate runs/nothing more", "unknown argument 'more'"),
         ("translate runs/nothing --step 3", "--step chooses the bars of a picture, so it needs --attention OUT.png"),
     ],
@@ -106,7 +109,7 @@ def test_every_wrong_argument_is_one_line(line, said, capsys):
     assert said in captured.err
 
 
-@pytest.mark.parametrize("command", ["train", "sweep", "table", "figure", "translate"])
+@pytest.mark.parametrize("command", ["train", "sweep", "table", "figure", "translate", "check"])
 def test_help_teaches_with_examples(command, capsys):
     with pytest.raises(SystemExit) as end:
         main([command, "--help"])

@@ -1,333 +1,147 @@
-"""The laws that every registered score keeps, in every place of the decoder where it may stand.
+"""The laws of attention, over everything that is registered; and that each law finds what breaks it.
 
-Each variant is compiled once (twice where the padded length is what changes), and its laws share the result.
+A variant is compiled once for all its laws. What is registered later is tried without a word here, unless one of its
+options can't be changed alone.
 """
 
 import dataclasses
-import functools
-import inspect
 
-import jax
-import jax.numpy as jnp
-import numpy as np
+import broken_pieces
 import pytest
 
 from attn_research.attention.attention import Attention
+from attn_research.attention.laws import Sizes, Trial, changed, check, laws
+from attn_research.attention.normalizers import normalizers
 from attn_research.attention.scores import scores
-from attn_research.config import Config, Decode, hints, override
-from attn_research.data.batching import Batch
-from attn_research.data.vocab import BOS, EOS
-from attn_research.decoding.greedy import greedy
-from attn_research.models.seq2seq import Seq2Seq, first_parameters
+from attn_research.attention.windows import windows
+from attn_research.config import Attention as Config
 from attn_research.registry import Spec
-from attn_research.training.step import cross_entropy, token_mask
 
-SIZES = {"model.embedding": 5, "model.encoder.hidden": 6, "model.decoder.hidden": 6}
-BASE = override(Config(), SIZES).model
-# A value other than the default for every hyperparameter; a new score's must be added, or the test below fails.
-OTHER = {
-    "concat": {"units": 4, "bias": True},
-    "location": {"max_length": 9},
-    "none": {"feed": "input"},
+REGISTRIES = {"score": scores, "normalizer": normalizers, "window": windows}
+# How an option is changed whose annotation does not tell a legal value: {"window local_p D": "local_p(D=4)"}.
+CHANGED: dict[str, str] = {}
+TOGETHER = {
+    "two heads": Config(Spec("general"), heads=2),
+    "two heads and a projection": Config(Spec("concat"), heads=2, split=False, output=5),
+    "two positional heads": Config(Spec("location"), heads=2, values=4),
+    "keys and values": Config(Spec("concat"), keys=3, values=4),
 }
-PLACES = {
-    "luong": {},
-    "no_feeding": {"model.decoder.input_feeding": "none"},
-    "bahdanau": {"model.decoder.placement": "before", "model.decoder.input_feeding": "none"},
-    "context": {"model.decoder.input_feeding": "context", "model.decoder.combination": "linear"},
-    "projected": {"model.attention.keys": 6, "model.attention.values": 4},
+BASE = Config(Spec("general"))
+
+
+def bind(kind: str, name: str):
+    return REGISTRIES[kind].bind(Spec(name))
+
+
+def built_in() -> list[str]:
+    """Kind and name of everything that has weights."""
+    pairs = [(kind, name) for kind, registry in REGISTRIES.items() for name in registry.known]
+    return [f"{kind} {name}" for kind, name in pairs if kind != "score" or bind(kind, name).traits.attends]
+
+
+def options() -> list[str]:
+    return [f"{variant} {option}" for variant in built_in() for option in bind(*variant.split()).hyper]
+
+
+def broken(config: Config) -> dict[str, str]:
+    """The laws that a variant breaks, and how."""
+    return {verdict.law: verdict.case for verdict in check(config) if verdict.passed is False}
+
+
+@pytest.mark.parametrize("variant", built_in())
+def test_every_variant_keeps_every_law(variant):
+    kind, name = variant.split()
+    assert not broken(dataclasses.replace(BASE, **{kind: Spec(name)}))
+
+
+@pytest.mark.parametrize("option", options())
+def test_every_variant_keeps_every_law_with_an_option_changed(option):
+    assert not broken(with_changed(option))
+
+
+def with_changed(text: str) -> Config:
+    """The base with one option changed, by the table above or to the first value that is not refused."""
+    kind, name, option = text.split()
+    tried = [Spec(CHANGED[text])] if text in CHANGED else changed(bind(kind, name), Spec(name), option)
+    configs = [dataclasses.replace(BASE, **{kind: spec}) for spec in tried]
+    legal = [config for config in configs if is_legal(config)]
+    assert legal, f"no other value of {text} is known to be legal; add one to CHANGED"
+    return legal[0]
+
+
+def is_legal(config: Config) -> bool:
+    try:
+        return Trial(config, Sizes(1, 3, 1)).refusal() is None
+    except ValueError:
+        return False
+
+
+@pytest.mark.parametrize("together", TOGETHER)
+def test_heads_and_projections_keep_every_law(together):
+    assert not broken(TOGETHER[together])
+
+
+BROKEN = {
+    "max_over_padding": "padding is invisible",
+    "over_the_batch": "other rows are invisible",
+    "by_the_padded_length": "padded length is invisible",
+    "undeclared_coverage": "history is declared",
+    "silent_coverage": "history is declared",
+    "undeclared_memory": "all steps at once are step by step",
+    "memory_of_the_batch": "history is carried",
+    "counts_its_calls": "compiling changes nothing",
+    "stops_the_gradient": "gradients are finite differences",
+    "not_differentiable": "it runs",
+    "nan_on_padding": "everything is finite",
+    "inert_option": "every option changes something",
+    "inert_parameter": "every parameter gets a gradient",
+    "knows_places": "permuting the source permutes the weights",
+    "knows_no_places": "permuting the source changes more",
+    "coarse": "bfloat16 is close",
 }
-WITHOUT_ATTENTION = ("luong", "no_feeding")  # places that a baseline without attention can take
-LENGTHS = jnp.array([4, 1, 6, 0], jnp.int32)
-DECODE = Decode(ratio=1.0, extra=3)
+BROKEN_NORMALIZERS = {
+    "unnormalised": "mass is held",
+    "leaking": "padding has no weight",
+    "negative": "weights are not negative",
+    "per_seed": "seeds can be mapped over",
+}
 
 
-def specs() -> list[Spec]:
-    """Every score with its defaults, and with each hyperparameter changed."""
-    found = []
-    for name, function in scores.known.items():
-        found.append(Spec(name))
-        hyper = [p.name for p in inspect.signature(function).parameters.values() if p.default is not p.empty]
-        found += [Spec(f"{name}({key}={OTHER[name][key]!r})") for key in hyper]
-    return found
+@pytest.mark.parametrize("name", BROKEN | BROKEN_NORMALIZERS)
+def test_each_law_finds_what_breaks_it(name):
+    kind = "score" if name in BROKEN else "normalizer"
+    found = broken(dataclasses.replace(BASE, **{kind: Spec(f"broken_pieces:{name}")}))
+    assert (BROKEN | BROKEN_NORMALIZERS)[name] in found
+    assert all("row" in case or "option" in case or len(case) > 20 for case in found.values())
 
 
-def variants() -> list:
-    """Every score where Luong has it and where all steps run at once; one with a limit and one without, everywhere."""
-    everywhere = (Spec("general"), Spec("location"))
-    pairs = [(spec, "luong") for spec in specs()]
-    pairs += [(spec, "no_feeding") for spec in specs() if not spec.hyper]
-    pairs += [(spec, place) for spec in everywhere for place in ("bahdanau", "context")]
-    pairs += [(Spec("concat"), "projected")]
-    return [pytest.param(spec, place, id=f"{spec}-{place}") for spec, place in pairs]
+def test_every_law_has_something_that_breaks_it():
+    assert set(laws) == set((BROKEN | BROKEN_NORMALIZERS).values())
 
 
-every_variant = pytest.mark.parametrize(("spec", "place"), variants())
+def test_the_smallest_case_is_told():
+    case = broken(Config(Spec("broken_pieces:knows_places")))["permuting the source permutes the weights"]
+    assert case.startswith("1 row, 2 source symbols, 1 step: weights of step 0, row 0: [")
 
 
-@functools.cache
-def model(spec: Spec, place: str) -> Seq2Seq:
-    config = override(Config(), SIZES | PLACES[place] | {"model.attention.score": spec}).model
-    return Seq2Seq(config, source_size=11, target_size=9)
+@pytest.mark.parametrize("name", ["general", "broken_pieces:sharp", "broken_pieces:noisy"])
+def test_what_a_user_brings_keeps_every_law(name):
+    kind = "normalizer" if ":" in name else "score"
+    assert not broken(dataclasses.replace(BASE, **{kind: Spec(name)}, window=Spec("broken_pieces:first_places")))
 
 
-@functools.cache
-def parameters(spec: Spec, place: str):
-    return first_parameters(model(spec, place), seed=3)
+def test_a_random_piece_is_also_tried_in_training():
+    def scale_alone(trait):
+        broken_pieces.noisy.traits = {"random": trait}
+        return "every option changes something" in broken(dataclasses.replace(BASE, normalizer=noisy))
 
+    noisy = Spec("broken_pieces:noisy")
+    try:
+        assert scale_alone(False)
+    finally:
+        assert not scale_alone(True)
 
-def batch(padded: int = 6, padding: int = 0) -> Batch:
-    """Four rows, the last one empty; `padding` is the symbol behind each source's end."""
-    rng = np.random.default_rng(0)
-    source = rng.integers(4, 11, (4, 12)).astype(np.int32)[:, :padded]
-    source = np.where(np.arange(padded)[None] < np.asarray(LENGTHS)[:, None], source, padding).astype(np.int32)
-    target = rng.integers(4, 9, (4, 5)).astype(np.int32)
-    target[:, -1] = EOS
-    return Batch(*map(jnp.asarray, (source, LENGTHS, target, np.array([5, 5, 5, 0], np.int32), np.arange(4))))
 
-
-def step_by_step(translating, target):
-    """What `force` gives, by `step` alone."""
-
-    def step(state, symbols):
-        state, logits, weights = translating.step(state, symbols)
-        return state, (logits, weights)
-
-    inputs = jnp.pad(target.T[:-1], ((1, 0), (0, 0)), constant_values=BOS)
-    return jax.lax.scan(step, translating.start, inputs)[1]
-
-
-@functools.cache
-def everything(spec: Spec, place: str):
-    """Jitted (params, batch) -> logits, weights, greedy outputs, loss, gradient."""
-
-    def loss(params, batch):
-        logits, weights = model(spec, place).apply(params, batch.source, batch.source_lengths).force(batch.target)
-        mask = token_mask(batch)
-        return (cross_entropy(logits, batch.target, 0.0) * mask).sum() / mask.sum(), (logits, weights)
-
-    def compute(params, batch):
-        translating = model(spec, place).apply(params, batch.source, batch.source_lengths)
-        outputs = greedy(translating, 6, batch.source_lengths, DECODE)
-        (value, (logits, weights)), gradient = jax.value_and_grad(loss, has_aux=True)(params, batch)
-        walk = step_by_step(translating, batch.target)
-        found = {"logits": logits, "weights": weights, "greedy": outputs, "loss": value, "gradient": gradient}
-        return found | {"walk": walk}
-
-    return jax.jit(compute)
-
-
-@functools.cache
-def result(spec: Spec, place: str):
-    return jax.device_get(everything(spec, place)(parameters(spec, place), batch()))
-
-
-def attends(spec: Spec) -> bool:
-    return scores.bind(spec).traits.attends
-
-
-@every_variant
-def test_weights_are_a_distribution_over_real_positions(spec, place):
-    weights = result(spec, place)["weights"]  # [t b s]
-    if not attends(spec):
-        assert weights.shape[-1] == 0
-        return
-    assert (weights >= 0).all()
-    np.testing.assert_allclose(weights.sum(-1), np.broadcast_to(np.asarray(LENGTHS) > 0, (5, 4)), atol=1e-6)
-    assert (weights[:, np.arange(6)[None] >= np.asarray(LENGTHS)[:, None]] == 0).all()
-
-
-@every_variant
-def test_everything_is_finite_with_one_symbol_and_with_none(spec, place):
-    for leaf in jax.tree.leaves(result(spec, place)):
-        assert np.isfinite(leaf).all()
-
-
-@every_variant
-def test_what_stands_in_the_padding_changes_nothing(spec, place):
-    other = jax.device_get(everything(spec, place)(parameters(spec, place), batch(padding=7)))
-    jax.tree.map(np.testing.assert_array_equal, other, result(spec, place))
-
-
-@every_variant
-def test_padded_length_changes_nothing(spec, place):
-    longer = jax.device_get(everything(spec, place)(parameters(spec, place), batch(padded=10)))
-    same = result(spec, place)
-    close = functools.partial(np.testing.assert_allclose, atol=2e-6)
-    close(longer["logits"], same["logits"])
-    close(longer["weights"][..., :6], same["weights"])
-    jax.tree.map(close, longer["gradient"], same["gradient"])
-    np.testing.assert_array_equal(longer["greedy"].symbols, same["greedy"].symbols)
-    close(longer["greedy"].log_probability, same["greedy"].log_probability)
-
-
-@every_variant
-def test_other_sentences_of_the_batch_change_nothing(spec, place):
-    order = np.array([2, 0, 3, 1])
-    moved = jax.device_get(everything(spec, place)(parameters(spec, place), jax.tree.map(lambda x: x[order], batch())))
-    alone = jax.tree.map(lambda x: np.repeat(x[:1], 4, axis=0), batch())
-    single = jax.device_get(everything(spec, place)(parameters(spec, place), alone))
-    same = result(spec, place)
-    np.testing.assert_allclose(moved["logits"], same["logits"][:, order], atol=2e-6)
-    np.testing.assert_allclose(single["logits"][:, 0], same["logits"][:, 0], atol=2e-6)
-    np.testing.assert_array_equal(moved["greedy"].symbols, same["greedy"].symbols[:, order])
-
-
-@every_variant
-def test_every_parameter_gets_a_gradient(spec, place):
-    zero = [
-        jax.tree_util.keystr(path)
-        for path, leaf in jax.tree.leaves_with_path(result(spec, place)["gradient"])
-        if leaf.size and not np.abs(leaf).max() > 0
-    ]
-    assert not zero
-
-
-@every_variant
-def test_step_by_step_is_all_steps_at_once(spec, place):
-    """Where nothing waits for the step before, `force` attends to all steps at once; elsewhere it scans."""
-    logits, weights = result(spec, place)["walk"]
-    np.testing.assert_allclose(logits, result(spec, place)["logits"], atol=2e-6)
-    np.testing.assert_allclose(weights, result(spec, place)["weights"], atol=2e-6)
-
-
-@every_variant
-def test_greedy_takes_the_likeliest_symbol_and_its_score_is_that_of_forcing_it(spec, place):
-    outputs = result(spec, place)["greedy"]
-    symbols = outputs.symbols[:5].T
-    forced = batch()._replace(target=jnp.asarray(symbols), target_lengths=jnp.minimum(outputs.lengths, 5))
-    logits = jax.device_get(everything(spec, place)(parameters(spec, place), forced))["logits"]
-    real = np.arange(5)[:, None] < outputs.lengths[None]
-    np.testing.assert_array_equal(np.where(real, logits.argmax(-1), 0), symbols.T)
-    log_p = np.asarray(jax.nn.log_softmax(logits)).max(-1)
-    short = outputs.lengths <= 5
-    np.testing.assert_allclose((log_p * real).sum(0)[short], outputs.log_probability[short], atol=1e-5)
-
-
-@pytest.mark.parametrize("spec", [spec for spec in specs() if attends(spec)], ids=str)
-def test_permuting_the_source_permutes_the_weights_of_content_scores(spec):
-    rng = np.random.default_rng(1)
-    states, query = (jnp.asarray(rng.normal(size=shape), jnp.float32) for shape in ((2, 5, 6), (2, 6)))
-    lengths, order = jnp.array([5, 5]), jnp.array([3, 1, 4, 0, 2])
-    attention = Attention(dataclasses.replace(BASE.attention, score=spec))
-    last = states[:, -1]
-    params = attention.init(jax.random.PRNGKey(0), states, lengths, last, 6)
-
-    def weights(states):
-        attend = attention.apply(params, states, lengths, last, 6)
-        return attend.step(query, attend.start)[1]
-
-    close = np.allclose(weights(states[:, order]), weights(states)[:, order], atol=1e-6)
-    assert close == scores.bind(spec).traits.content
-
-
-@pytest.mark.parametrize("spec", [spec for spec in specs() if spec.hyper], ids=str)
-def test_every_hyperparameter_changes_the_outcome(spec):
-    plain = result(Spec(spec.name), "luong")
-    changed = result(spec, "luong")
-    same_tree = jax.tree.structure(plain["gradient"]) == jax.tree.structure(changed["gradient"])
-    shapes = [[leaf.shape for leaf in jax.tree.leaves(r["gradient"])] for r in (plain, changed)]
-    assert not (same_tree and shapes[0] == shapes[1] and np.allclose(plain["logits"], changed["logits"], atol=1e-5))
-
-
-@pytest.mark.parametrize("place", WITHOUT_ATTENTION)
-def test_between_two_scores_nothing_changes_outside_the_attention(place):
-    """The same tree and the same initial values, wherever the shapes allow it."""
-
-    def outside(spec):
-        leaves = jax.tree.leaves_with_path(parameters(spec, place))
-        names = {jax.tree_util.keystr(path): leaf for path, leaf in leaves}
-        return {name: leaf for name, leaf in names.items() if "['attention']['score']" not in name}
-
-    attending = [spec for spec in specs() if attends(spec)]
-    first = outside(attending[0])
-    for spec in attending[1:]:
-        jax.tree.map(np.testing.assert_array_equal, outside(spec), first)
-    for spec in [spec for spec in specs() if not attends(spec)]:
-        leaves = outside(spec)
-        assert leaves.keys() == first.keys()
-        for name, leaf in leaves.items():
-            if leaf.shape == first[name].shape:
-                np.testing.assert_array_equal(leaf, first[name])
-
-
-def test_between_two_scores_dropout_takes_the_same_units():
-    def dropped(spec):
-        changes = SIZES | {"model.dropout": 0.5, "model.attention.score": spec}
-        one = Seq2Seq(override(Config(), changes).model, source_size=11, target_size=9)
-        rngs = {"dropout": jax.random.PRNGKey(1)}
-
-        @jax.jit
-        def seen(params):
-            translating = one.apply(params, batch().source, LENGTHS, rngs=rngs)
-            ones = jnp.ones((5, 4, 6))
-            return translating.start.cells, translating.drop_symbols(ones), translating.drop_vectors(ones)
-
-        return seen(first_parameters(one, seed=0))
-
-    first = dropped("dot")
-    assert (first[1] == 0).any()
-    for spec in ("concat", "location", "none"):
-        jax.tree.map(np.testing.assert_array_equal, dropped(spec), first)
-
-
-@pytest.mark.parametrize("spec", [spec for spec in specs() if attends(spec)], ids=str)
-def test_gradients_are_the_finite_differences_in_float64(spec):
-    with jax.enable_x64(True):
-        one = model(spec, "luong")
-        params = first_parameters(one, seed=0)
-        params = jax.tree.map(lambda x: jnp.asarray(x, jnp.float64), params)
-
-        @jax.jit
-        def loss(params):
-            logits, _ = one.apply(params, batch().source, LENGTHS).force(batch().target)
-            return (jax.nn.log_softmax(logits)[:, :3] ** 2).mean()
-
-        gradient = jax.jit(jax.grad(loss))(params)
-        rng = np.random.default_rng(2)
-        direction = jax.tree.map(lambda x: rng.normal(size=x.shape), params)
-        move = lambda h: loss(jax.tree.map(lambda p, d: p + h * d, params, direction))  # noqa: E731
-        along = sum(jax.tree.leaves(jax.tree.map(lambda g, d: (g * d).sum(), gradient, direction)))
-        np.testing.assert_allclose((move(1e-4) - move(-1e-4)) / 2e-4, along, rtol=1e-4)
-
-
-@pytest.mark.parametrize("spec", specs(), ids=str)
-def test_seeds_can_be_mapped_over(spec):
-    params = parameters(spec, "luong")
-    stacked = jax.tree.map(lambda x: jnp.stack([x, 2 * x]), params)
-    mapped = jax.vmap(lambda p: model(spec, "luong").apply(p, batch().source, LENGTHS).force(batch().target)[0])(
-        stacked
-    )
-    np.testing.assert_allclose(mapped[0], result(spec, "luong")["logits"], atol=2e-6)
-
-
-def field_values() -> dict[str, object]:
-    """Another legal value for every field of the model's config."""
-    return {
-        "model.embedding": 7, "model.dropout": 0.5,
-        "model.encoder.cell": "gru", "model.encoder.layers": 2, "model.encoder.hidden": 8,
-        "model.encoder.direction": "reversed",
-        "model.attention.score": "general", "model.attention.keys": 6, "model.attention.values": 6,
-        "model.decoder.cell": "rnn", "model.decoder.layers": 2, "model.decoder.hidden": 8,
-        "model.decoder.bridge": "zero", "model.decoder.placement": "before",
-        "model.decoder.input_feeding": "context", "model.decoder.combination": "linear",
-    }  # fmt: skip
-
-
-def test_the_walk_over_the_config_knows_every_field():
-    assert set(field_values()) == {name for name in hints(Config()) if name.startswith("model.")}
-
-
-@pytest.mark.parametrize("name", field_values())
-def test_no_field_of_the_model_is_inert(name):
-    """Every field changes the loss by more than rounding, or its gradient."""
-    concat = {"model.attention.score": "concat"}
-
-    def loss(changes):
-        one = Seq2Seq(override(Config(), SIZES | concat | changes).model, 11, 9)
-        params = first_parameters(one, seed=0)
-        rngs = {"dropout": jax.random.PRNGKey(1)}
-        logits, _ = one.apply(params, batch().source, LENGTHS, rngs=rngs).force(batch().target)
-        return cross_entropy(logits, batch().target, 0.0)[:, :3].mean()
-
-    assert abs(loss({name: field_values()[name]}) - loss({})) > 1e-5
+def test_the_attention_knows_its_pieces():
+    pieces = Attention(dataclasses.replace(BASE, window=Spec("broken_pieces:first_places(size=3)"))).pieces()
+    assert [piece.function.__name__ for piece in pieces.values()] == ["general", "softmax", "first_places"]

@@ -7,7 +7,9 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from attn_research.registry import Registry, Spec, conform, fingerprint, nearest
+from attn_research.config import Config, override
+from attn_research.registry import Registry, Spec, conform, fingerprint, installed, nearest
+from attn_research.runs.records import user_code
 
 NAMES = st.from_regex(r"[a-z_][a-z0-9_]{0,8}", fullmatch=True).filter(lambda name: not keyword.iskeyword(name))
 LITERALS = st.recursive(
@@ -156,8 +158,8 @@ def test_a_users_file(scores, tmp_path, monkeypatch):
     assert scores.bind(spec)(None, None) == 3.0
     assert scores.bind(Spec(f"{file}:cosine"))(None, None) == 1.0
     assert scores.bind(Spec("my_scores:cosine"))(None, None) == 1.0
-    assert fingerprint(spec) == fingerprint(Spec("my_scores:cosine"))
-    assert fingerprint(Spec("dot")) is None
+    assert fingerprint(spec, "score") == fingerprint(Spec("my_scores:cosine"), "score")
+    assert fingerprint(Spec("dot"), "score") is None
     sys.modules.pop("my_scores")
 
 
@@ -176,3 +178,38 @@ def test_a_users_file_that_does_not_work(scores, tmp_path, monkeypatch, text, sa
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ValueError, match=said.replace("?", r"\?")):
         scores.bind(Spec(text))
+
+
+@pytest.fixture
+def package(tmp_path, monkeypatch):
+    """An installed package that offers a score, and another that can't be loaded."""
+    (tmp_path / "their_scores.py").write_text("def cosine(param, keys, scale: float = 1.0):\n    return scale\n")
+    (tmp_path / "their_scores-1.0.dist-info").mkdir()
+    points = "[attn_research.scores]\ncosine = their_scores:cosine\ngone = their_scores:gone\n"
+    (tmp_path / "their_scores-1.0.dist-info" / "entry_points.txt").write_text(points)
+    (tmp_path / "their_scores-1.0.dist-info" / "METADATA").write_text("Name: their-scores\nVersion: 1.0\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    installed.cache_clear()
+    yield tmp_path / "their_scores.py"
+    installed.cache_clear()
+    sys.modules.pop("their_scores", None)
+
+
+def test_an_installed_packages_score(scores, package):
+    with pytest.raises(ValueError, match="unknown score 'cosin'; known: cosine, coverage, dot, gone; did you mean cos"):
+        scores.bind(Spec("cosin"))
+    assert "their_scores" not in sys.modules
+    assert scores.bind(Spec("cosine(scale=3)"))(None, None) == 3.0
+    with pytest.raises(ValueError, match="cannot load 'gone' from 'their_scores:gone': AttributeError"):
+        scores.bind(Spec("gone"))
+    with pytest.raises(ValueError, match="unknown cell 'cosine'"):
+        Registry("cell").bind(Spec("cosine"))
+
+
+def test_a_record_knows_an_installed_packages_file(package):
+    config = override(Config(), {"model.attention.score": "cosine"})
+    before = user_code(config)
+    package.write_text(package.read_text() + "\n")
+    assert before.keys() == user_code(config).keys() == {"cosine"}
+    assert before != user_code(config)
+    assert user_code(Config()) == {}

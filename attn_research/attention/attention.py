@@ -81,7 +81,7 @@ class Attention(nn.Module):
         self, states: Float[Array, "b s h"], lengths: Int[Array, " b"], last: Float[Array, "b h"], query_size: int
     ) -> Attend:
         c = self.config
-        bound = self._bound()
+        bound = self.pieces()
         self._check(bound["score"])
         if not bound["score"].traits.attends:
             return self._without(Parameters(name="score")(bound["score"], last, query_size), lengths)
@@ -105,7 +105,8 @@ class Attention(nn.Module):
             latent = self._latent(states, lengths, query_size, values, remembers)
         return Attend(starts, step, c.output or joined, last[:, :0], remembers, latent)
 
-    def _bound(self) -> dict[str, Bound]:
+    def pieces(self) -> dict[str, Bound]:
+        """The variants it is put together from."""
         c = self.config
         bound = {"score": scores.bind(c.score), "normalizer": normalizers.bind(c.normalizer)}
         return bound | ({"window": windows.bind(c.window)} if c.window else {})

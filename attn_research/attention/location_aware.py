@@ -28,7 +28,7 @@ def _total(history: History) -> Float[Array, "b s"]:
 READS = {"weights": (_last,), "coverage": (_total,), "both": (_last, _total)}
 
 
-@scores.register(remembers=True)
+@scores.register(positional=True, remembers=True)
 def location_aware(
     param: Param, keys: Keys, query_size: int, units: int | None = None, bias: bool = False, channels: int = 10,
     reach: int = 5, reads: Literal["weights", "coverage", "both"] = "weights",
@@ -47,7 +47,7 @@ def location_aware(
     return logits
 
 
-@scores.register(remembers=True)
+@scores.register(positional=True, remembers=True)
 def location_2d(
     param: Param, keys: Keys, query_size: int, units: int | None = None, bias: bool = False, channels: int = 10,
     reach: int = 5, steps: int = 5,
@@ -68,7 +68,7 @@ def location_2d(
     return Remembering(jnp.zeros((*keys.shape[:2], steps), keys.dtype), logits, update)
 
 
-@scores.register(remembers=True)
+@scores.register(positional=True, remembers=True)
 def location_recurrent(
     param: Param, keys: Keys, query_size: int, units: int | None = None, bias: bool = False, channels: int = 10,
     reach: int = 5,

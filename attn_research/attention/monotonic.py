@@ -12,7 +12,7 @@ from attn_research.attention.scores import Keys, Param, Score, scores
 from attn_research.registry import Spec, require
 
 
-@normalizers.register(mass="at most one", remembers=True, random=True)
+@normalizers.register(mass="at most one", positional=True, remembers=True, random=True)
 def monotonic(param: Param, keys: Keys, query_size: int, noise: float = 0.0, offset: float = 0.0) -> Remembering:
     """a_j = p_j q_j, q_j = (1 - p_{j-1}) q_{j-1} + a'_j, p = sigma(e + r + noise N(0, 1)), a' the a of the step before.
 
@@ -23,7 +23,7 @@ def monotonic(param: Param, keys: Keys, query_size: int, noise: float = 0.0, off
     return _moving(param, keys, noise, offset, lambda alpha, visible, query, history: alpha)
 
 
-@normalizers.register(mass="at most one", remembers=True, random=True)
+@normalizers.register(mass="at most one", positional=True, remembers=True, random=True)
 def mocha(
     param: Param,
     keys: Keys,
@@ -42,7 +42,7 @@ def mocha(
     return _moving(param, keys, noise, offset, chunkwise(energy, width))
 
 
-@normalizers.register(mass="at most one", remembers=True, random=True)
+@normalizers.register(mass="at most one", positional=True, remembers=True, random=True)
 def milk(
     param: Param, keys: Keys, query_size: int, score: Spec = Spec("concat"), noise: float = 0.0, offset: float = 0.0
 ) -> Remembering:
@@ -51,7 +51,7 @@ def milk(
     return _moving(param, keys, noise, offset, chunkwise(energy, width=keys.shape[1]))
 
 
-@normalizers.register(mass="at most one", remembers=True)
+@normalizers.register(mass="at most one", positional=True, remembers=True)
 def forward(param: Param, keys: Keys, query_size: int, agent: bool = False) -> Score | Remembering:
     """a_j = w_j (a'_j + a'_{j-1}) / sum, w = softmax(e), a' starts at position 0   (Zhang et al. 2018).
 
@@ -67,7 +67,7 @@ def forward(param: Param, keys: Keys, query_size: int, agent: bool = False) -> S
     return _forward(param, keys, query_size, agent, normalise)
 
 
-@normalizers.register(remembers=True, leaks=True)
+@normalizers.register(positional=True, remembers=True, leaks=True)
 def clamped_forward(
     param: Param, keys: Keys, query_size: int, agent: bool = False, clamp: float = 1e-6
 ) -> Score | Remembering:

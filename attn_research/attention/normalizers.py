@@ -15,10 +15,13 @@ from jaxtyping import Array, Bool, Float
 from attn_research.attention.scores import Keys, Param, Score
 from attn_research.registry import Registry, require
 
-# mass: what the weights of a step sum to where something is visible: "one", or "at most one"; remembers: reads earlier
-# steps, so steps can't run all at once; random: draws from history.key in training; straight_through: the gradient is
-# that of another function; leaks: padding gets weight, as in a system to be matched, against the law.
-normalizers = Registry("normalizer", mass="one", remembers=False, random=False, straight_through=False, leaks=False)
+# mass: what the weights of a step sum to where something is visible: "one", or "at most one"; positional: reads where a
+# position stands; remembers: reads earlier steps, so steps can't run all at once; random: draws from history.key in
+# training; exact_gradient: False where what flows back is an estimate; leaks: padding gets weight, as in a system to be
+# matched, against the law.
+normalizers = Registry(
+    "normalizer", mass="one", positional=False, remembers=False, random=False, exact_gradient=True, leaks=False
+)
 
 Row = Float[Array, "b s"]
 Mask = Bool[Array, "b s"]
@@ -90,13 +93,13 @@ def top_k(param: Param, keys: Keys, query_size: int, k: int = 4) -> Score:
     return weights
 
 
-@normalizers.register(straight_through=True)
+@normalizers.register(exact_gradient=False)
 def hard(param: Param, keys: Keys, query_size: int) -> Score:
     """1 at the largest logit, with the gradient of the softmax (straight-through, Bengio et al. 2013)."""
     return lambda logits, visible, query, history: hardened(jax.nn.softmax(logits, where=visible))
 
 
-@normalizers.register(random=True, straight_through=True)
+@normalizers.register(random=True, exact_gradient=False)
 def gumbel(
     param: Param, keys: Keys, query_size: int, temperature: float = 1.0, straight_through: bool = False
 ) -> Score:

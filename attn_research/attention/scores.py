@@ -20,8 +20,18 @@ from attn_research.registry import Registry
 
 # attends: has weights at all; content: reads what the keys say, not only how many there are; positional: reads where
 # they stand; remembers: reads earlier steps, so steps can't run all at once; random: draws from history.key in
-# training; limit: the hyperparameter that bounds the source's length.
-scores = Registry("score", attends=True, content=True, positional=False, remembers=False, random=False, limit=None)
+# training; exact_gradient: False where what flows back is an estimate; limit: the hyperparameter that bounds the
+# source's length.
+scores = Registry(
+    "score",
+    attends=True,
+    content=True,
+    positional=False,
+    remembers=False,
+    random=False,
+    exact_gradient=True,
+    limit=None,
+)
 
 Param = Callable[..., Array]
 Keys = Float[Array, "b s k"]

@@ -108,9 +108,9 @@ def find(config: Config, runs: str | Path, committed: Iterable[Record] = ()) -> 
 
 
 def user_code(config: Config) -> dict[str, str]:
-    """Fingerprints of the users' own files that `config` names, by spec string."""
-    specs = [value for value in flat(config).values() if isinstance(value, Spec)]
-    return {spec: fingerprint(spec) for spec in specs if spec.module}
+    """Fingerprints of the users' own files that `config` names, by spec string; a field is named for its registry."""
+    specs = [(name.rpartition(".")[2], value) for name, value in flat(config).items() if isinstance(value, Spec)]
+    return {spec: code for kind, spec in specs if (code := fingerprint(spec, kind))}
 
 
 def is_done(directory: str | Path, config: Config) -> bool:

@@ -1,0 +1,239 @@
+"""One variant on random sources and queries, run in the ways that the laws compare.
+
+Everything is in float64, so that what differs by more than rounding stands out, and one compiled program serves all
+laws that keep the shapes; the others run operation by operation, which compiles nothing that is a variant's own.
+"""
+
+import dataclasses
+import types
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from attn_research import config
+from attn_research.attention.attention import Attend, Attention, source_limit
+from attn_research.registry import Bound
+
+HIDDEN, QUERY = 6, 4  # sizes; the query has that of the states where a variant needs both equal
+MARGIN = 2  # padding behind the longest source
+WALKED = 2  # steps taken without compiling
+SPREAD = 0.2  # of what is added to the first parameters, so that none is zero
+
+
+class Sizes(NamedTuple):
+    """How much a variant is tried on; the longest source has `source` symbols."""
+
+    rows: int
+    source: int
+    steps: int
+
+    def __str__(self):
+        counts = (self.rows, "row"), (self.source, "source symbol"), (self.steps, "step")
+        return ", ".join(f"{count} {noun}{'' if count == 1 else 's'}" for count, noun in counts)
+
+
+class Point(NamedTuple):
+    """What a gradient is taken for."""
+
+    params: Any
+    states: Any  # [b s h]
+    queries: Any  # [t b q]
+
+
+class Inputs(NamedTuple):
+    """What a variant is run on; before step t the rows of its history are put in the order `order[t]`."""
+
+    point: Point
+    lengths: Any  # [b]
+    order: Any  # [t b]
+
+
+class Outcome(NamedTuple):
+    """What the compiled program finds."""
+
+    contexts: Any  # [t b v]
+    weights: Any  # [t b s]
+    at_once: Any  # contexts and weights of all steps at once; None where steps wait for each other
+    value: Any  # a linear function of the contexts
+    gradient: Point  # its own
+
+
+class Walk(NamedTuple):
+    """What the first steps find without compiling."""
+
+    contexts: Any
+    weights: Any
+    histories: Any  # of every head, before the first step and after the last
+
+
+class AllRemembered(Attention):
+    """The same attention, its history kept whether a piece asked for it or not."""
+
+    def pieces(self) -> dict[str, Bound]:
+        bound = Attention.pieces(self)
+        return {
+            name: b._replace(traits=types.SimpleNamespace(**vars(b.traits) | {"remembers": True}))
+            for name, b in bound.items()
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class Trial:
+    """One variant at given sizes; with `training`, it has random numbers to draw from."""
+
+    config: config.Attention
+    sizes: Sizes
+    training: bool = False
+
+    @cached_property
+    def pieces(self) -> dict[str, Bound]:
+        """The variant's score, normaliser and window, by the names of their config fields."""
+        return Attention(self.config).pieces()
+
+    def any_trait(self, name: str) -> bool:
+        """Whether any piece has it."""
+        return any(getattr(bound.traits, name, False) for bound in self.pieces.values())
+
+    @property
+    def mass(self) -> str:
+        """What the weights of a step sum to."""
+        masses = {bound.traits.mass for name, bound in self.pieces.items() if name != "score"}
+        return "one" if masses == {"one"} else "at most one"
+
+    @cached_property
+    def lengths(self) -> np.ndarray:
+        """Two rows of the full length, a third of it, one symbol, none."""
+        source = min(self.sizes.source, source_limit(self.config.score) or self.sizes.source)
+        return np.array([source, source, source // 3, 1, 0], np.int32)[: self.sizes.rows]
+
+    @property
+    def padded(self) -> int:
+        """The padded length."""
+        return self.sizes.source + MARGIN
+
+    @cached_property
+    def real(self) -> np.ndarray:
+        """True on real positions [b s]."""
+        return np.arange(self.padded)[None] < self.lengths[:, None]
+
+    @cached_property
+    def inputs(self) -> Inputs:
+        """The first two rows are one source, asked by different queries; padding is zero."""
+        rng = np.random.default_rng(0)
+        states = rng.normal(size=(self.sizes.rows, self.padded, HIDDEN)) * self.real[..., None]
+        states[:2] = states[0]
+        queries = rng.normal(size=(self.sizes.steps, self.sizes.rows, self.query_size))
+        order = np.tile(np.arange(self.sizes.rows), (self.sizes.steps, 1))
+        return Inputs(Point(self.params, states, queries), self.lengths, order)
+
+    def with_states(self, states: np.ndarray) -> Inputs:
+        """The inputs with other encoder states."""
+        return self.inputs._replace(point=self.inputs.point._replace(states=states))
+
+    def rows(self, order: np.ndarray) -> Inputs:
+        """The inputs with their rows in another order, or some of them."""
+        point, lengths, _ = self.inputs
+        point = Point(point.params, point.states[order], point.queries[:, order])
+        return Inputs(point, lengths[order], np.tile(np.arange(len(order)), (self.sizes.steps, 1)))
+
+    @cached_property
+    def query_size(self) -> int:
+        """Another than that of the keys, where the variant allows it."""
+        try:
+            jax.eval_shape(lambda: self._first_step(QUERY))
+            return QUERY
+        except (ValueError, TypeError):
+            return HIDDEN
+
+    def refusal(self) -> str | None:
+        """Why such a config can't be."""
+        try:
+            jax.eval_shape(lambda: self._first(self.query_size)[1])
+        except ValueError as error:
+            return str(error)
+        return None
+
+    def _first(self, query_size: int) -> tuple[Attend, Any]:
+        states, lengths = jnp.zeros((self.sizes.rows, self.padded, HIDDEN)), jnp.asarray(self.lengths)
+        key = jax.random.PRNGKey(0)
+        return Attention(self.config).init_with_output(key, states, lengths, states[:, 0], query_size)
+
+    def _first_step(self, query_size: int) -> Any:
+        attend, _ = self._first(query_size)
+        return attend.step(jnp.zeros((self.sizes.rows, query_size)), attend.start)[:2]
+
+    @cached_property
+    def params(self) -> Any:
+        """First parameters, each moved a bit."""
+        rng = np.random.default_rng(1)
+        _, first = self._first(self.query_size)
+        return jax.tree.map(lambda leaf: np.asarray(leaf) + SPREAD * rng.normal(size=leaf.shape), first)
+
+    def attend(self, inputs: Inputs, module: type[Attention] = Attention) -> Attend:
+        """The attention over a batch of sources."""
+        rngs = {"attention": jax.random.PRNGKey(2)} if self.training else None
+        (params, states, queries), lengths, _ = jax.tree.map(jnp.asarray, inputs)
+        return module(self.config).apply(params, states, lengths, states[:, 0], queries.shape[-1], rngs=rngs)
+
+    @cached_property
+    def outcome(self) -> Outcome:
+        """What the program finds on the inputs as they are."""
+        return self.run(self.inputs)
+
+    def run(self, inputs: Inputs) -> Outcome:
+        """What the program finds on other inputs of the same shapes."""
+        return jax.device_get(self._program(inputs))
+
+    @cached_property
+    def _program(self) -> Callable:
+        def value(point, lengths, order):
+            attend = self.attend(Inputs(point, lengths, order))
+            contexts, weights = _scan(attend, point.queries, order)
+            at_once = None if attend.remembers else attend.all_steps(point.queries)
+            return (contexts * _functional(contexts.shape)).sum(), (contexts, weights, at_once)
+
+        def program(inputs):
+            (found, rest), gradient = jax.value_and_grad(value, has_aux=True)(*inputs)
+            return Outcome(*rest, found, gradient)
+
+        return jax.jit(program)
+
+    @cached_property
+    def walked(self) -> Walk:
+        """The first steps on the inputs as they are."""
+        return self.walk(self.inputs)
+
+    def walk(self, inputs: Inputs, module: type[Attention] = Attention) -> Walk:
+        """The first steps, one after the other, without compiling."""
+        attend = self.attend(inputs, module)
+        histories, found = attend.start, []
+        for query in jnp.asarray(inputs.point.queries[:WALKED]):
+            context, weights, histories = attend.step(query, histories)
+            found.append((context, weights))
+        contexts, weights = (jnp.stack(one) for one in zip(*found, strict=True))
+        return Walk(contexts, weights, (attend.start, histories))
+
+    def other(self, **changes: Any) -> "Trial":
+        """The same trial of another variant."""
+        return Trial(dataclasses.replace(self.config, **changes), self.sizes, self.training)
+
+
+def _scan(attend: Attend, queries: Any, orders: Any) -> tuple[Any, Any]:
+    def step(histories, x):
+        query, order = x
+        histories = jax.tree.map(lambda leaf: leaf[order] if leaf.ndim else leaf, histories)
+        context, weights, histories = attend.step(query, histories)
+        return histories, (context, weights)
+
+    return jax.lax.scan(step, attend.start, (queries, orders))[1]
+
+
+def _functional(shape: tuple[int, int, int]) -> Any:
+    """A number for each step and coordinate, the same for every row."""
+    t, _, v = shape
+    return jnp.cos(3.0 * jnp.arange(t * v)).reshape(t, 1, v)
