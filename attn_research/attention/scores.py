@@ -57,8 +57,7 @@ def _same_size(score: str, keys: Keys, query_size: int) -> None:
     if keys.shape[-1] != query_size:
         raise ValueError(
             f"score {score!r} needs query and key of one size, but the query has {query_size} and the key "
-            f"{keys.shape[-1]}; set model.attention.keys={query_size}, write {score}(project=True) or choose general "
-            "or concat"
+            f"{keys.shape[-1]}; set model.attention.keys={query_size} or choose dot(project=True), general or concat"
         )
 
 
@@ -72,6 +71,19 @@ def _side(param: Param, name: str, size: int, units: int, bias: bool = False) ->
     W = param(f"W_{name}", weight, (size, units))
     b = param(f"b_{name}", nn.initializers.zeros, (units,)) if bias else None
     return lambda x: x @ W if b is None else x @ W + jnp.broadcast_to(b, (*x.shape[:-1], units))
+
+
+def _sides(
+    param: Param, score: str, keys: Keys, query_size: int, project: bool, units: int | None, bias: bool = False
+) -> tuple[Float[Array, "b s a"], Callable]:
+    """W_k k_j [+ b_k], and q -> W_q q [+ b_q], of size `units`; both as they are without `project`."""
+    if not project:
+        no_effect(score, "without project=True", units=units is not None, bias=bias)
+        _same_size(score, keys, query_size)
+        return keys, lambda query: query
+    a = units or query_size
+    query_side = _side(param, "q", query_size, a, bias)
+    return _side(param, "k", keys.shape[-1], a, bias)(keys), query_side
 
 
 def _scaled(param: Param, keys: Keys, learned_scale: bool) -> Keys:
@@ -97,14 +109,10 @@ def dot(
     ESPnet's dot has projections, biases and tanh, gs2s's no tanh; a softmax then cancels b_k.
     """
     if not project:
-        set_here = {"units": units is not None, "bias": bias, "activation": activation != "none"}
-        no_effect("dot", "without project=True", **set_here)
-        _same_size("dot", keys, query_size)
-        return _inner(keys)
-    a = units or query_size
-    query_side, key_side = _side(param, "q", query_size, a, bias), _side(param, "k", keys.shape[-1], a, bias)
+        no_effect("dot", "without project=True", activation=activation != "none")
     f = {"none": lambda x: x, "tanh": jnp.tanh}[activation]
-    return _inner(f(key_side(keys)), lambda query: f(query_side(query)))
+    keys, side = _sides(param, "dot", keys, query_size, project, units, bias)
+    return _inner(f(keys), lambda query: f(side(query)))
 
 
 @scores.register
@@ -117,15 +125,9 @@ def scaled_dot(
     `scale` stands in place of 1 / sqrt(k), k the size after projecting to `units`, the query's when None.
     `learned_scale` multiplies by a learned g, 1 at first.
     """
-    query_side = lambda query: query  # noqa: E731
-    if project:
-        a = units or query_size
-        query_side, keys = _side(param, "q", query_size, a), _side(param, "k", keys.shape[-1], a)(keys)
-    else:
-        no_effect("scaled_dot", "without project=True", units=units is not None)
-        _same_size("scaled_dot", keys, query_size)
+    keys, side = _sides(param, "scaled_dot", keys, query_size, project, units)
     scaled = keys / keys.shape[-1] ** 0.5 if scale is None else keys * scale
-    return _inner(_scaled(param, scaled, learned_scale), query_side)
+    return _inner(_scaled(param, scaled, learned_scale), side)
 
 
 @scores.register
