@@ -13,8 +13,8 @@ from attn_research.attention.scores import Keys, Param, Score, weight
 from attn_research.registry import Registry, require
 
 # mass: what the weights of a step sum to: "one" (unless nothing is visible), or "at most one"; remembers: reads
-# earlier steps, so steps can't run all at once; random: reads history.key, if only to know training by it; the others as
-# for normalisers.
+# earlier steps, so steps can't run all at once; random: reads history.key, if only to know training by it; the
+# others as for normalisers.
 windows = Registry("window", mass="one", positional=True, remembers=False, random=False, exact_gradient=True)
 
 
