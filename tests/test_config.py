@@ -30,7 +30,7 @@ CHANGES = st.fixed_dictionaries(
         "model.dropout": st.floats(0, 0.99),
         "train.learning_rate": st.floats(1e-9, 1e3),
         "train.patience": st.none() | st.integers(1, 9),
-        "model.decoder.placement": st.sampled_from(["before", "after"]),
+        "model.decoder.placement": st.sampled_from(["before", "after", 'bottom(context="current")']),
     },
 )
 

@@ -98,7 +98,7 @@ def test_coverage_is_the_sum_of_the_weights_before():
     close(seen[1].weights, first)
     close(history[0].coverage, first + second)
     assert not np.allclose(first, second)
-    assert int(history.step) == 2
+    assert int(history[0].step) == 2
 
 
 @pytest.mark.parametrize("plain", [plain_rnn, plain_gru, plain_lstm], ids=lambda f: f.__name__)

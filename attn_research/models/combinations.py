@@ -35,6 +35,13 @@ def _join(*vectors):
     return jnp.concatenate(vectors, -1)
 
 
+def _size(size: int | None, default: int) -> int:
+    size = default if size is None else size
+    if size < 1:
+        raise ValueError(f"size of the combination is {size}, but must be at least 1")
+    return size
+
+
 @combinations.register
 def tanh(
     param: Callable, context_size: int, hidden: int, embedding: int, size: int | None = None, bias: bool = False
@@ -49,7 +56,7 @@ def linear(
     param: Callable, context_size: int, hidden: int, embedding: int, size: int | None = None, bias: bool = False
 ) -> Callable:
     """W_c [c; h] + b   (tensorflow/nmt and TensorFlow Addons, under the name of Luong, without b)."""
-    size = hidden if size is None else size
+    size = _size(size, hidden)
     affine = _sum(param, {"W_c": context_size + hidden}, size, "b" if bias else None)
     return lambda context, state, symbol: affine(_join(context, state))
 
@@ -61,15 +68,13 @@ def gated(
 ) -> Callable:  # fmt: skip
     """z = sigmoid(W_z [y; h; c] + b_z), S = W_s c + b_s, T = W_t [y; h] + b_t.
 
-    The gates of Tu et al. 2017, put at the output as in OpenNMT-py and Sockeye.
-
-    source: tanh(T + z S); target: tanh(z T + S); both: tanh((1 - z) T + z S). OpenNMT-py has attentional=True: for c
-    it takes tanh(W_a [c; h]); with input feeding its y is joined by what is fed. Sockeye's is both with symbol=False
-    (no y), whose z is 1 - z here.
+    source: tanh(T + z S); target: tanh(z T + S); both: tanh((1 - z) T + z S)   (Tu et al. 2017, whose gates stand
+    inside the cell). OpenNMT-py has attentional=True, where tanh(W_a [c; h]) stands for c, and under input feeding it
+    joins what is fed to y. Sockeye's gate is `both` with symbol=False, without y; its z is 1 - z here.
     """
     if not context_size:
         raise ValueError("combination 'gated' has no effect without attention: there is no context to gate")
-    size, y = hidden if size is None else size, embedding if symbol else 0
+    size, y = _size(size, hidden), embedding if symbol else 0
     inner = tanh(lambda _, *args: param("W_a", *args), context_size, hidden, embedding) if attentional else None
     source_size = hidden if attentional else context_size
     weigh = _sum(param, {"W_z": y + hidden + source_size}, size, "b_z")
@@ -89,12 +94,14 @@ def maxout(
     param: Callable, context_size: int, hidden: int, embedding: int, size: int | None = None,
     pieces: int = 2, bias: bool = False,
 ) -> Callable:  # fmt: skip
-    """max over pairs of U_o h + V_o y + C_o c (+ b)   (deep output, Bahdanau et al. 2015, appendix A.2.2).
+    """max over `pieces` of U_o h + V_o y + C_o c (+ b)   (deep output, Bahdanau et al. 2015, appendix A.2.2).
 
     `size` counts the maxima; None: as many as make hidden = pieces * size. Bahdanau's h is the state before the step:
     placement before(output="old").
     """
-    size = hidden // pieces if size is None else size
+    if pieces < 2:
+        raise ValueError(f"pieces of combination 'maxout' is {pieces}, but a maximum needs at least 2")
+    size = _size(size, hidden // pieces)
     affine = _sum(param, {"U_o": hidden, "V_o": embedding, "C_o": context_size}, pieces * size, "b" if bias else None)
 
     def combine(context, state, symbol):
@@ -112,7 +119,7 @@ def readout(
 
     Their bias on each of the three is one here.
     """
-    size = hidden if size is None else size
+    size = _size(size, hidden)
     affine = _sum(param, {"W_e": embedding, "W_s": hidden, "W_c": context_size}, size, "b" if bias else None)
     return lambda context, state, symbol: jnp.tanh(affine(symbol, state, context))
 

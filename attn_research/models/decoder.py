@@ -73,8 +73,7 @@ class Decoder(nn.Module):
 
         def advance(state, x):
             """One target step."""
-            seeing = lambda h: Seen(*attend.step(query(h, x.symbol), state.history))  # noqa: E731
-            cells, h, seen = place(seeing, now(state, x))
+            cells, h, seen = place(lambda h: Seen(*attend.step(query(h, x.symbol), state.history)), now(state, x))
             vector = combine(seen.context, h, x.symbol)
             carried = state.vector if attend.latent else vector
             return State(cells, carried, seen.context, seen.history), (vector, seen.weights)
@@ -110,7 +109,10 @@ class Decoder(nn.Module):
         nothing = [jnp.zeros((len(source.lengths), n), source.states.dtype) for n in (size, attend.context_size)]
         fed = {"attentional": size, "context": attend.context_size, "none": 0}[c.input_feeding]
         inputs = embedding + fed + attend.fixed.shape[-1]
-        cell = lambda name, inputs: Parameters(name=name)(bound, inputs, c.hidden)  # noqa: E731
+
+        def cell(name, size):
+            return Parameters(name=name)(bound, size, c.hidden)
+
         build = Build(cell, c.layers, inputs, attend.context_size, c.hidden)
         return State(bridge, *nothing, attend.start), placements.bind(c.placement)(build)
 

@@ -86,7 +86,7 @@ def before(build: Build, query: Literal["top", "bottom"] = "top", output: Litera
     """c = att(s'); s = layers(s', [y; c; fed])   (Bahdanau et al. 2015, eq. 4-6).
 
     `query` is the layer that asks: ESPnet asks with the lowest. `output` is the state that the combination reads:
-    Bahdanau's deep output reads the old one, s' (appendix A.2.2, eq. for t_i).
+    Bahdanau's deep output reads the old one, s' (appendix A.2.2), and so needs y beside it.
     """
     if query == "bottom":
         build.refuse_one_layer("placement 'before(query=\"bottom\")'")
@@ -106,14 +106,14 @@ def before(build: Build, query: Literal["top", "bottom"] = "top", output: Litera
 def between(build: Build) -> Callable:
     """s~ = cell(s', [y; fed]); c = att(s~); s = transition(s~, c)   (conditional GRU, Sennrich et al. 2017: Nematus).
 
-    It is the lowest layer; the layers above read s, as Nematus' and Marian's deep decoders have it.
+    It is the lowest layer; those above read s.
     """
     first, transition, upper = build.first(), build.cell("transition", build.context), build.upper()
 
     def step(attend, now):
-        between = first(now.cells[0], now.symbol, now.fed)
-        seen = attend(between[-1])
-        s = transition(between, seen.context)
+        middle = first(now.cells[0], now.symbol, now.fed)
+        seen = attend(middle[-1])
+        s = transition(middle, seen.context)
         cells = (s, *upper(now, s[-1]))
         return cells, cells[-1][-1], seen
 
