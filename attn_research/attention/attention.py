@@ -86,9 +86,12 @@ class Attention(nn.Module):
         if not bound["score"].traits.attends:
             return self._without(Parameters(name="score")(bound["score"], last, query_size), lengths)
         remembers, random = (any(getattr(b.traits, t) for b in bound.values()) for t in ("remembers", "random"))
-        key = self.make_rng("attention") if random and self.has_rng("attention") else None
         heads = self._heads(states, query_size)
-        starts, steps = zip(*(self._attend(bound, head, lengths, remembers, key) for head in heads), strict=True)
+        keys = [None] * len(heads)
+        if random and self.has_rng("attention"):
+            keys = jax.random.split(self.make_rng("attention"), len(heads))
+        made = [self._attend(bound, head, lengths, remembers, key) for head, key in zip(heads, keys, strict=True)]
+        starts, steps = zip(*made, strict=True)
         joined = sum(head.values.shape[-1] for head in heads)
         output = Parameters(name="output")(projection, joined, c.output) if c.output else lambda contexts: contexts
 

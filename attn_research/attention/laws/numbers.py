@@ -46,7 +46,7 @@ def gradients_are_finite_differences(trial: Trial) -> str | None:
 def _moved(trial: Trial, part: str, way: object, step: float) -> float:
     point = trial.inputs.point
     moved = jax.tree.map(lambda x, w: x + step * w, getattr(point, part), way)
-    return trial.run(trial.inputs._replace(point=point._replace(**{part: moved}))).value
+    return float(trial.run(trial.inputs._replace(point=point._replace(**{part: moved}))).value)
 
 
 @law(somewhere=True)

@@ -100,6 +100,11 @@ class Trial:
         return any(getattr(bound.traits, name, False) for bound in self.pieces.values())
 
     @property
+    def leaks(self) -> bool:
+        """Whether it is declared that padding gets weight."""
+        return self.pieces["normalizer"].traits.leaks
+
+    @property
     def mass(self) -> str:
         """What the weights of a step sum to."""
         masses = {bound.traits.mass for name, bound in self.pieces.items() if name != "score"}

@@ -14,7 +14,7 @@ def weights_are_not_negative(trial: Trial) -> str | None:
     return unequal("weights", weights, np.maximum(weights, 0))
 
 
-@law
+@law(applies=lambda trial: not trial.leaks)
 def mass_is_held(trial: Trial) -> str | None:
     """The weights of a step sum to what is declared as mass, one or at most one; without a source to zero."""
     sums = trial.outcome.weights.sum(-1)
@@ -27,7 +27,7 @@ def mass_is_held(trial: Trial) -> str | None:
     return f"the weights of step {t}, row {b} sum to {sums[t, b]:.4g}, but the mass is declared as {trial.mass!r}"
 
 
-@law
+@law(applies=lambda trial: not trial.leaks)
 def padding_has_no_weight(trial: Trial) -> str | None:
     """Weights of padding are exactly zero."""
     wrong = (abs(trial.outcome.weights) > 0) & ~trial.real[None]
@@ -37,7 +37,7 @@ def padding_has_no_weight(trial: Trial) -> str | None:
     return f"{where}: {shown(trial.outcome.weights[index])}, of a source of length {trial.lengths[index[1]]}"
 
 
-@law
+@law(applies=lambda trial: not trial.leaks)
 def padding_is_invisible(trial: Trial) -> str | None:
     """What stands in the padding changes no weight, context or gradient, and gets no gradient."""
     noise = 10 * np.random.default_rng(3).normal(size=trial.inputs.point.states.shape)
@@ -48,7 +48,7 @@ def padding_is_invisible(trial: Trial) -> str | None:
     return case or unequal("gradient of the padding", leaked, 0 * leaked)
 
 
-@law
+@law(applies=lambda trial: not trial.leaks)
 def padded_length_is_invisible(trial: Trial) -> str | None:
     """Longer padding changes no weight and no context."""
     states = np.pad(trial.inputs.point.states, ((0, 0), (0, 3), (0, 0)))
