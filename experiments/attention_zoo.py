@@ -3,7 +3,7 @@
 Question: on dates in languages never seen in training, and on reversing sequences longer than any in training, how
   right are the outputs, how near to the gold alignment are the weights, and how widely are they spread?
 Base: `general` with softmax over the whole source, attended to after the cell, attentional vector fed back, hidden 128.
-Cost: 330 runs of half a minute to a minute on one core; it can be stopped and taken up again.
+Cost: 366 runs of half a minute to a minute on one core; it can be stopped and taken up again.
 Command: attn-research sweep experiments/attention_zoo.py
 """
 
@@ -42,6 +42,12 @@ OTHERS = (
     {"model.decoder.combination": "maxout"},
     {"model.decoder.bridge": "mean"},
     {"model.decoder.bridge": "zero"},
+    {"model.attention.latent": "hard", "model.decoder.input_feeding": "context"},
+    {"model.attention.latent": "monotone", "model.decoder.input_feeding": "none"},
+    {"model.attention.latent": "hmm", "model.decoder.input_feeding": "none"},
+    {"train.auxiliary.coverage": 0.1},
+    {"train.auxiliary.alignment": 0.1},
+    {"train.auxiliary.entropy": 0.1},
 )
 VARIANTS = (
     {},
@@ -65,9 +71,14 @@ base = override(
 
 
 def label(config: Config) -> str:
-    """What a config changes in the base's model."""
-    changes = {name: new for name, (_, new) in diff(base, config).items() if name.startswith("model.")}
-    return ", ".join(f"{name.rpartition('.')[2]}={value}" for name, value in changes.items()) or "general"
+    """What a config changes in the base."""
+    changes = {name: new for name, (_, new) in diff(base, config).items() if name not in ("data.task", "seed")}
+    return ", ".join(f"{_short(name)}={value}" for name, value in changes.items()) or "general"
+
+
+def _short(name: str) -> str:
+    """The last word of a field, and the one before where it would be mistaken."""
+    return name.removeprefix("model.attention.").removeprefix("model.decoder.").removeprefix("train.")
 
 
 def runs():
