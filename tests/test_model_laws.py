@@ -27,6 +27,14 @@ PLACES = {
     "bahdanau": {"model.decoder.placement": "before", "model.decoder.input_feeding": "none"},
     "context": {"model.decoder.input_feeding": "context", "model.decoder.combination": "linear"},
     "projected": {"model.attention.keys": 6, "model.attention.values": 4},
+    "conditional": {
+        "model.decoder.placement": "between",
+        "model.decoder.input_feeding": "none",
+        "model.decoder.combination": "readout",
+        "model.decoder.bridge": "mean",
+    },
+    "bottom": {"model.decoder.placement": "bottom", "model.decoder.layers": 2, "model.decoder.combination": "maxout"},
+    "hmm": {"model.attention.latent": "hmm", "model.decoder.input_feeding": "none"},
 }
 LENGTHS = jnp.array([4, 1, 6, 0], jnp.int32)
 DECODE = Decode(ratio=1.0, extra=3)
@@ -35,7 +43,7 @@ DECODE = Decode(ratio=1.0, extra=3)
 def variants() -> list[tuple[Spec, str]]:
     """The scores that the models tell apart: with and without limit, history and attention; all steps at once."""
     remembering = [Spec(name) for name in scores.known if scores.bind(Spec(name)).traits.remembers]
-    pairs = [(Spec("general"), place) for place in ("luong", "no_feeding", "bahdanau", "context")]
+    pairs = [(Spec("general"), place) for place in PLACES if place != "projected"]
     pairs += [(Spec("location"), "luong"), (Spec("concat"), "projected")]
     pairs += [(Spec("none"), "no_feeding"), (Spec("none(feed='input')"), "luong")]
     return pairs + [(spec, "no_feeding") for spec in remembering[:1]]
@@ -254,15 +262,18 @@ FIELDS = {
     "model.embedding": 7, "model.dropout": 0.5,
     "model.encoder.cell": "gru", "model.encoder.layers": 2, "model.encoder.hidden": 8,
     "model.encoder.direction": "reversed",
-    "model.attention.score": "general", "model.attention.normalizer": "broken_pieces:sharp",
-    "model.attention.window": "broken_pieces:first_places(size=2)", "model.attention.query": "state_and_symbol",
+    "model.attention.score": "general", "model.attention.normalizer": "sparsemax",
+    "model.attention.window": "local_m(D=1)", "model.attention.query": "state_and_symbol",
     "model.attention.heads": 2, "model.attention.split": False,
-    "model.attention.keys": 6, "model.attention.values": 6, "model.attention.output": 6,
+    "model.attention.keys": 6, "model.attention.values": 6, "model.attention.output": 6, "model.attention.latent": "hard",
     "model.decoder.cell": "rnn", "model.decoder.layers": 2, "model.decoder.hidden": 8,
     "model.decoder.bridge": "zero", "model.decoder.placement": "before",
     "model.decoder.input_feeding": "context", "model.decoder.combination": "linear",
 }  # fmt: skip
-NEEDS = {"model.attention.split": {"model.attention.heads": 2}}  # where a field has an effect at all
+NEEDS = {  # where a field has an effect at all
+    "model.attention.split": {"model.attention.heads": 2},
+    "model.attention.latent": {"model.decoder.input_feeding": "none"},
+}
 
 
 def test_the_walk_over_the_config_knows_every_field():
