@@ -28,7 +28,9 @@ def _integers(value: Any) -> list[int]:
 
 
 def _floats(value: Any) -> list[float]:
-    return [0.5, 2.0, 1.5] if not isinstance(value, int | float) or not value else [2.0 * value, value / 2, value + 0.1]
+    if not isinstance(value, int | float) or not value:
+        return [0.5, 2.0, 1.5]
+    return [2.0 * value, value / 2, value + 0.1, 1.0]
 
 
 def changed(bound: Bound, spec: Spec, option: str) -> list[Spec]:
