@@ -14,9 +14,9 @@ from attn_research.registry import Spec, require
 
 @normalizers.register(mass="at most one", positional=True, remembers=True, random=True)
 def monotonic(param: Param, keys: Keys, query_size: int, noise: float = 0.0, offset: float = 0.0) -> Remembering:
-    """a_j = p_j q_j, q_j = (1 - p_{j-1}) q_{j-1} + a'_j, p = sigma(e + r + noise N(0, 1)), a' the a of the step before.
+    """a_j = p_j q_j, q_j = (1 - p_{j-1}) q_{j-1} + a'_j, p = sigma(e + r + noise N(0, 1))   (Raffel et al. 2017).
 
-    The expected alignment of a scan that stops at j with chance p_j (Raffel et al. 2017); a' starts at
+    The expected alignment of a scan that stops at j with chance p_j; a' is the a of the step before and starts at
     position 0, r is learned from `offset` on, noise is for training only. Systems that divide by the product of the
     1 - p instead (their parallel form, as TensorFlow Addons) lose the mass behind a p of exactly 1.
     """

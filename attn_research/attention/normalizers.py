@@ -40,7 +40,7 @@ def softmax(param: Param, keys: Keys, query_size: int, temperature: float = 1.0,
 
 @normalizers.register(leaks=True)
 def filled_softmax(param: Param, keys: Keys, query_size: int, fill: float = -99999999.0) -> Score:
-    """Softmax over all positions, with `fill` in place of the logits that are not visible.
+    """exp(e_j) / sum_l exp(e_l) over all positions, e_l = `fill` where not visible   (Sockeye, TensorFlow Addons).
 
     As in Sockeye (-99999999), gs2s and TensorFlow Addons (the dtype's least), bentrevett (-1e10): padding gets weight
     where every real logit lies below `fill` or nothing is visible. XNMT adds -100 to the logit that stands there.
@@ -50,7 +50,7 @@ def filled_softmax(param: Param, keys: Keys, query_size: int, fill: float = -999
 
 @normalizers.register(leaks=True)
 def leaky_softmax(param: Param, keys: Keys, query_size: int, leak: float = 1e-7) -> Score:
-    """w_j / sum_l w_l with w = softmax(e) visible + leak, the softmax over padding as well (neural-transducer)."""
+    """w_j / sum_l w_l with w = softmax(e) visible + leak, the softmax over padding too   (neural-transducer)."""
     require(leak > 0, f"leak of normalizer 'leaky_softmax' is {leak}, but must be above 0")
 
     def weights(logits, visible, query, history):
@@ -62,9 +62,9 @@ def leaky_softmax(param: Param, keys: Keys, query_size: int, leak: float = 1e-7)
 
 @normalizers.register(mass="at most one")
 def sink(param: Param, keys: Keys, query_size: int, logit: float = 0.0, learned: bool = True) -> Score:
-    """exp(e_j) / (exp(e_0) + sum_l exp(e_l)): a null slot takes the rest; e_0 is learned and starts at `logit`.
+    """exp(e_j) / (exp(e_0) + sum_l exp(e_l))   (with `logit=0, learned=False` the "softmax one" of Miller 2023).
 
-    With `logit=0, learned=False` the "softmax one" of Miller 2023 (Attention is off by one).
+    A null slot takes the rest; its e_0 is learned and starts at `logit`.
     """
     null = param("logit", nn.initializers.constant(logit), ()) if learned else logit
 
@@ -83,7 +83,7 @@ def sigmoid(param: Param, keys: Keys, query_size: int) -> Score:
 
 @normalizers.register
 def top_k(param: Param, keys: Keys, query_size: int, k: int = 4) -> Score:
-    """Softmax over the k largest logits, and those equal to the k-th."""
+    """Softmax over the k largest logits, and those equal to the k-th   (Zhao et al. 2019, explicit selection)."""
     require(k >= 1, f"k of normalizer 'top_k' is {k}, but must be at least 1")
 
     def weights(logits, visible, query, history):
@@ -95,7 +95,7 @@ def top_k(param: Param, keys: Keys, query_size: int, k: int = 4) -> Score:
 
 @normalizers.register(exact_gradient=False)
 def hard(param: Param, keys: Keys, query_size: int) -> Score:
-    """1 at the largest logit, with the gradient of the softmax (straight-through, Bengio et al. 2013)."""
+    """1 at the largest logit, with the gradient of the softmax   (straight-through, Bengio et al. 2013)."""
     return lambda logits, visible, query, history: hardened(jax.nn.softmax(logits, where=visible))
 
 

@@ -170,7 +170,7 @@ def cosine(param: Param, keys: Keys, query_size: int, sharpness: float = 10.0, l
 
 @scores.register
 def rbf(param: Param, keys: Keys, query_size: int, sharpness: float = 0.5, learned: bool = True) -> Score:
-    """-beta |k_j - q|^2, a Gaussian around the query once a softmax has taken its exponential.
+    """-beta |k_j - q|^2   (radial basis function: a softmax of it compares Gaussians around the query).
 
     beta is `sharpness` at first and `learned` for all steps alike.
     """

@@ -31,9 +31,10 @@ def local_m(param: Param, keys: Keys, query_size: int, D: int = 10) -> Score:
 
 @windows.register(mass="at most one")
 def local_p(param: Param, keys: Keys, query_size: int, D: int = 10, renormalise: bool = False) -> Score:
-    """a_j exp(-(j - p_t)^2 / (2 (D/2)^2)), |j - floor(p_t)| <= D, p_t = S sigma(v_p . tanh(W_p q)).
+    """a_j exp(-(j - p_t)^2 / (2 (D/2)^2)), |j - floor(p_t)| <= D, p_t = S sigma(v_p . tanh(W_p q))   (Luong et al.
+    2015, section 3.2).
 
-    Luong et al. 2015, section 3.2. As in the authors' code, a is normalised inside the window, and not again after the
+    As in the authors' code, a is normalised inside the window, and not again after the
     Gaussian unless `renormalise`; p_t has a gradient through the Gaussian only. Counted from 1, p_t is 1 + S sigma(.).
     """
     require(D >= 1, f"D of window 'local_p' is {D}, but must be at least 1")
@@ -52,9 +53,9 @@ def local_p(param: Param, keys: Keys, query_size: int, D: int = 10, renormalise:
 
 @windows.register(remembers=True, random=True)
 def around_last(param: Param, keys: Keys, query_size: int, back: int = 1, ahead: int = 3) -> Score:
-    """last - back <= j < last + ahead outside training, `last` where the step before looked most, 0 at first.
+    """last - back <= j < last + ahead, except in training   (Deep Voice 3, Ping et al. 2018, section 3.4).
 
-    The forced monotonic decoding of Deep Voice 3 (Ping et al. 2018, section 3.4), with ESPnet's values.
+    `last` is where the step before looked most, 0 at first; the values are ESPnet's.
     """
     require(back >= 0, f"back of window 'around_last' is {back}, but must be at least 0")
     require(ahead >= 1, f"ahead of window 'around_last' is {ahead}, but must be at least 1")

@@ -23,7 +23,7 @@ def scores(arguments: argparse.Namespace) -> int:
     if arguments.plot is not None:
         from attn_research.reports.figures import attention_maps
 
-        if not kind.startswith("model.attention."):
+        if not variants.has_weights(kind):
             raise ValueError(f"--plot draws attention weights, which {kind}={spec} has no part in")
         print(*attention_maps({str(spec): variants.example(kind.rpartition(".")[2], spec)}, arguments.plot), sep="\n")
     return 0

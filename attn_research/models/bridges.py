@@ -44,7 +44,7 @@ def dense(
     param: Callable, source: Encoded, layers: int, parts: int, hidden: int,
     reads: Literal["top", "each", "backward"] = "top", shared: bool = False,
 ) -> tuple:  # fmt: skip
-    """s_0 = tanh(h W + b), a W and b for each layer and array   (Sockeye); shared: one for all (Joey NMT).
+    """s_0 = tanh(h W + b), a W and b for each layer and array   (Sockeye; shared, one for all: Joey NMT).
 
     h is the last output of the encoder's top layer; each: of the encoder layer of the same height; backward: of the
     top layer's backward direction, whose end is the first symbol (Bahdanau et al. 2015, appendix A.2.2, without b).

@@ -1,6 +1,7 @@
 """Every variant with its signature, equation, source, parameters and cost, read from the registries and docstrings."""
 
 import inspect
+import math
 import re
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -10,26 +11,32 @@ import jax.numpy as jnp
 import numpy as np
 
 from attn_research.attention.attention import Attention
+from attn_research.attention.latent import latents
 from attn_research.attention.normalizers import normalizers
 from attn_research.attention.scores import scores
 from attn_research.attention.windows import windows
 from attn_research.config import Attention as Options
+from attn_research.decoding.penalties import penalties
 from attn_research.models.bridges import bridges
 from attn_research.models.combinations import combinations
 from attn_research.models.placements import placements
 from attn_research.registry import Spec, nearest
 from attn_research.reports.items import Item
 from attn_research.reports.render import markdown_code, markdown_escape
+from attn_research.training.auxiliary import auxiliaries
 from attn_research.training.flops import product_flops
 
-KEYS, QUERY = 1009, 1013  # primes, so that a shape tells which size it came from
+KEYS, QUERY = 10_007, 30_011  # so far apart that a shape tells which sizes it is made of
 LENGTH = 20  # of the source and of the target, for the cost
 SIZE = 256  # of query and keys, for the cost
 ATTENTION = {"score": scores, "normalizer": normalizers, "window": windows}
 REGISTRIES = {f"model.attention.{name}": registry for name, registry in ATTENTION.items()} | {
+    "model.attention.latent": latents,
     "model.decoder.placement": placements,
     "model.decoder.combination": combinations,
     "model.decoder.bridge": bridges,
+    "train.auxiliary": auxiliaries,
+    "decode.length_penalty": penalties,
 }
 INTRODUCTION = """# Every variant
 
@@ -82,17 +89,22 @@ def describe(kind: str, spec: Spec) -> Variant:
     options = ", ".join(f"{name}={value!r}" for name, value in bound.hyper.items())
     signature = f"{spec.partition('(')[0]}({options})"
     field = kind.rpartition(".")[2]
-    if field not in ATTENTION or not (field != "score" or bound.traits.attends):
+    if not has_weights(kind) or (field == "score" and not bound.traits.attends):
         return Variant(kind, spec.name, signature, *_read(bound.function), {}, None)
     cost = flops(field, spec) / flops("score", Spec("dot"))
     return Variant(kind, spec.name, signature, *_read(bound.function), _parameters(field, spec), cost)
+
+
+def has_weights(kind: str) -> bool:
+    """Whether attention weights come from the variants of this config field."""
+    return kind.rpartition(".")[2] in ATTENTION
 
 
 def _read(function: Callable) -> tuple[str, str, str]:
     """Equation, source and notes, of a docstring `equation   (source)`, an empty line, notes."""
     summary, _, notes = inspect.getdoc(function).partition("\n\n")
     equation, _, reference = _one_line(summary).partition("   (")
-    return equation, reference.rstrip(".").removesuffix(")"), _one_line(notes).strip()
+    return equation.rstrip("."), reference.rstrip(".").removesuffix(")"), _one_line(notes).strip()
 
 
 def _one_line(text: str) -> str:
@@ -101,7 +113,7 @@ def _one_line(text: str) -> str:
 
 def _parameters(field: str, spec: Spec) -> dict[str, tuple[str, ...]]:
     try:
-        tree = jax.eval_shape(_init(field, spec, KEYS, QUERY))
+        tree = jax.eval_shape(_init(field, spec, KEYS, QUERY, "general"))
     except ValueError:  # it needs both of one size
         tree = jax.eval_shape(_init(field, spec, KEYS, KEYS))
     leaves = [(path[1:], leaf) for path, leaf in jax.tree.leaves_with_path(tree) if path[1].key == field]
@@ -109,18 +121,21 @@ def _parameters(field: str, spec: Spec) -> dict[str, tuple[str, ...]]:
 
 
 def _letter(size: int) -> str:
-    letters = {KEYS: "k", QUERY: "q", KEYS + QUERY: "(k + q)"}
-    letters |= {times * size: f"{times} {letters[size]}" for times in (2, 3, 4) for size in (KEYS, QUERY)}
-    return letters[size] if size in letters else str(size)
+    """A size in terms of k and q: `4 q`, `(k + q + 10)`."""
+    query, rest = divmod(size, QUERY)
+    keys, rest = divmod(rest, KEYS)
+    letters = [f"{times} {letter}" if times > 1 else letter for times, letter in ((keys, "k"), (query, "q")) if times]
+    terms = letters + [str(rest)] * bool(rest or not letters)
+    return terms[0] if len(terms) == 1 else f"({' + '.join(terms)})"
 
 
-def _module(field: str, spec: Spec) -> Attention:
-    return Attention(Options(**{field: spec}))
+def _module(field: str, spec: Spec, score: str = "dot") -> Attention:
+    return Attention(Options(**({"score": Spec(score)} | {field: spec})))
 
 
-def _init(field: str, spec: Spec, keys: int, query: int) -> Callable[[], Any]:
+def _init(field: str, spec: Spec, keys: int, query: int, score: str = "dot") -> Callable[[], Any]:
     states, lengths = jnp.zeros((1, LENGTH, keys)), jnp.full(1, LENGTH)
-    return lambda: _module(field, spec).init(jax.random.PRNGKey(0), states, lengths, states[:, 0], query)
+    return lambda: _module(field, spec, score).init(jax.random.PRNGKey(0), states, lengths, states[:, 0], query)
 
 
 def flops(field: str, spec: Spec) -> int:
@@ -136,9 +151,16 @@ def flops(field: str, spec: Spec) -> int:
 
 
 def count(parameters: dict[str, tuple[str, ...]]) -> str:
-    """The number of parameters as a sum of products: 'k q + q'; a dash for none."""
-    terms = [" ".join(shape) or "1" for shape in parameters.values()]
-    return " + ".join(terms) or "–"
+    """The number of parameters as a sum of products: `k q + q`; a dash for none."""
+    return " + ".join(map(_product, parameters.values())) or "–"
+
+
+def _product(shape: tuple[str, ...]) -> str:
+    """Numbers in front, multiplied."""
+    words = " ".join(shape).split() if not any("(" in size for size in shape) else shape
+    numbers, letters = [word for word in words if word.isdigit()], [word for word in words if not word.isdigit()]
+    number = math.prod(map(int, numbers))
+    return " ".join([str(number)] * (number > 1 or not letters) + letters)
 
 
 def page(kinds: dict[str, list[Variant]]) -> str:
@@ -148,7 +170,7 @@ def page(kinds: dict[str, list[Variant]]) -> str:
 
 def _section(kind: str, found: list[Variant]) -> list[str]:
     """Parameters and cost only where they are the attention's own."""
-    columns = 5 if kind.startswith("model.attention.") else 3
+    columns = 5 if has_weights(kind) else 3
     rows = [
         (
             markdown_code(variant.signature),
