@@ -66,10 +66,12 @@ def gated(
     param: Callable, context_size: int, hidden: int, embedding: int, size: int | None = None,
     gate: Literal["source", "target", "both"] = "both", symbol: bool = True, attentional: bool = False,
 ) -> Callable:  # fmt: skip
-    """tanh((1 - z) T + z S), z = sigmoid(W_z [y; h; c] + b_z), S = W_s c + b_s, T = W_t [y; h] + b_t   (Tu et al. 2017).
+    """tanh((1 - z) T + z S), z = sigmoid(W_z [y; h; c] + b_z), S = W_s c + b_s, T = W_t [y; h] + b_t   (Tu et al.
+    2017).
 
-    gate "source": tanh(T + z S); "target": tanh(z T + S). Tu's gates stand inside the cell. OpenNMT-py has attentional=True, where tanh(W_a [c; h]) stands for c, and under input feeding it
-    joins what is fed to y. Sockeye's gate is `both` with symbol=False, without y; its z is 1 - z here.
+    gate "source": tanh(T + z S); "target": tanh(z T + S). Tu's gates stand inside the cell. OpenNMT-py has
+    attentional=True, where tanh(W_a [c; h]) stands for c, and under input feeding it joins what is fed to y. Sockeye's
+    gate is `both` with symbol=False, without y; its z is 1 - z here.
     """
     if not context_size:
         raise ValueError("combination 'gated' has no effect without attention: there is no context to gate")
