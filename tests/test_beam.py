@@ -55,7 +55,8 @@ def known():
 
 @functools.cache
 def model(score: str = "general", symbols: int = 9, **changes) -> Seq2Seq:
-    changes = {f"model.decoder.{name}": value for name, value in changes.items()}
+    parts = {name: "attention" if name in ("latent", "normalizer", "heads") else "decoder" for name in changes}
+    changes = {f"model.{parts[name]}.{name}": value for name, value in changes.items()}
     return Seq2Seq(override(Config(), SIZES | changes | {"model.attention.score": score}).model, 11, symbols)
 
 
@@ -122,6 +123,8 @@ PLACES = {
     "location": {"placement": "before"},
     "forgetful": {},
     "forgetful before": {"placement": "before", "cell": "gru", "layers": 2, "input_feeding": "none"},
+    "coverage_gru mocha": {"normalizer": 'mocha(score="general")', "heads": 2},
+    "general hmm": {"latent": "hmm", "input_feeding": "none"},
 }
 
 
