@@ -15,11 +15,12 @@ def check(arguments: argparse.Namespace) -> int:
     attention = override(Config(), changes).model.attention
     from attn_research.attention.laws import check as tried
 
-    verdicts = tried(attention)
-    for verdict in verdicts:
-        print(f"{_mark(verdict.passed)}  {verdict.law}: {verdict.says}")
+    verdicts = []
+    for verdict in tried(attention):
+        verdicts.append(verdict)
+        print(f"{_mark(verdict.passed)}  {verdict.law}: {verdict.says}", flush=True)
         if verdict.case:
-            print("        " + verdict.case.replace("\n", " "))
+            print("        " + verdict.case.replace("\n", " "), flush=True)
     failed = sum(verdict.passed is False for verdict in verdicts)
     untried = sum(verdict.passed is None for verdict in verdicts)
     print(f"{len(verdicts) - failed - untried} passed, {failed} failed, {untried} not for this variant")

@@ -2,7 +2,7 @@
 
 import contextlib
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import jax
@@ -53,7 +53,7 @@ def law(
 
 def check(
     attention: config.Attention, sizes: Sizes = FULL, smaller: Sequence[Sizes] = SMALLER, but: Sequence[str] = ()
-) -> list[Verdict]:
+) -> Iterator[Verdict]:
     """Every law, but those named, on one variant, and if one fails, the first of the `smaller` sizes that shows it.
 
     Raises:
@@ -65,15 +65,14 @@ def check(
         raise ValueError(f"score {str(attention.score)!r} has no weights, so the laws of attention say nothing of it")
     if trials[0].any_trait("random"):
         trials.append(make(sizes, True))
-    verdicts, runs = [], True
-    with jax.enable_x64(True):
-        for one in sorted((laws[name] for name in laws if name not in but), key=lambda one: not one.first):
+    runs = True
+    for one in sorted((laws[name] for name in laws if name not in but), key=lambda one: not one.first):
+        with jax.enable_x64(True):
             verdict = _judged(one, trials) if runs else Verdict(one.name, one.says, None)
             if verdict.passed is False and not one.somewhere:
                 verdict = verdict._replace(case=_smallest(one, make, smaller) or verdict.case)
-            verdicts.append(verdict)
-            runs = runs and not (one.first and verdict.passed is False)
-    return verdicts
+        runs = runs and not (one.first and verdict.passed is False)
+        yield verdict
 
 
 def _judged(one: Law, trials: Sequence[Trial]) -> Verdict:
