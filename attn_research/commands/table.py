@@ -10,8 +10,7 @@ from typing import Any
 from attn_research.commands.sweep import read_experiment
 from attn_research.commands.words import complain, show_markdown
 from attn_research.config import Config, from_flat
-from attn_research.reports.render import FORMS
-from attn_research.reports.tables import Built
+from attn_research.reports.render import FORMS, Built
 from attn_research.runs import records
 from attn_research.sweeps.expand import Experiment
 

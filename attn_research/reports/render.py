@@ -4,13 +4,11 @@ import csv as csv_module
 import io
 import itertools
 import re
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
+from attn_research.registry import nearest
 from attn_research.reports.columns import Cell, Column, Measured
-
-if TYPE_CHECKING:
-    from attn_research.reports.tables import Built
 
 FULL_SIZE = " (published, full size)"
 SPECIAL = {
@@ -35,6 +33,29 @@ SPECIAL = {
 }
 
 
+@dataclass(frozen=True)
+class Built:
+    """A table with its numbers; `commits` are those that its records were made at ("None": outside a checkout)."""
+
+    title: str
+    columns: Sequence[Column]
+    rows: Mapping[str, Sequence[Cell]]
+    published: Mapping[str, Sequence[Cell]]
+    notes: Sequence[str]
+    commits: tuple[str, ...]
+
+    @property
+    def mixed(self) -> bool:
+        """Whether the records come from more than one commit."""
+        return len(self.commits) > 1
+
+    def render(self, form: str) -> str:
+        """The table as `md`, `tex` (booktabs) or `csv` (raw numbers)."""
+        if form not in FORMS:
+            raise ValueError(f"a table has no format {form!r}; {nearest(form, FORMS)}")
+        return FORMS[form](self)
+
+
 def escape(text: str) -> str:
     """Any text as LaTeX that prints it."""
     return "".join(SPECIAL.get(character, character) for character in " ".join(text.split()))
@@ -53,7 +74,7 @@ def markdown_code(text: str) -> str:
     return fence + pad + text + pad + fence
 
 
-def md(table: "Built") -> str:
+def md(table: Built) -> str:
     """GitHub's Markdown: a table, then the notes as a list."""
     lines = [
         ["", *(markdown_escape(column.header) for column in table.columns)],
@@ -71,7 +92,7 @@ def _md_cell(cell: Cell) -> str:
     return " ".join(filter(None, [text, cell.interval_text, cell.source and f"({markdown_escape(cell.source)})"]))
 
 
-def tex(table: "Built") -> str:
+def tex(table: Built) -> str:
     """A LaTeX table; needs the package booktabs."""
     lines = [_tex_line(["", *(escape(column.header) for column in table.columns)]), r"\midrule"]
     lines += [
@@ -115,7 +136,7 @@ def _spaced(text: str) -> str:
     return blank * text.startswith(" ") + escape(text) + blank * (text.endswith(" ") and bool(text.strip()))
 
 
-def csv(table: "Built") -> str:
+def csv(table: Built) -> str:
     """Raw numbers (shares, not percent), the ends of their intervals, and where published numbers were seen."""
     file = io.StringIO()
     writer = csv_module.writer(file, lineterminator="\n")
@@ -137,4 +158,4 @@ def _values(column: Column, cell: Cell) -> list[str]:
     return ["" if value is None else f"{value:.6g}" for value in (cell.value, *ends)]
 
 
-FORMS: dict[str, Callable[["Built"], str]] = {"md": md, "tex": tex, "csv": csv}
+FORMS: dict[str, Callable[[Built], str]] = {"md": md, "tex": tex, "csv": csv}

@@ -1,4 +1,4 @@
-"""Tables made from records alone: `Table` is declared by an experiment, `Built` is what is printed."""
+"""Tables made from records alone: `Table` is declared by an experiment, what is printed is a `render.Built`."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -6,9 +6,9 @@ from types import MappingProxyType
 
 from attn_research.config import Config, diff, flat, from_flat, hints
 from attn_research.registry import nearest
-from attn_research.reports import render
 from attn_research.reports.columns import MISSING, Cell, Column, Measured, Record, Rows, column
 from attn_research.reports.notes import PUBLISHED, notes
+from attn_research.reports.render import Built
 
 Published = Mapping[tuple[str, str], tuple[float | str, str]]
 NOTHING: Mapping = MappingProxyType({})
@@ -58,7 +58,7 @@ class Table:
 
     def build(
         self, rows: Rows, published: Published = NOTHING, missing: Mapping[str, Sequence[int]] = NOTHING
-    ) -> "Built":
+    ) -> Built:
         """The table of `rows` (label to records); runs that diverged are named below it and left out of the numbers.
 
         Args:
@@ -84,29 +84,6 @@ class Table:
             notes=list(filter(None, below)),
             commits=tuple(sorted({str(record["commit"]) for records in rows.values() for record in records})),
         )
-
-
-@dataclass(frozen=True)
-class Built:
-    """A table with its numbers; `commits` are those that its records were made at ("None": outside a checkout)."""
-
-    title: str
-    columns: Sequence[Column]
-    rows: Mapping[str, Sequence[Cell]]
-    published: Mapping[str, Sequence[Cell]]
-    notes: Sequence[str]
-    commits: tuple[str, ...]
-
-    @property
-    def mixed(self) -> bool:
-        """Whether the records come from more than one commit."""
-        return len(self.commits) > 1
-
-    def render(self, form: str) -> str:
-        """The table as `md`, `tex` (booktabs) or `csv` (raw numbers)."""
-        if form not in render.FORMS:
-            raise ValueError(f"a table has no format {form!r}; {nearest(form, render.FORMS)}")
-        return render.FORMS[form](self)
 
 
 def _check_alike(label: str, records: Sequence[Record]) -> None:
