@@ -97,6 +97,7 @@ def _moving(param: Param, keys: Keys, noise: float, offset: float, spread: Calla
     return Remembering(first, step, lambda done, history: alpha(done.logits, done.visible, history))
 
 
+@jax.jit
 def aligned(p: Row, before: Row) -> Row:
     """p_j q_j with q_j = (1 - p_{j-1}) q_{j-1} + before_j, as a scan over positions: exact also where p is 1."""
 
