@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from attn_research.commands.words import complain
+from attn_research.commands.words import complain, warnings_as_complaints
 from attn_research.registry import nearest
 
 DESCRIPTION = (
@@ -221,7 +221,8 @@ def main(words: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     module, _, function = arguments.body.partition(":")
     try:
-        return getattr(importlib.import_module(f"attn_research.commands.{module}"), function)(arguments)
+        with warnings_as_complaints():
+            return getattr(importlib.import_module(f"attn_research.commands.{module}"), function)(arguments)
     except ValueError as error:
         complain(str(error))
         return 2

@@ -102,7 +102,8 @@ class Train:
     log_every: int = 50  # steps between two lines of metrics
     evaluate_every: int = 500  # steps between two looks at dev, each with a checkpoint
     patience: int | None = None  # looks without a gain before stopping; None: never
-    select: Literal["loss", "exact", "token", "wer", "per"] = "loss"  # dev metric that picks the best checkpoint
+    # dev metric that picks the best checkpoint
+    select: Literal["loss", "exact", "token", "wer", "per", "bleu", "bleu_lc", "chrf"] = "loss"
 
 
 @dataclass(frozen=True)

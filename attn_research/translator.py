@@ -10,12 +10,13 @@ import numpy as np
 
 from attn_research.config import Config, from_flat, override
 from attn_research.data.batching import Encoded, collate
-from attn_research.data.task import split_symbols
+from attn_research.data.segmentation import Segmentation
 from attn_research.data.vocab import EOS, Vocabulary
 from attn_research.decoding.outputs import Outputs
 from attn_research.decoding.search import make_search
 from attn_research.models.seq2seq import Seq2Seq, first_parameters
 from attn_research.training.checkpoint import Checkpoints
+from attn_research.training.prepare import load_sides
 
 MULTIPLE = 8  # sources and batches are padded to multiples of it, so that few shapes are compiled
 
@@ -33,9 +34,15 @@ class Translation(NamedTuple):
 class Translator:
     """The model of one run with its best parameters."""
 
-    def __init__(self, config: Config, source: Vocabulary, target: Vocabulary, checkpoints: Checkpoints):
-        self.config, self.source, self.target = config, source, target
-        model, search = Seq2Seq(config.model, len(source), len(target)), make_search(config.decode)
+    def __init__(
+        self,
+        config: Config,
+        vocabularies: Sequence[Vocabulary],
+        segmentations: Sequence[Segmentation],
+        checkpoints: Checkpoints,
+    ):
+        self.config, (self.source, self.target), self._segmentations = config, vocabularies, segmentations
+        model, search = Seq2Seq(config.model, len(self.source), len(self.target)), make_search(config.decode)
         self.params = checkpoints.restore_best(first_parameters(model, config.seed))
 
         @jax.jit
@@ -47,7 +54,11 @@ class Translator:
 
     def split(self, line: str) -> list[str]:
         """A line of text as the task's source symbols."""
-        return split_symbols(self.config.data.task, line)
+        return self._segmentations[0].split(line)
+
+    def join(self, symbols: Sequence[str]) -> str:
+        """The symbols of an output as a line of text."""
+        return self._segmentations[1].join(symbols)
 
     def translate(self, sentences: Sequence[Sequence[str]]) -> list[Translation]:
         """The best outputs for a batch of sources, each a list of symbols.
@@ -101,5 +112,4 @@ def load(directory: str | Path, changes: Mapping[str, Any] | None = None) -> Tra
         raise ValueError(f"{directory} holds no trained run; `attn-research train` makes one in runs/<id>")
     kept = json.loads((directory / "config.json").read_text(encoding="utf-8"))
     config = override(from_flat(kept), changes or {})
-    vocabularies = (Vocabulary.load(directory / f"vocabulary_{side}.json") for side in ("source", "target"))
-    return Translator(config, *vocabularies, Checkpoints(directory / "checkpoints"))
+    return Translator(config, *load_sides(directory, config.data.task), Checkpoints(directory / "checkpoints"))

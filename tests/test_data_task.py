@@ -25,10 +25,10 @@ def mine(tmp_path):
 
 
 def test_the_tasks_are_registered():
-    assert set(tasks.known) == {"copy", "dates", "repeat", "reverse", "sort", "transduction"}
+    assert set(tasks.known) == {"copy", "dates", "repeat", "reverse", "sort", "transduction", "translation"}
 
 
-@pytest.mark.parametrize("name", ["copy", "dates", "repeat", "reverse", "sort", "transduction"])
+@pytest.mark.parametrize("name", ["copy", "dates", "repeat", "reverse", "sort", "transduction", "translation"])
 def test_every_option_has_a_default_and_a_docstring(name):
     function = tasks.known[name]
     assert tasks.bind(Spec(name)).hyper.keys() == {*function.__annotations__} - {"return"}

@@ -14,7 +14,7 @@ UNBOUNDED = dataclasses.replace(EXACT, least=-np.inf, most=np.inf)
 
 def scores(values, seeds=None):
     values = np.asarray(values, float)
-    return Scores(tuple(seeds or range(len(values))), values, np.ones_like(values))
+    return Scores(tuple(seeds or range(len(values))), (values, np.ones_like(values)))
 
 
 def right(share, items=400, seeds=3, random=0):
@@ -85,7 +85,7 @@ def test_lower_is_better():
 
 
 def test_a_row_without_a_number_is_never_best():
-    nothing = Scores((0, 1, 2), np.zeros((3, 400)), np.zeros((3, 400)))
+    nothing = Scores((0, 1, 2), (np.zeros((3, 400)), np.zeros((3, 400))))
     c = Comparison(METRICS["aer"], {"a": nothing, "b": right(0.5)})
     assert c.best == "b" and c.interval("a") is None and c.told_apart("a", "b") is None
 

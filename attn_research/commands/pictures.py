@@ -2,7 +2,7 @@
 
 import argparse
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import count, islice
 from pathlib import Path
 
@@ -47,13 +47,12 @@ def translate(arguments: argparse.Namespace) -> int:
     translator = load(arguments.run, _search(arguments))
     if arguments.nbest and translator.config.decode.beam == 1:
         raise ValueError("--nbest lists the hypotheses of a beam, and greedy search has one; it needs --beam 2 or more")
-    separator = "" if all(len(symbol) == 1 for symbol in translator.target.symbols) else " "
     picture, numbers = arguments.attention, count(1)
     typed = arguments.input is None and sys.stdin.isatty()
     for lines in _batches(_lines(arguments.input), 1 if typed else BATCH):
         made = translator.n_best([translator.split(line) for line in lines])
         for found in made:
-            _print(found, separator, next(numbers) if arguments.nbest else None)
+            _print(found, translator.join, next(numbers) if arguments.nbest else None)
         if picture is not None:
             _draw(made[0][0], arguments.step, picture)
             picture = None
@@ -66,13 +65,13 @@ def _search(arguments: argparse.Namespace) -> dict[str, int | str]:
     return {name: value for name, value in said.items() if value is not None}
 
 
-def _print(found: list, separator: str, number: int | None) -> None:
+def _print(found: list, join: Callable, number: int | None) -> None:
     """The best output, or with a line number all of them with their scores."""
     if number is None:
-        print(separator.join(found[0].output), flush=True)
+        print(join(found[0].output), flush=True)
         return
     for one in found:
-        print(number, f"{one.score:.4f}", separator.join(one.output), sep="\t", flush=True)
+        print(number, f"{one.score:.4f}", join(one.output), sep="\t", flush=True)
 
 
 def _lines(path: str | None) -> Iterator[str]:

@@ -5,23 +5,27 @@ Its splits are `train`, `dev`, `test`, and further test splits named `test_<what
 - `source`, `target`: lists of symbols;
 - `alignment`, if gold alignments are known: list of [source index, target index], from 0;
 - `references`, if several targets are right: all of them, `target` first;
+- `raw`, if outputs are to be scored as text, by BLEU and chrF: the lines of all right targets, as people wrote them;
 - `where`, if the items stand in a file: `train.tsv.gz:17`, for messages;
 - `ceiling`, if it may be below one: the probability with which the best possible system, which sees the source
   alone, answers that item right.
+
+A symbol `<unk>` stands for one that the task does not know. A task that learns how lines become symbols from its data
+is registered with `symbols="learned"`, and its DatasetDict has an attribute `segmentations`: source's and target's.
 """
 
 import functools
-import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 
+from attn_research.data.segmentation import Characters, Segmentation, Words
 from attn_research.registry import Registry, Spec, nearest
 
 DatasetDict = Any  # datasets.DatasetDict, whose import takes two seconds
 
-# symbols: how a line of text becomes source symbols; words by spaces, or characters with names in <> kept whole.
+# symbols: how a line of text becomes source symbols; characters, words, or what the task has learned from its data.
 tasks = Registry("task", symbols="characters")
 
 SPLITS = ("train", "dev", "test")
@@ -78,11 +82,15 @@ def from_columns(splits: Mapping[str, Mapping[str, list]]) -> DatasetDict:
     return datasets.DatasetDict({name: datasets.Dataset.from_dict(columns) for name, columns in splits.items()})
 
 
-def split_symbols(spec: Spec, line: str) -> list[str]:
-    """A line of text as the task has its sources."""
-    if tasks.bind(spec).traits.symbols == "words":
-        return line.split()
-    return re.findall(r"<[^<>\s]+>|.", line)
+def learns(spec: Spec) -> bool:
+    """Whether the task learns its segmentations from its data."""
+    return tasks.bind(spec).traits.symbols == "learned"
+
+
+def plain(spec: Spec, symbols: Iterable[str]) -> tuple[Segmentation, Segmentation]:
+    """Source's and target's segmentation of a task that learns none; `symbols` are those of the target."""
+    source = {"characters": Characters(), "words": Words()}[tasks.bind(spec).traits.symbols]
+    return source, Characters() if all(len(symbol) == 1 for symbol in symbols) else Words()
 
 
 def check_lengths(dataset: DatasetDict, limit: int | None, variant: str) -> None:

@@ -1,16 +1,11 @@
 """Words to segments from tab-separated files: grapheme-to-phoneme, inflection."""
 
-import codecs
-import gzip
-import os
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
+from attn_research.data.files import find_file, find_folder, read_lines
 from attn_research.data.task import SPLITS, DatasetDict, from_columns, tasks
-from attn_research.registry import nearest
-
-ROOT = "ATTN_RESEARCH_DATA"  # environment variable: a folder that holds data folders
+from attn_research.registry import require
 
 
 @tasks.register
@@ -24,32 +19,10 @@ def transduction(path: str = "") -> DatasetDict:
     Raises:
       ValueError: a folder or file that is not there, is empty or cannot be read, or a line of another form.
     """
-    folder = _folder(path)
-    files = {split: _file(folder, split) for split in SPLITS}
+    require(bool(path), 'task transduction needs the folder of its files, as in transduction(path="cmudict_g2p")')
+    folder = find_folder(path)
+    files = {split: find_file(folder, f"{split}.tsv") for split in SPLITS}
     return from_columns({split: _columns(file, split) for split, file in files.items()})
-
-
-def _folder(path: str) -> Path:
-    if not path:
-        raise ValueError('task transduction needs the folder of its files, as in transduction(path="cmudict_g2p")')
-    roots = [Path.cwd()] + ([Path(os.environ[ROOT])] if ROOT in os.environ else [])
-    for root in roots:
-        if (root / path).is_dir():
-            return root / path
-    near = [folder.name for root in roots if (root / path).parent.is_dir() for folder in _folders((root / path).parent)]
-    looked = " and ".join(map(str, roots)) + ("" if ROOT in os.environ else f" (${ROOT} is not set)")
-    raise ValueError(f"no folder {path!r} in {looked}; {nearest(Path(path).name, near)}")
-
-
-def _folders(parent: Path) -> Iterator[Path]:
-    return (entry for entry in parent.iterdir() if entry.is_dir() and not entry.name.startswith("."))
-
-
-def _file(folder: Path, split: str) -> Path:
-    for name in (f"{split}.tsv", f"{split}.tsv.gz"):
-        if (folder / name).is_file():
-            return folder / name
-    raise ValueError(f"no {split}.tsv or {split}.tsv.gz in {folder}; {nearest(split, os.listdir(folder))}")
 
 
 def _columns(file: Path, split: str) -> dict[str, list]:
@@ -68,20 +41,10 @@ def _columns(file: Path, split: str) -> dict[str, list]:
 
 
 def _lines(file: Path) -> Iterator[tuple[str, list[str]]]:
-    for number, line in enumerate(_read(file).removeprefix(codecs.BOM_UTF8).splitlines(), 1):
-        try:
-            columns = line.decode("utf-8").split("\t")
-        except UnicodeDecodeError as error:
-            raise ValueError(f"{file}:{number} is not UTF-8: {error.reason} at byte {error.start}") from error
+    for number, line in enumerate(read_lines(file), 1):
+        columns = line.split("\t")
         if len(columns) != 2:
             raise ValueError(f"{file}:{number} has {len(columns)} columns, but must have two: word<TAB>segments")
         if not columns[0].strip() or not columns[1].strip():
             raise ValueError(f"{file}:{number} has an empty column, but must be word<TAB>segments")
         yield columns[0], columns[1].split()
-
-
-def _read(file: Path) -> bytes:
-    try:
-        return gzip.decompress(file.read_bytes()) if file.suffix == ".gz" else file.read_bytes()
-    except (OSError, EOFError, zlib.error) as error:
-        raise ValueError(f"cannot read {file}: {error}") from error

@@ -19,8 +19,9 @@ class Vocabulary:
 
     @classmethod
     def build(cls, sentences: Iterable[Sequence[str]]) -> "Vocabulary":
-        """All symbols of `sentences` (the training split), the most frequent first, equals by the symbol."""
+        """All symbols but UNKNOWN of `sentences` (the training split), the most frequent first, equals by name."""
         counts = Counter(symbol for sentence in sentences for symbol in sentence)
+        del counts[UNKNOWN]
         return cls(tuple(sorted(counts, key=lambda symbol: (-counts[symbol], symbol))))
 
     @functools.cached_property

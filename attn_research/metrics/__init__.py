@@ -4,5 +4,16 @@ from attn_research.metrics.alignment import entropy, link_errors
 from attn_research.metrics.error_rates import closest, score_outputs
 from attn_research.metrics.metric import METRICS, Metric
 from attn_research.metrics.statistics import Comparison, Scores
+from attn_research.metrics.text import score_texts
 
-__all__ = ["METRICS", "Comparison", "Metric", "Scores", "closest", "entropy", "link_errors", "score_outputs"]
+__all__ = [
+    "METRICS",
+    "Comparison",
+    "Metric",
+    "Scores",
+    "closest",
+    "entropy",
+    "link_errors",
+    "score_outputs",
+    "score_texts",
+]

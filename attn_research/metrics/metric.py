@@ -1,48 +1,51 @@
-"""Every metric is a ratio of sums over test items, and a function that finishes it."""
+"""Every metric is a function of sums over test items: most are a ratio of two, BLEU takes ten."""
 
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
-
-def ratio(quotient: np.ndarray) -> np.ndarray:
-    """The finishing function of a metric that is the ratio itself."""
-    return quotient
+from attn_research.metrics import text
 
 
-def exponential(nats: np.ndarray) -> np.ndarray:
-    """The finishing function of perplexity; inf where a float cannot hold it."""
+def ratio(numerators: np.ndarray, denominators: np.ndarray) -> np.ndarray:
+    """The one by the other; nan where the denominator is 0."""
+    nothing = np.full(np.broadcast_shapes(np.shape(numerators), np.shape(denominators)), np.nan)
+    return np.divide(numerators, denominators, out=nothing, where=np.not_equal(denominators, 0))
+
+
+def exponential(nats: np.ndarray, symbols: np.ndarray) -> np.ndarray:
+    """Perplexity; inf where a float cannot hold it."""
     with np.errstate(over="ignore"):
-        return np.exp(nats)
+        return np.exp(ratio(nats, symbols))
 
 
 @dataclass(frozen=True)
 class Metric:
-    """`finish(sum of numerators / sum of denominators)`, and how a table shows it."""
+    """`finish(sum of each part)`, and how a table shows it."""
 
     name: str
     label: str
     lower_is_better: bool | None  # None: neither is better
     percent: bool  # a share, printed times 100
-    finish: Callable[[np.ndarray], np.ndarray] = ratio
+    finish: Callable[..., np.ndarray] = ratio  # from sums of any shape, one a part
+    parts: tuple[str, ...] = ("n", "d")  # what is summed over the items, by the names in a record
     least: float = 0.0
     most: float = math.inf
 
-    def value(self, numerators, denominators) -> float:
-        """The metric over the test items.
+    def value(self, *parts) -> float:
+        """The metric over the test items, from its parts [n], one number an item.
 
-        Args:
-          numerators: [n], one number an item.
-          denominators: [n]; 0 leaves the item out. Nothing but zeros gives nan.
+        An item with a denominator of 0 is left out of a ratio, and nothing but zeros gives nan.
         """
-        return float(self.from_sums(np.sum(numerators, dtype=float), np.sum(denominators, dtype=float)))
+        return float(self.finish(*(np.sum(part, dtype=float) for part in parts)))
 
-    def from_sums(self, numerators: np.ndarray, denominators: np.ndarray) -> np.ndarray:
-        """The same from sums that are made already, of any shape; nan where a denominator is 0."""
-        nothing = np.full(np.broadcast_shapes(np.shape(numerators), np.shape(denominators)), np.nan)
-        return self.finish(np.divide(numerators, denominators, out=nothing, where=np.not_equal(denominators, 0)))
+
+def _text(name: str, label: str, parts: tuple[str, ...]) -> Metric:
+    finish = partial(text.finish, name)
+    return Metric(name, label, lower_is_better=False, percent=False, finish=finish, parts=parts, most=100.0)
 
 
 METRICS: dict[str, Metric] = {
@@ -56,5 +59,8 @@ METRICS: dict[str, Metric] = {
         Metric("per", "PER", lower_is_better=True, percent=True),
         Metric("aer", "AER", lower_is_better=True, percent=True, most=1.0),
         Metric("entropy", "attention entropy", lower_is_better=None, percent=False),
+        _text("bleu", "BLEU", text.BLEU_PARTS),
+        _text("bleu_lc", "BLEU in lower case", text.BLEU_PARTS),
+        _text("chrf", "chrF", text.CHRF_PARTS),
     )
 }

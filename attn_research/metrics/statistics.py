@@ -36,15 +36,13 @@ class Scores:
     """The runs of one row: a seed each, and what they scored."""
 
     seeds: tuple[int, ...]
-    numerators: np.ndarray  # [seed, item], or [seed, 1] with the metric's value where items were not kept
-    denominators: np.ndarray
+    parts: tuple[np.ndarray, ...]  # the metric's, [seed, item]; its value alone, [seed, 1], where items were not kept
     by_item: bool = True
 
     @classmethod
     def without_items(cls, seeds: tuple[int, ...], values) -> "Scores":
         """Runs of which only the finished metric is known; `values` [seed]."""
-        values = np.asarray(values, float)[:, None]
-        return cls(seeds, values, np.ones_like(values), by_item=False)
+        return cls(seeds, (np.asarray(values, float)[:, None],), by_item=False)
 
 
 @dataclass(frozen=True)
@@ -59,7 +57,7 @@ class Comparison:
     rows: Mapping[str, Scores]
 
     def __post_init__(self):
-        sizes = {label: scores.numerators.shape[1] for label, scores in self.rows.items() if scores.by_item}
+        sizes = {label: scores.parts[0].shape[1] for label, scores in self.rows.items() if scores.by_item}
         if len(set(sizes.values())) > 1:
             told = ", ".join(f"{label!r} has {size}" for label, size in sizes.items())
             raise ValueError(f"rows can only be compared on the same test items, but {told}")
@@ -67,7 +65,7 @@ class Comparison:
     @cached_property
     def means(self) -> dict[str, float]:
         """The mean over seeds of each row."""
-        return {label: float(np.mean(self._finish(s, *_sums(s)))) for label, s in self.rows.items()}
+        return {label: float(np.mean(self._finish(s, _sums(s)))) for label, s in self.rows.items()}
 
     @cached_property
     def best(self) -> str:
@@ -102,23 +100,23 @@ class Comparison:
         sets = dict.fromkeys(scores.seeds for scores in self.rows.values())
         seeds = {drawn: draw.integers(len(drawn), size=(REPLICATES, len(drawn))) for drawn in sets}
         return {
-            label: _mean_over_drawn(self._finish(scores, *sums[label]), seeds[scores.seeds])
+            label: _mean_over_drawn(self._finish(scores, sums[label]), seeds[scores.seeds])
             for label, scores in self.rows.items()
         }
 
-    def _finish(self, scores: Scores, numerators: np.ndarray, denominators: np.ndarray) -> np.ndarray:
-        return self.metric.from_sums(numerators, denominators) if scores.by_item else numerators
+    def _finish(self, scores: Scores, sums: tuple[np.ndarray, ...]) -> np.ndarray:
+        return self.metric.finish(*sums) if scores.by_item else sums[0]
 
-    def _item_sums(self, draw: np.random.Generator) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-        """Sums over drawn items, for each row (numerators, denominators) [REPLICATES, seed]."""
+    def _item_sums(self, draw: np.random.Generator) -> dict[str, tuple[np.ndarray, ...]]:
+        """Sums over drawn items, for each row its parts [REPLICATES, seed]."""
         sums = {label: _sums(scores) for label, scores in self.rows.items()}
         rows = {label: scores for label, scores in self.rows.items() if scores.by_item}
         if rows:
-            columns = np.concatenate([part for s in rows.values() for part in (s.numerators, s.denominators)])
+            columns = np.concatenate([part for s in rows.values() for part in s.parts])
             drawn = np.concatenate(list(_drawn_sums(columns.T.astype(float), draw)))
-            edges = np.cumsum([len(s.seeds) for s in rows.values() for _ in range(2)])[:-1]
-            parts = np.split(drawn, edges, axis=1)
-            sums |= {label: (parts[2 * i], parts[2 * i + 1]) for i, label in enumerate(rows)}
+            edges = np.cumsum([len(s.seeds) * len(s.parts) for s in rows.values()])[:-1]
+            of_rows = zip(rows.items(), np.split(drawn, edges, axis=1), strict=True)
+            sums |= {label: tuple(np.split(own, len(s.parts), axis=1)) for (label, s), own in of_rows}
         return sums
 
 
@@ -133,8 +131,8 @@ def stretch(seeds: int) -> float:
     return float(np.sqrt(seeds / (seeds - 1)) * stats.t.ppf(tail, seeds - 1) / stats.norm.ppf(tail))
 
 
-def _sums(scores: Scores) -> tuple[np.ndarray, np.ndarray]:
-    return scores.numerators.sum(axis=1), scores.denominators.sum(axis=1)
+def _sums(scores: Scores) -> tuple[np.ndarray, ...]:
+    return tuple(part.sum(axis=1) for part in scores.parts)
 
 
 def _drawn_sums(columns: np.ndarray, draw: np.random.Generator):

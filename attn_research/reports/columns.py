@@ -92,7 +92,7 @@ class Measured:
             values = [split["metrics"][self.metric.name] for split in splits]
             return Scores.without_items(seeds, [math.nan if value is None else value for value in values])
         items = [split["items"][self.metric.name] for split in splits]
-        return Scores(seeds, *(np.stack([unpack(item[part]) for item in items]) for part in "nd"))
+        return Scores(seeds, tuple(np.stack([unpack(item[part]) for item in items]) for part in self.metric.parts))
 
     def _cell(self, comparison: Comparison, label: str, digits: int) -> Cell:
         mean, interval = comparison.means[label], comparison.interval(label)

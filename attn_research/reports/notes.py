@@ -20,6 +20,7 @@ def notes(
         *_diverged(rows),
         *_missing(missing),
         *_ceilings(records, columns),
+        *_signatures(records, columns),
         *_milliseconds(finished, columns),
         *_origin(records),
     ]
@@ -89,6 +90,17 @@ def _ceilings(records, columns: Sequence[Column]) -> list[str]:
         f"Ceiling on {split.replace('_', ' ')}: no system that sees the source alone can get more than {value} % exact."
         for split, value in found.items()
     ]
+
+
+def _signatures(records, columns: Sequence[Column]) -> list[str]:
+    """Versions and settings of what another program scored; records made before it did have none."""
+    found = {}
+    for column in columns:
+        for record in records if isinstance(column, Measured) else ():
+            split = record["splits"].get(column.split, {})
+            if column.metric.name in split.get("signatures", {}):
+                found.setdefault(column.metric.label, set()).add(split["signatures"][column.metric.name])
+    return [f"{label} by sacrebleu: {', '.join(f'`{s}`' for s in sorted(told))}." for label, told in found.items()]
 
 
 def _milliseconds(finished: Rows, columns: Sequence[Column]) -> list[str]:

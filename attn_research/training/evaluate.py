@@ -12,7 +12,8 @@ from attn_research.data.batching import Batch, collate, plan
 from attn_research.data.vocab import Vocabulary
 from attn_research.decoding.outputs import Outputs
 from attn_research.decoding.search import make_search
-from attn_research.metrics import METRICS, entropy, score_outputs
+from attn_research.metrics import METRICS, entropy, score_outputs, score_texts
+from attn_research.metrics.text import SCORERS
 from attn_research.models.seq2seq import Seq2Seq
 from attn_research.training.prepare import Split
 from attn_research.training.step import cross_entropy, token_mask
@@ -29,14 +30,16 @@ class Look(NamedTuple):
 class Evaluation(NamedTuple):
     """What is seen of one split, an item each, in its own order."""
 
-    items: dict[str, tuple[np.ndarray, np.ndarray]]  # numerators and denominators of each metric
+    items: dict[str, tuple[np.ndarray, ...]]  # the parts of each metric
     outputs: list[list[str]]
     weights: list[np.ndarray]  # [t s] attention of each item, EOS counted in t
+    texts: list[str] | None  # the outputs as lines, where they are scored as such
+    signatures: dict[str, str]  # of the metrics that another program computes: its version and settings
 
     @property
     def metrics(self) -> dict[str, float]:
         """Each metric over the whole split."""
-        return {name: METRICS[name].value(*counts) for name, counts in self.items.items()}
+        return {name: METRICS[name].value(*parts) for name, parts in self.items.items()}
 
 
 def make_look(model: Seq2Seq, decode: config.Decode) -> Callable:
@@ -71,14 +74,21 @@ def evaluate(look: Callable, params: Any, split: Split, vocabulary: Vocabulary, 
             weights[row] = seen.outputs.weights[:length, column, :size].copy()
     tokens = np.array([len(target) for target in split.encoded.target])
     items = {"loss": (nll, tokens), "perplexity": (nll, tokens), "token": (correct, tokens)}
-    return Evaluation(items | _scores(split, outputs, weights), outputs, weights)
+    if weights[0].shape[-1]:
+        items["entropy"] = tuple(map(np.array, zip(*map(entropy, weights), strict=True)))
+    if split.raw is None:
+        return Evaluation(items | _token_scores(split, outputs, weights), outputs, weights, None, {})
+    texts = [split.segmentation.join(output) for output in outputs]
+    scores, signatures = score_texts(texts, split.raw)
+    return Evaluation(items | scores, outputs, weights, texts, signatures)
 
 
-def _scores(split: Split, outputs: list[list[str]], weights: list[np.ndarray]) -> dict:
-    if not weights[0].shape[-1]:
-        return score_outputs(outputs, split.references)
-    spread = {"entropy": tuple(map(np.array, zip(*map(entropy, weights), strict=True)))}
-    gold = split.column("alignment")
-    if gold is None:
-        return spread | score_outputs(outputs, split.references)
-    return spread | score_outputs(outputs, split.references, gold, [list(item.argmax(-1)) for item in weights])
+def _token_scores(split: Split, outputs: list[list[str]], weights: list[np.ndarray]) -> dict:
+    gold = split.column("alignment") if weights[0].shape[-1] else None
+    attended = None if gold is None else [list(item.argmax(-1)) for item in weights]
+    return score_outputs(outputs, split.references, gold, attended)
+
+
+def selectable(split: Split) -> set[str]:
+    """The metrics of `split` that can pick the best checkpoint."""
+    return {"loss", "token", "exact"} | (set(SCORERS) if split.raw else {"wer", "per"})

@@ -17,14 +17,15 @@ from attn_research.data.batching import Batch, collate, plan
 from attn_research.data.task import check_lengths
 from attn_research.metrics import METRICS
 from attn_research.models.seq2seq import Seq2Seq, first_parameters
+from attn_research.registry import Spec, nearest
 from attn_research.runs import records
 from attn_research.runs.clock import Clock
 from attn_research.training import auxiliary, output
 from attn_research.training.checkpoint import Checkpoints
 from attn_research.training.compiled import Compiled
-from attn_research.training.evaluate import Evaluation, evaluate, make_look
+from attn_research.training.evaluate import Evaluation, evaluate, make_look, selectable
 from attn_research.training.optimizers import make_optimizer
-from attn_research.training.prepare import Prepared, prepare
+from attn_research.training.prepare import Prepared, Split, prepare
 from attn_research.training.step import TrainState, make_step
 
 Report = Callable[[dict[str, Any]], None]
@@ -81,8 +82,7 @@ class Training:
         self.directory = directory
         directory.mkdir(parents=True, exist_ok=True)
         (directory / "config.json").write_text(json.dumps(flat(self.config), indent=1) + "\n")
-        self.data.source.save(directory / "vocabulary_source.json")
-        self.data.target.save(directory / "vocabulary_target.json")
+        self.data.save(directory)
         self.checkpoints = Checkpoints(directory / "checkpoints")
         found = self.checkpoints.restore(self.state)
         if found:
@@ -199,12 +199,20 @@ class Training:
 
 
 def load_data(config: Config) -> Prepared:
-    """The config's data, checked against what the score allows and the losses need."""
+    """The config's data, checked against what the score allows, and the losses and the selection need."""
     data, score = prepare(config.data), config.model.attention.score
     has_links = data.splits["train"].column("alignment") is not None
     auxiliary.check(config.train, score, config.data.task, has_links)
+    check_select(config.train.select, data.splits["dev"], config.data.task)
     check_lengths({name: split.data for name, split in data.splits.items()}, source_limit(score), f"score {score}")
     return data
+
+
+def check_select(select: str, dev: Split, task: Spec) -> None:
+    """A ValueError where the metric that picks the best checkpoint is none of dev's."""
+    if select not in selectable(dev):
+        known = nearest(select, selectable(dev))
+        raise ValueError(f"train.select is {select!r}, which is not measured on the outputs of task {task}; {known}")
 
 
 def mean_finite(step: int, pending: list[dict[str, jax.Array]]) -> dict[str, float]:

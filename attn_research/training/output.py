@@ -6,12 +6,22 @@ from typing import Any
 
 import numpy as np
 
+from attn_research.metrics import METRICS
 from attn_research.runs.records import pack
 from attn_research.training.evaluate import Evaluation
 from attn_research.training.prepare import Split
 
 KEPT = 32  # items of the split `test` whose attention weights are written
-COUNTED = ("exact", "token", "wer", "per", "aer")  # metrics whose counts are whole numbers, kept item by item
+COUNTED = (
+    "exact",
+    "token",
+    "wer",
+    "per",
+    "aer",
+    "bleu",
+    "bleu_lc",
+    "chrf",
+)  # metrics whose counts are whole numbers, kept item by item
 
 
 class Lines:
@@ -40,9 +50,8 @@ def write(directory: Path, name: str, split: Split, evaluation: Evaluation) -> N
     """Writes `<name>.jsonl`, a line an item, and for `test` attention.npz: the weights [t s] of the first items."""
     directory.mkdir(exist_ok=True)
     columns = {"source": split.data["source"][:], "references": split.references, "output": evaluation.outputs}
-    alignment = split.column("alignment")
-    if alignment is not None:
-        columns["alignment"] = alignment
+    columns |= {"text": evaluation.texts, "raw": split.column("raw"), "alignment": split.column("alignment")}
+    columns = {name: values for name, values in columns.items() if values is not None}
     with (directory / f"{name}.jsonl").open("w", encoding="utf-8") as file:
         for values in zip(*columns.values(), strict=True):
             file.write(json.dumps(dict(zip(columns, values, strict=True)), ensure_ascii=False) + "\n")
@@ -52,14 +61,15 @@ def write(directory: Path, name: str, split: Split, evaluation: Evaluation) -> N
 
 
 def summary(split: Split, evaluation: Evaluation) -> dict[str, Any]:
-    """A split's part of the record: metrics, and counts item by item where they are whole numbers."""
+    """A split's part of the record: metrics, counts item by item where they are whole numbers, and signatures."""
     ceiling = split.column("ceiling")
     return {
         "metrics": evaluation.metrics,
         "items": {
-            name: {"n": pack(numerators), "d": pack(denominators)}
-            for name, (numerators, denominators) in evaluation.items.items()
+            name: dict(zip(METRICS[name].parts, map(pack, parts), strict=True))
+            for name, parts in evaluation.items.items()
             if name in COUNTED
         },
+        "signatures": evaluation.signatures,
         "ceiling": None if ceiling is None else float(np.mean(ceiling)),
     }

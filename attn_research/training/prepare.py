@@ -2,6 +2,8 @@
 
 import functools
 import hashlib
+from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -9,10 +11,14 @@ import numpy as np
 from attn_research import config
 from attn_research.data import task
 from attn_research.data.batching import Encoded, Shape, choose_shapes, cover, encode
+from attn_research.data.segmentation import Pieces, Segmentation
 from attn_research.data.vocab import Vocabulary
+from attn_research.registry import Spec
 
 if TYPE_CHECKING:
     from datasets import Dataset
+
+SIDES = ("source", "target")
 
 
 class Split(NamedTuple):
@@ -21,6 +27,7 @@ class Split(NamedTuple):
     data: "Dataset"
     encoded: Encoded
     shapes: tuple[Shape, ...]
+    segmentation: Segmentation  # of the target
 
     @property
     def references(self) -> list[list[list[str]]]:
@@ -28,6 +35,11 @@ class Split(NamedTuple):
         if "references" in self.data.column_names:
             return self.data["references"][:]
         return [[target] for target in self.data["target"][:]]
+
+    @property
+    def raw(self) -> list[list[str]] | None:
+        """The right lines of every item, if outputs are to be scored as text."""
+        return self.column("raw")
 
     def column(self, name: str) -> list | None:
         """A column that not every task has."""
@@ -40,6 +52,14 @@ class Prepared(NamedTuple):
     source: Vocabulary
     target: Vocabulary
     splits: dict[str, Split]
+    segmentations: tuple[Segmentation, Segmentation]  # of source and target
+
+    def save(self, directory: Path) -> None:
+        """Writes what a translator needs."""
+        for side, vocabulary, segmentation in zip(SIDES, self[:2], self.segmentations, strict=True):
+            vocabulary.save(directory / f"vocabulary_{side}.json")
+            if isinstance(segmentation, Pieces):
+                segmentation.save(directory / f"segmentation_{side}.json")
 
     def fingerprint(self) -> str:
         """First 16 hex characters of a sha256 over the ids of all splits."""
@@ -58,8 +78,20 @@ def prepare(data: config.Data) -> Prepared:
       ValueError: bad data, told with its file and line.
     """
     loaded = task.load(data.task)
-    source, target = (Vocabulary.build(loaded["train"][side][:]) for side in ("source", "target"))
+    source, target = (Vocabulary.build(loaded["train"][side][:]) for side in SIDES)
     encoded = {name: encode(split, source, target) for name, split in loaded.items()}
     shapes = choose_shapes(encoded["train"], data.shapes)
-    splits = {name: Split(split, encoded[name], cover(encoded[name], shapes)) for name, split in loaded.items()}
-    return Prepared(source, target, splits)
+    segmentations = loaded.segmentations if task.learns(data.task) else task.plain(data.task, target.symbols)
+    splits = {
+        name: Split(split, encoded[name], cover(encoded[name], shapes), segmentations[1])
+        for name, split in loaded.items()
+    }
+    return Prepared(source, target, splits, segmentations)
+
+
+def load_sides(directory: Path, spec: Spec) -> tuple[list[Vocabulary], Sequence[Segmentation]]:
+    """Source's and target's vocabularies and segmentations, as `Prepared.save` wrote them."""
+    vocabularies = [Vocabulary.load(directory / f"vocabulary_{side}.json") for side in SIDES]
+    if task.learns(spec):
+        return vocabularies, [Pieces.load(directory / f"segmentation_{side}.json") for side in SIDES]
+    return vocabularies, task.plain(spec, vocabularies[1].symbols)

@@ -1,0 +1,95 @@
+"""Aligned lines in two languages, from files or from the Hugging Face hub."""
+
+import os
+from collections.abc import Collection, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from attn_research.data.files import find_file, find_folder, read_lines
+from attn_research.registry import nearest
+
+HUB = "hub:"
+DEV = ("dev", "val", "valid", "validation")  # what the development split may be called
+
+Languages = tuple[str, str]  # of the source, of the target
+
+
+class Pairs(NamedTuple):
+    """One split: line `numbers[i]`, from 1, of both sides."""
+
+    title: str  # `train.de.gz and train.en.gz`
+    name: str  # of the source's part alone
+    numbers: Sequence[int]
+    sources: Sequence[str]
+    targets: Sequence[str]
+
+    def where(self, i: int) -> str:
+        """The place of pair `i`, for messages."""
+        return f"{self.name}:{self.numbers[i]}"
+
+    def keep(self, kept: Collection[int]) -> "Pairs":
+        """The pairs at these indices."""
+        columns = (self.numbers, self.sources, self.targets)
+        return Pairs(self.title, self.name, *([column[i] for i in kept] for column in columns))
+
+
+def read(path: str, languages: Languages, test: str) -> dict[str, Pairs]:
+    """The pairs of train, dev, test (what is called `test` there) and of every other `test_<what>`.
+
+    Raises:
+      ValueError: something is not there, cannot be read, or has not as many lines on both sides.
+    """
+    return (_from_hub if path.startswith(HUB) else _from_folder)(path.removeprefix(HUB), languages, test)
+
+
+def _parts(names: Collection[str], test: str) -> dict[str, str]:
+    """`{split: its name there}`; a name that is not in `names` where something is missing."""
+    further = [name for name in names if name.startswith("test_") and name != test]
+    dev = next((name for name in DEV if name in names), DEV[0])
+    return {"train": "train", "dev": dev, "test": test} | {name: name for name in sorted(further)}
+
+
+def _from_folder(path: str, languages: Languages, test: str) -> dict[str, Pairs]:
+    folder = find_folder(path)
+    files = [name.removesuffix(".gz") for name in os.listdir(folder)]
+    stems = [{name.removesuffix(f".{side}") for name in files if name.endswith(f".{side}")} for side in languages]
+    parts = _parts(stems[0] & stems[1], test)
+    return {
+        split: _from_files(*(find_file(folder, f"{name}.{side}") for side in languages))
+        for split, name in parts.items()
+    }
+
+
+def _from_files(source: Path, target: Path) -> Pairs:
+    sources, targets = list(read_lines(source)), list(read_lines(target))
+    if len(sources) != len(targets):
+        told = f"{source} has {len(sources)} lines, but {target.name} has {len(targets)}"
+        raise ValueError(f"{told}; they must be aligned line by line")
+    return Pairs(f"{source.name} and {target.name}", source.name, range(1, len(sources) + 1), sources, targets)
+
+
+def _from_hub(name: str, languages: Languages, test: str) -> dict[str, Pairs]:
+    import datasets
+
+    try:
+        found = datasets.load_dataset(name)
+    except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:
+        told = " ".join(str(error).split())
+        raise ValueError(f"cannot load data set {name!r} from the Hugging Face hub: {told}") from error
+    parts = _parts(found.keys(), test)
+    for part in parts.values():
+        if part not in found:
+            raise ValueError(f"data set {name!r} has no split {part!r}; {nearest(part, found)}")
+    return {split: _from_columns(found[part], part, languages, name) for split, part in parts.items()}
+
+
+def _from_columns(data: Any, part: str, languages: Languages, name: str) -> Pairs:
+    for column in languages:
+        if column not in data.column_names:
+            raise ValueError(
+                f"split {part!r} of data set {name!r} has no column {column!r}; {nearest(column, data.column_names)}"
+            )
+        if getattr(data.features[column], "dtype", None) not in ("string", "large_string"):
+            raise ValueError(f"column {column!r} of data set {name!r} is {data.features[column]}, but must be text")
+    sides = ([line or "" for line in data[column][:]] for column in languages)
+    return Pairs(f"split {part!r} of {name}", part, range(1, len(data) + 1), *sides)

@@ -1,0 +1,102 @@
+"""Sentences from one language to another."""
+
+import logging
+from collections.abc import Callable
+from typing import Literal
+
+from attn_research.data import parallel
+from attn_research.data.parallel import Pairs
+from attn_research.data.segmentation import Pieces
+from attn_research.data.task import DatasetDict, from_columns, tasks
+from attn_research.registry import require
+
+TOLD = 5  # left-out pairs whose numbers are told
+Sides = tuple[Pieces, Pieces]  # of the source, of the target
+log = logging.getLogger(__name__)
+
+
+@tasks.register(symbols="learned")
+def translation(
+    path: str = "",
+    source: str = "de",
+    target: str = "en",
+    test: str = "test",
+    units: Literal["words", "subwords"] = "subwords",
+    vocabulary: int = 8000,
+    joint: bool = False,
+    lowercase: bool = False,
+    longest: int = 100,
+) -> DatasetDict:
+    """The line-aligned files train.de, train.en, dev.* (or val.*) and test.* in the folder `path`, plain or as .gz.
+
+    `source` and `target` are the languages that the names end in. The test files may be called otherwise, as in
+    `test="test_2016_flickr"`; others named test_<what> in both languages are further test splits. A relative path is
+    looked for from the working directory, then in $ATTN_RESEARCH_DATA. `path="hub:bentrevett/multi30k"` takes a data
+    set of the Hugging Face hub with a column for each language.
+
+    `units` are the `vocabulary` most frequent words and punctuation marks of the training split, or as many subwords
+    (byte-pair encoding, Sennrich et al. 2016), for each side, or with `joint` for both together. `lowercase` is for
+    both sides, but not for the lines that outputs are scored against. Training pairs with an empty line or more than
+    `longest` symbols on a side are left out, which is told; no other pairs are.
+
+    Raises:
+      ValueError: a folder, file, data set or column that is not there or cannot be read, different numbers of lines,
+        an empty line in dev or test, or a vocabulary that is too small.
+    """
+    for name, value in (("vocabulary", vocabulary), ("longest", longest)):
+        require(value >= 1, f"{name} of task translation is {value}, but must be at least 1")
+    example = 'translation(path="multi30k") or translation(path="hub:bentrevett/multi30k")'
+    require(path not in ("", parallel.HUB), f"task translation needs the folder of its files, as in {example}")
+    pairs = parallel.read(path, (source, target), test)
+    pairs = {split: _without_empty(split, lines) for split, lines in pairs.items()}
+    learned = _learn(pairs["train"], units, vocabulary, joint, lowercase)
+    pairs["train"] = _without_long(pairs["train"], learned, longest)
+    splits = from_columns({split: _columns(lines, learned) for split, lines in pairs.items()})
+    splits.segmentations = learned
+    return splits
+
+
+def _learn(train: Pairs, units: str, vocabulary: int, joint: bool, lowercase: bool) -> Sides:
+    if joint:
+        return (Pieces.learn([*train.sources, *train.targets], units, vocabulary, lowercase),) * 2
+    source, target = (Pieces.learn(lines, units, vocabulary, lowercase) for lines in (train.sources, train.targets))
+    return source, target
+
+
+def _columns(pairs: Pairs, learned: Sides) -> dict[str, list]:
+    return {
+        "source": learned[0].split_all(pairs.sources),
+        "target": learned[1].split_all(pairs.targets),
+        "raw": [[line] for line in pairs.targets],
+        "where": [pairs.where(i) for i in range(len(pairs.numbers))],
+    }
+
+
+def _without_empty(split: str, pairs: Pairs) -> Pairs:
+    def full(i: int) -> bool:
+        return bool(pairs.sources[i].strip() and pairs.targets[i].strip())
+
+    empty = [i for i in range(len(pairs.numbers)) if not full(i)]
+    if empty and split != "train":
+        raise ValueError(f"{pairs.where(empty[0])} is empty on one side, and only training pairs may be left out")
+    return _leave_out(pairs, full, "have an empty line")
+
+
+def _without_long(train: Pairs, learned: Sides, longest: int) -> Pairs:
+    sources, targets = learned[0].split_all(train.sources), learned[1].split_all(train.targets)
+
+    def fits(i: int) -> bool:
+        return max(len(sources[i]), len(targets[i])) <= longest
+
+    return _leave_out(train, fits, f"have more than {longest} symbols on a side")
+
+
+def _leave_out(pairs: Pairs, fits: Callable[[int], bool], why: str) -> Pairs:
+    """The pairs that fit; how many do not, and the first of them, is told."""
+    kept = [i for i in range(len(pairs.numbers)) if fits(i)]
+    if len(kept) < len(pairs.numbers):
+        numbers = sorted(set(pairs.numbers) - {pairs.numbers[i] for i in kept})
+        told = ", ".join(map(str, numbers[:TOLD])) + (" ..." if len(numbers) > TOLD else "")
+        total = f"{len(numbers):,} of {len(pairs.numbers):,} pairs"
+        log.warning("%s: %s %s and are left out (line %s)", pairs.title, total, why, told)
+    return pairs.keep(kept)

@@ -1,0 +1,34 @@
+"""Which score function on real sentences?  German to English on Multi30k.
+
+Data: Multi30k task 1, test_2016_flickr (see configs/multi30k_deen.py for where to put it), BLEU and chrF by sacrebleu
+on the untokenised lines. The tutorial's BLEU is of its own lower-cased tokens, so that it stands beside ours in lower
+case, and is not the same measure.
+Cost: 6 runs, not measured yet; it can be stopped and taken up again.
+Command: attn-research sweep experiments/multi30k_scores.py
+"""
+
+from pathlib import Path
+
+from attn_research.config import load, override
+from attn_research.reports.tables import Table
+
+SCORES = ("general", "concat")
+SEEDS = (0, 1, 2)
+base = load(Path(__file__).parents[1] / "configs" / "multi30k_deen.py")
+
+table = Table(
+    row="model.attention.score",
+    columns=("test/bleu", "test/bleu_lc", "test/chrf", "parameters", "flops_per_step", "seeds"),
+    title="Score functions on Multi30k German to English",
+)
+
+PUBLISHED = {
+    ("bentrevett tutorial, GRU + additive, lower-cased words, greedy", "test/bleu_lc"): ("28.30", "SEEN"),
+}
+
+
+def runs():
+    """Both scores with every seed."""
+    for seed in SEEDS:
+        for score in SCORES:
+            yield override(base, {"model.attention.score": score, "seed": seed})

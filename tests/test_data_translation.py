@@ -1,0 +1,194 @@
+import logging
+import subprocess
+import sys
+
+import datasets
+import pytest
+from sentences import corpus, write_json, write_text
+
+from attn_research.data.segmentation import MARK, Pieces
+from attn_research.data.task import load
+from attn_research.data.vocab import UNKNOWN
+from attn_research.registry import Spec
+
+CORPUS = corpus()
+
+
+@pytest.fixture
+def folder(tmp_path):
+    write_text(tmp_path, CORPUS)
+    yield tmp_path
+    load.cache_clear()
+
+
+def read(path, **options):
+    load.cache_clear()
+    said = "".join(f", {name}={value!r}" for name, value in options.items())
+    return load(Spec(f"translation(path={str(path)!r}{said})"))
+
+
+def edit(file, number, line):
+    """Another line, or none, at this place."""
+    lines = file.read_text(encoding="utf-8").splitlines()
+    lines[number - 1 : number] = [] if line is None else [line]
+    file.write_text("".join(line + "\n" for line in lines), encoding="utf-8")
+
+
+def test_each_split_has_its_symbols_its_lines_and_its_places(folder):
+    splits = read(folder, units="words")
+    assert set(splits) == {"train", "dev", "test"}
+    de, en = CORPUS["test"][0]
+    first = splits["test"][0]
+    assert first["raw"] == [en] and first["where"] == "test.de:1"
+    assert first["source"] == [*(MARK + word for word in de[:-1].split()), "."]
+    assert [len(split) for split in splits.values()] == [len(pairs) for pairs in CORPUS.values()]
+
+
+def test_compressed_files_and_other_names_are_read_alike(folder, tmp_path_factory):
+    other = tmp_path_factory.mktemp("other")
+    renamed = {"train": CORPUS["train"], "val": CORPUS["dev"], "test_2016": CORPUS["test"], "test_coco": CORPUS["dev"]}
+    write_text(other, renamed, compress=True)
+    (other / "test_2018.de").write_text("Nur deutsch.\n")  # what only one language has is no split
+    plain, compressed = read(folder), read(other, test="test_2016")
+    for split in plain:
+        assert plain[split].remove_columns("where").to_dict() == compressed[split].remove_columns("where").to_dict()
+    assert set(compressed) == {"train", "dev", "test", "test_coco"}
+    assert compressed["test_coco"]["raw"][:] == compressed["dev"]["raw"][:]
+
+
+def test_the_languages_can_be_turned_round(folder):
+    forth, back = read(folder), read(folder, source="en", target="de")
+    assert forth["dev"]["source"][:] == back["dev"]["target"][:]
+    assert back["dev"]["raw"][0] == [CORPUS["dev"][0][0]]
+
+
+def test_a_relative_path_is_looked_for_in_the_data_folder(folder, monkeypatch, tmp_path_factory):
+    monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere"))
+    monkeypatch.setenv("ATTN_RESEARCH_DATA", str(folder.parent))
+    assert len(read(folder.name)["dev"]) == len(CORPUS["dev"])
+
+
+@pytest.mark.parametrize("form", ["jsonl", "parquet"])
+def test_a_data_set_of_the_hub_gives_the_same(folder, tmp_path_factory, monkeypatch, form):
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path_factory.mktemp("cache"))
+    hub = tmp_path_factory.mktemp("hub")
+    write_json(hub, {"validation" if name == "dev" else name: pairs for name, pairs in CORPUS.items()})
+    if form == "parquet":
+        for path in hub.glob("*.jsonl"):
+            datasets.Dataset.from_json(str(path)).to_parquet(path.with_suffix(".parquet"))
+            path.unlink()
+    plain, found = read(folder), read(f"hub:{hub}")
+    for split in plain:
+        assert found[split].remove_columns("where").to_dict() == plain[split].remove_columns("where").to_dict()
+    assert found["dev"]["where"][0] == "validation:1"
+    refused(f"hub:{hub}", "split 'train' of data set .* has no column 'fr'; known: de, en", source="fr")
+    refused(f"hub:{hub}", "data set .* has no split 'flickr'; known: test, train, validation", test="flickr")
+
+
+def refused(path, message, **options):
+    with pytest.raises(ValueError, match=message) as error:
+        read(path, **options)
+    assert "\n" not in str(error.value)
+
+
+def test_a_data_set_that_is_not_there_is_told(tmp_path):
+    refused(f"hub:{tmp_path / 'nowhere'}", "cannot load data set .* from the Hugging Face hub: ")
+
+
+def test_different_numbers_of_lines_are_told(folder):
+    edit(folder / "dev.en", 3, None)
+    refused(folder, r"dev.de has 12 lines, but dev.en has 11; they must be aligned line by line")
+
+
+@pytest.mark.parametrize(("split", "side"), [("dev", "de"), ("test", "en")])
+def test_an_empty_line_of_a_test_is_told(folder, split, side):
+    edit(folder / f"{split}.{side}", 4, " \t")
+    refused(folder, rf"^{split}.de:4 is empty on one side, and only training pairs may be left out$")
+
+
+def test_empty_and_long_training_pairs_are_left_out_and_told(folder, caplog):
+    edit(folder / "train.en", 5, "")
+    edit(folder / "train.de", 9, "ein " * 40)
+    edit(folder / "test.de", 2, "ein " * 40)
+    with caplog.at_level(logging.WARNING):
+        splits = read(folder, longest=30)
+    assert [record.getMessage() for record in caplog.records if record.name.startswith("attn_research")] == [
+        "train.de and train.en: 1 of 120 pairs have an empty line and are left out (line 5)",
+        "train.de and train.en: 1 of 119 pairs have more than 30 symbols on a side and are left out (line 9)",
+    ]
+    assert {"train.de:5", "train.de:9"} == {f"train.de:{n}" for n in range(1, 121)} - {*splits["train"]["where"]}
+    assert len(splits["test"]) == len(CORPUS["test"])
+
+
+def test_missing_files_folders_and_options_are_told(folder):
+    refused(folder, "no newstest.de or newstest.de.gz in .*; known: dev.de, .*did you mean test.de", test="newstest")
+    refused(folder, "no train.fr or train.fr.gz in .*; known: ", target="fr")
+    refused(folder / "nowhere", "no folder .*nowhere")
+    refused(folder, "units of task 'translation' is 'letters'; known: subwords, words", units="letters")
+    refused(folder, "vocabulary of task translation is 0, but must be at least 1", vocabulary=0)
+    refused(folder, "vocabulary is 5, but the training split has 33 characters already", vocabulary=5)
+    for path in ("", "hub:"):
+        refused(path, "translation needs the folder of its files, as in translation")
+    (folder / "dev.de").write_bytes(b"\xff\n" * 12)
+    refused(folder, r"dev.de:1 is not UTF-8")
+
+
+LINES = [
+    "Ein Mann, der (im  T-Shirt) läuft.",
+    ' "Zwei\tFrauen" – 3,5 km! ',
+    "u\u0308ber",  # composed when it comes back
+    "Preis: 5€/Stück …  ",
+]
+
+
+@pytest.mark.parametrize("units", ["words", "subwords"])
+def test_lines_come_back_with_single_spaces(units, tmp_path):
+    pieces = Pieces.learn(LINES, units, 500, lowercase=False)
+    pieces.save(tmp_path / "pieces.json")
+    for line in LINES:
+        text = " ".join(line.split()).replace("u\u0308", "ü")
+        assert pieces.join(pieces.split(line)) == text
+        assert Pieces.load(tmp_path / "pieces.json").split(line) == pieces.split(line)
+    assert pieces.split_all(LINES) == [pieces.split(line) for line in LINES]
+    lowered = Pieces.learn(LINES, units, 500, lowercase=True)
+    assert lowered.join(lowered.split("Ein MANN")) == "ein mann"
+
+
+def test_subwords_are_smaller_than_words_and_as_many_as_asked():
+    lines = [de for de, _ in CORPUS["train"]]
+    pieces = Pieces.learn(lines, "subwords", 40, lowercase=False)
+    symbols = {symbol for line in lines for symbol in pieces.split(line)}
+    assert len(symbols) <= 40 and max(map(len, symbols)) > 1
+    assert len(pieces.split("Katzenmann")) > 1 and pieces.join(pieces.split("Katzenmann")) == "Katzenmann"
+
+
+def test_what_the_vocabulary_has_not_is_unknown(folder):
+    splits = read(folder, units="words", vocabulary=6)
+    train = {symbol for tokens in splits["train"]["source"] for symbol in tokens}
+    assert len(train) == 7 and UNKNOWN in train
+    source, _ = splits.segmentations
+    word = next(symbol for symbol in train if symbol.startswith(MARK))
+    assert source.split(f"{word[1:]} Wolf.") == [word, UNKNOWN, "."]
+    assert source.join(["▁ein", UNKNOWN, "▁Mann", "."]) == f"ein {UNKNOWN} Mann."
+    assert Pieces.learn(["abc"], "subwords", 20, lowercase=False).split("abc☃") == [MARK + "abc", UNKNOWN]
+
+
+def test_one_segmentation_for_both_sides_or_one_each(folder):
+    source, target = read(folder, joint=True).segmentations
+    assert source is target and source.split("Katze cat") == [MARK + "Katze", MARK + "cat"]
+    source, target = read(folder).segmentations
+    assert len(source.split("Katze")) == 1 < len(target.split("Katze"))
+
+
+PROGRAM = """
+import hashlib, sys
+from sentences import corpus
+from attn_research.data.segmentation import Pieces
+pieces = Pieces.learn([de for de, _ in corpus()["train"]], "subwords", 60, False)
+print(hashlib.sha256(pieces.tokenizer.to_str().encode()).hexdigest())
+"""
+
+
+def test_every_process_learns_the_same_subwords():
+    command = [sys.executable, "-c", f"import sys; sys.path[:0] = {sys.path!r}\n{PROGRAM}"]
+    assert len({subprocess.run(command, capture_output=True, text=True, check=True).stdout for _ in range(3)}) == 1
