@@ -58,7 +58,10 @@ def make_runs(**other):
     ("line", "said"),
     [
         ("", "the following arguments are required: COMMAND"),
-        ("trian", "unknown value 'trian'; known: check, figure, sweep, table, train, translate; did you mean train?"),
+        (
+            "trian",
+            "unknown value 'trian'; known: check, figure, scores, sweep, table, train, translate; did you mean train?",
+        ),
         ("train", "the following arguments are required: CONFIG"),
         (
             "train date.py",
