@@ -28,7 +28,7 @@ TENSORFLOW = "filled_softmax(fill=-3.4028234663852886e+38)"
 
 def _bundle(score: str, normalizer: str, decoder: Mapping[str, str]) -> dict[str, Any]:
     one_head = {"heads": 1, "split": True, "keys": None, "values": None, "output": None}
-    attention = {"score": score, "normalizer": normalizer, "window": None, "query": "state"} | one_head
+    attention = {"score": score, "normalizer": normalizer, "window": None, "latent": None, "query": "state"} | one_head
     fields = {f"model.attention.{name}": value for name, value in attention.items()}
     return fields | {f"model.decoder.{name}": value for name, value in decoder.items()}
 

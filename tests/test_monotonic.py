@@ -4,9 +4,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from attending import one_step, walk
 
 from attn_research.attention.monotonic import aligned
-from tests.attending import one_step, walk
 
 rng = np.random.default_rng(0)
 T, B, S = 5, 3, 6

@@ -4,13 +4,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from attending import made, one_step
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from attn_research.attention.normalizers import normalizers
 from attn_research.registry import Spec
-from tests.attending import made, one_step
 
 rng = np.random.default_rng(0)
 Z = rng.normal(size=(3, 6)).astype(np.float32)

@@ -4,12 +4,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from attending import first_history, made
 
 from attn_research.attention.attention import Attention
 from attn_research.attention.windows import windows
 from attn_research.config import Attention as AttentionConfig
 from attn_research.registry import Spec
-from tests.attending import first_history, made
 
 rng = np.random.default_rng(0)
 S, LENGTHS = 9, np.array([9, 4, 1, 0], np.int32)

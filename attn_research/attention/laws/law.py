@@ -8,7 +8,7 @@ from typing import NamedTuple
 import jax
 
 from attn_research import config
-from attn_research.attention.laws.trial import Sizes, Trial
+from attn_research.attention.laws.trial import Sizes, Trial, trial_of
 
 FULL = Sizes(rows=5, source=24, steps=4)
 SMALLER = (Sizes(1, 0, 1), Sizes(1, 2, 1), Sizes(1, 2, 2), Sizes(2, 3, 3), Sizes(3, 3, 2))
@@ -59,18 +59,17 @@ def check(
     Raises:
       ValueError: the config names what is not there, or a score that has no weights.
     """
-    make = functools.cache(functools.partial(Trial, attention))
-    trials = [make(sizes)]
+    trials = [trial_of(attention, sizes)]
     if not trials[0].pieces["score"].traits.attends:
         raise ValueError(f"score {str(attention.score)!r} has no weights, so the laws of attention say nothing of it")
     if trials[0].any_trait("random"):
-        trials.append(make(sizes, True))
+        trials.append(trial_of(attention, sizes, training=True))
     runs = True
     for one in sorted((laws[name] for name in laws if name not in but), key=lambda one: not one.first):
         with jax.enable_x64(True):
             verdict = _judged(one, trials) if runs else Verdict(one.name, one.says, None)
             if verdict.passed is False and not one.somewhere:
-                verdict = verdict._replace(case=_smallest(one, make, smaller) or verdict.case)
+                verdict = verdict._replace(case=_smallest(one, attention, smaller) or verdict.case)
         runs = runs and not (one.first and verdict.passed is False)
         yield verdict
 
@@ -91,11 +90,11 @@ def _case(one: Law, trial: Trial) -> str | None:
         return sentence(error)
 
 
-def _smallest(one: Law, make: Callable[..., Trial], smaller: Sequence[Sizes]) -> str | None:
+def _smallest(one: Law, attention: config.Attention, smaller: Sequence[Sizes]) -> str | None:
     """The failing case with the fewest rows, source symbols and steps."""
     for sizes in smaller:
         with contextlib.suppress(Exception):
-            if case := one.case(make(sizes)):
+            if case := one.case(trial_of(attention, sizes)):
                 return f"{sizes}: {case}"
     return None
 

@@ -5,6 +5,7 @@ laws that keep the shapes; the others run operation by operation, which compiles
 """
 
 import dataclasses
+import functools
 import types
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -225,7 +226,13 @@ class Trial:
 
     def other(self, **changes: Any) -> "Trial":
         """The same trial of another variant."""
-        return Trial(dataclasses.replace(self.config, **changes), self.sizes, self.training)
+        return trial_of(dataclasses.replace(self.config, **changes), self.sizes, self.training)
+
+
+@functools.cache
+def trial_of(attention: config.Attention, sizes: Sizes, training: bool = False) -> Trial:
+    """The one trial of a variant at given sizes, so that what was found is found once."""
+    return Trial(attention, sizes, training)
 
 
 def _scan(attend: Attend, queries: Any, orders: Any) -> tuple[Any, Any]:
