@@ -18,7 +18,7 @@ from attn_research.models.translating import Translating
 
 
 class Seq2Seq(nn.Module):
-    """Sizes of the vocabularies, and the model's config; random stream `dropout` only in training."""
+    """Sizes of the vocabularies, and the model's config; random streams `dropout` and `attention` only in training."""
 
     config: config.Model
     source_size: int
