@@ -45,8 +45,8 @@ class Attention:
     normalizer: Spec = Spec("softmax")  # from logits to weights
     window: Spec | None = None  # where a step may look; None: everywhere
     query: Literal["state", "state_and_symbol"] = "state"  # what asks; the symbol is the last one written
-    heads: int = 1
-    split: bool = True  # each head has its share of query, keys and values; else all of them
+    heads: int = 1  # each with a score, weights and history of its own
+    split: bool = True  # a head has its share of query, keys and values; else all of them
     keys: int | None = None  # size of a projection of their own; None: the encoder states themselves
     values: int | None = None  # the same for the values
     output: int | None = None  # size of a projection of the heads' joined contexts; None: none
@@ -63,9 +63,8 @@ class Decoder:
     bridge: Spec = Spec("dense")  # first state from what the encoder made: zero, copy, dense or mean
     placement: Spec = Spec("after")  # where in a step it attends: before, after, between or bottom
     input_feeding: Literal["attentional", "context", "none"] = "attentional"  # what of the last step enters the next
-    combination: Spec = Spec(
-        "tanh"
-    )  # what the output layer reads: tanh, linear, gated, maxout, readout, concat or none
+    # what the output layer reads: tanh, linear, gated, maxout, readout, concat or none
+    combination: Spec = Spec("tanh")
 
 
 @dataclass(frozen=True)

@@ -12,16 +12,8 @@ from attn_research.training.evaluate import Evaluation
 from attn_research.training.prepare import Split
 
 KEPT = 32  # items of the split `test` whose attention weights are written
-COUNTED = (
-    "exact",
-    "token",
-    "wer",
-    "per",
-    "aer",
-    "bleu",
-    "bleu_lc",
-    "chrf",
-)  # metrics whose counts are whole numbers, kept item by item
+# Metrics whose counts are whole numbers, kept item by item.
+COUNTED = ("exact", "token", "wer", "per", "aer", "bleu", "bleu_lc", "chrf")
 
 
 class Lines:
