@@ -11,7 +11,7 @@ from attn_research.runs import records
 from attn_research.sweeps.cache import cache_directory
 from attn_research.sweeps.expand import labels, load_experiment, seeds_last
 from attn_research.sweeps.failure import sentence
-from attn_research.sweeps.local import Event, cores, pool
+from attn_research.sweeps.local import Event, Waiting, cores, pool
 from attn_research.sweeps.lock import Busy, hold
 from attn_research.sweeps.progress import Bars, Clock, Lines, in_words
 
@@ -167,6 +167,16 @@ def test_one_worker_makes_many_runs_on_a_core_of_its_own(tmp_path):
     calls = {(tmp_path / digest(config) / "calls.txt").read_text() for config in runs}
     assert len(calls) == 1
     assert calls.pop().split()[1] == "1"
+
+
+def test_a_worker_gets_the_seeds_of_what_it_has_compiled():
+    runs = configs("fake", "fake(n=1)", "fake(n=2)")
+    again = [override(config, {"seed": 1}) for config in runs]
+    waiting = Waiting([*runs, *again])
+    assert [waiting.take(worker) for worker in (0, 1, 0)] == runs
+    assert [waiting.take(worker) for worker in (1, 0)] == [again[1], again[0]]
+    assert waiting.take(1) == again[2]  # rather than nothing
+    assert waiting.take(0) is None
 
 
 def test_reports_reach_the_sweep(tmp_path):

@@ -1,5 +1,6 @@
 """The encoder-decoder: source symbols in, a decoder over them out."""
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -46,9 +47,13 @@ class Seq2Seq(nn.Module):
 
 
 def first_parameters(model: Seq2Seq, seed: int) -> Any:
-    """What training starts from."""
-    source, lengths = jnp.ones((1, 1), jnp.int32), jnp.ones(1, jnp.int32)
-    return jax.jit(lambda key: model.init(key, source, lengths))(jax.random.PRNGKey(seed))
+    """What training starts from; compiled once for a model, whatever the seed."""
+    return _first_parameters(model, jax.random.PRNGKey(seed))
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _first_parameters(model: Seq2Seq, key: Array) -> Any:
+    return model.init(key, jnp.ones((1, 1), jnp.int32), jnp.ones(1, jnp.int32))
 
 
 def affine(param: Callable, inputs: int, outputs: int) -> Callable:

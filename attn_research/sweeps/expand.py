@@ -74,10 +74,14 @@ def seeds_last(configs: Iterable[Config]) -> tuple[Config, ...]:
     seen: Counter[Config] = Counter()
     ranks = {}
     for config in configs:
-        variant = dataclasses.replace(config, seed=0)
-        ranks[config] = seen[variant]
-        seen[variant] += 1
+        ranks[config] = seen[variant(config)]
+        seen[variant(config)] += 1
     return tuple(sorted(ranks, key=ranks.__getitem__))
+
+
+def variant(config: Config) -> Config:
+    """What the runs of several seeds share."""
+    return dataclasses.replace(config, seed=0)
 
 
 def labels(configs: Iterable[Config]) -> dict[Config, str]:

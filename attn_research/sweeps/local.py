@@ -9,7 +9,6 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -17,6 +16,7 @@ from typing import Any, NamedTuple
 
 from attn_research.config import Config, digest, flat
 from attn_research.sweeps import failure
+from attn_research.sweeps.expand import variant
 
 TARGET = "attn_research.training.loop:run"  # what makes a run
 GRACE = 5.0  # seconds between asking a worker to end and killing it
@@ -56,9 +56,29 @@ def pool(
         yield started.events(jobs)
 
 
+class Waiting:
+    """Runs that wait, in their order, but for each worker those first whose program it has compiled already."""
+
+    def __init__(self, configs: Iterable[Config]):
+        self._configs = list(configs)
+        self._homes: dict[Config, int] = {}  # the worker that has the program of a variant
+
+    def take(self, worker: int) -> Config | None:
+        """The first run whose program this worker has or none has yet, else the first of all."""
+        own = (config for config in self._configs if self._homes.setdefault(variant(config), worker) == worker)
+        chosen = next(own, self._configs[0] if self._configs else None)
+        if chosen:
+            self._configs.remove(chosen)
+        return chosen
+
+    def clear(self) -> None:
+        """Gives up those that nobody has taken."""
+        self._configs.clear()
+
+
 class _Pool:
     def __init__(self, configs: Iterable[Config], runs: Path, target: str, options: Mapping[str, Any]):
-        self.waiting, self.runs, self.target, self.options = deque(configs), runs, target, options
+        self.waiting, self.runs, self.target, self.options = Waiting(configs), runs, target, options
         self.happened: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
         self.workers: list[_Worker] = []
         self.threads: list[threading.Thread] = []
@@ -83,7 +103,7 @@ class _Pool:
     def events(self, jobs: int) -> Iterator[Event]:
         pinned = cores()
         self.threads = [
-            threading.Thread(target=self._serve, args=(pinned[slot % len(pinned)],), daemon=True)
+            threading.Thread(target=self._serve, args=(slot, pinned[slot % len(pinned)]), daemon=True)
             for slot in range(jobs)
         ]
         for thread in self.threads:
@@ -91,25 +111,25 @@ class _Pool:
         for _ in self.threads:
             yield from iter(self.happened.get, None)
 
-    def _serve(self, core: int | None) -> None:
+    def _serve(self, slot: int, core: int | None) -> None:
         try:
-            self._make_waiting(core)
+            self._make_waiting(slot, core)
         finally:
             self.happened.put(None)
 
-    def _make_waiting(self, core: int | None) -> None:
+    def _make_waiting(self, slot: int, core: int | None) -> None:
         """One after another of the waiting runs, in one worker as long as it lives."""
         worker = None
-        while config := self._next():
+        while config := self._next(slot):
             worker = worker if worker and worker.alive() else self._start(core)
             if worker is None:
                 return
             for event in worker.make(config, {"directory": str(self.runs / digest(config)), **self.options}):
                 self._tell(event)
 
-    def _next(self) -> Config | None:
+    def _next(self, slot: int) -> Config | None:
         with self.lock:
-            return self.waiting.popleft() if self.waiting else None
+            return self.waiting.take(slot)
 
     def _start(self, core: int | None) -> "_Worker | None":
         with self.lock:

@@ -1,41 +1,77 @@
-"""Functions of a batch that are compiled once for each padded shape, with the time that takes told apart."""
+"""What a run computes with, compiled once for each padded shape and shared by all runs of one program."""
 
+import dataclasses
+import functools
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
+import optax
 
+from attn_research.config import Config
 from attn_research.data.batching import Batch
+from attn_research.models.seq2seq import Seq2Seq
 from attn_research.runs.clock import Clock
+from attn_research.training.evaluate import make_look
 from attn_research.training.flops import product_flops
+from attn_research.training.optimizers import make_optimizer
+from attn_research.training.step import make_step
+
+KEPT = 128  # programs that a process keeps
 
 
 class Compiled:
-    """A jitted `(state, Batch) -> result`."""
+    """A jitted `(state, Batch) -> result`; the time that compiling takes is told apart."""
 
-    def __init__(self, function: Callable, clock: Clock):
-        self._function, self._clock = function, clock
+    def __init__(self, function: Callable):
+        self._function = function
         self._traced, self._ready = {}, {}
 
-    def __call__(self, state: Any, batch: Batch) -> Any:
+    def __call__(self, clock: Clock, state: Any, batch: Batch) -> Any:
         shape = _shape(batch)
         if shape not in self._ready:
-            traced = self._trace(state, batch)
-            with self._clock.part("compile"):
+            traced = self._trace(clock, state, batch)
+            with clock.part("compile"):
                 self._ready[shape] = traced.lower().compile()
         return self._ready[shape](state, batch)
 
-    def flops(self, state: Any, batch: Batch) -> int:
+    def flops(self, clock: Clock, state: Any, batch: Batch) -> int:
         """Floating-point operations of the matrix products for a batch of this shape."""
-        return product_flops(self._trace(state, batch).jaxpr)
+        return product_flops(self._trace(clock, state, batch).jaxpr)
 
-    def _trace(self, state: Any, batch: Batch) -> jax.stages.Traced:
+    def _trace(self, clock: Clock, state: Any, batch: Batch) -> jax.stages.Traced:
         shape = _shape(batch)
         if shape not in self._traced:
-            with self._clock.part("compile"):
+            with clock.part("compile"):
                 self._traced[shape] = self._function.trace(state, batch)
         return self._traced[shape]
 
 
 def _shape(batch: Batch) -> tuple:
     return batch.source.shape, batch.target.shape
+
+
+class Program(NamedTuple):
+    """The model of a run, and what is done with it."""
+
+    model: Seq2Seq
+    optimizer: optax.GradientTransformation
+    step: Compiled  # (TrainState, Batch) -> TrainState, metrics
+    look: Compiled  # (params, Batch) -> Look
+
+
+def make_program(config: Config, source_size: int, target_size: int) -> Program:
+    """The program of a config; runs that differ in the seed alone get the same one, with what it has compiled.
+
+    Args:
+      source_size: of the source's vocabulary.
+      target_size: of the target's.
+    """
+    return _make(dataclasses.replace(config, seed=0), source_size, target_size)
+
+
+@functools.lru_cache(maxsize=KEPT)
+def _make(config: Config, source_size: int, target_size: int) -> Program:
+    model, optimizer = Seq2Seq(config.model, source_size, target_size), make_optimizer(config.train)
+    step, look = make_step(model, optimizer, config.train), make_look(model, config.decode)
+    return Program(model, optimizer, Compiled(step), Compiled(look))

@@ -1,5 +1,6 @@
 """A run from its config to its record: train, look at dev, keep the best, look at every test split."""
 
+import functools
 import hashlib
 import json
 from collections.abc import Callable, Iterator
@@ -16,17 +17,16 @@ from attn_research.config import Config, digest, flat
 from attn_research.data.batching import Batch, collate, plan
 from attn_research.data.task import check_lengths
 from attn_research.metrics import METRICS
-from attn_research.models.seq2seq import Seq2Seq, first_parameters
+from attn_research.models.seq2seq import first_parameters
 from attn_research.registry import Spec, nearest
 from attn_research.runs import records
 from attn_research.runs.clock import Clock
 from attn_research.training import auxiliary, output
 from attn_research.training.checkpoint import Checkpoints
-from attn_research.training.compiled import Compiled
-from attn_research.training.evaluate import Evaluation, evaluate, make_look, selectable
-from attn_research.training.optimizers import make_optimizer
+from attn_research.training.compiled import make_program
+from attn_research.training.evaluate import Evaluation, evaluate, selectable
 from attn_research.training.prepare import Prepared, Split, prepare
-from attn_research.training.step import TrainState, make_step
+from attn_research.training.step import TrainState
 
 Report = Callable[[dict[str, Any]], None]
 
@@ -60,20 +60,18 @@ def run(config: Config, directory: Path, report: Report = lambda metrics: None) 
 
 
 class Training:
-    """One run: its compiled functions, its state and its files."""
+    """One run: its program, its state and its files."""
 
     def __init__(self, config: Config, clock: Clock, report: Report):
         self.config, self.clock, self.report = config, clock, report
         self.data = load_data(config)
         self.split = self.data.splits["train"]
         self.alignment = self.split.column("alignment") if auxiliary.needs_links(config.train) else None
-        self.model = Seq2Seq(config.model, len(self.data.source), len(self.data.target))
-        optimizer = make_optimizer(config.train)
-        self.step = Compiled(make_step(self.model, optimizer, config.train), clock)
-        self.look = Compiled(make_look(self.model, config.decode), clock)
+        self.program = make_program(config, len(self.data.source), len(self.data.target))
         with clock.part("compile"):
-            params = first_parameters(self.model, config.seed)
-        self.state = TrainState(params, optimizer.init(params), jnp.int32(0), jax.random.PRNGKey(config.seed))
+            params = first_parameters(self.program.model, config.seed)
+        moments, key = self.program.optimizer.init(params), jax.random.PRNGKey(config.seed)
+        self.state = TrainState(params, moments, jnp.int32(0), key)
         self.progress = {"epoch": 0, "batch": 0, "best_step": None, "best_value": None, "looks_since_best": 0}
         self.done_before, self.best = 0, None
 
@@ -94,7 +92,7 @@ class Training:
         """Steps until the config's last one, or until dev has not gained for `patience` looks."""
         train, pending = self.config.train, []
         for step, batch in self.batches():
-            self.state, metrics = self.step(self.state, batch)
+            self.state, metrics = self.program.step(self.clock, self.state, batch)
             pending.append(metrics)
             look = step % train.evaluate_every == 0 or step == train.steps
             if look or step % train.log_every == 0:
@@ -152,7 +150,8 @@ class Training:
         """What the model makes of one split."""
         with self.clock.part("evaluate"):
             split = self.data.splits[name]
-            return evaluate(self.look, params, split, self.data.target, self.config.data.batch_size)
+            look = functools.partial(self.program.look, self.clock)
+            return evaluate(look, params, split, self.data.target, self.config.data.batch_size)
 
     def look_at_all(self) -> dict[str, dict[str, Any]]:
         """Evaluates the best parameters on every split but train; the outputs go to outputs/."""
@@ -193,7 +192,8 @@ class Training:
         """Floating-point operations of a training step's matrix products, averaged over an epoch."""
         batches = plan(self.split.encoded, self.split.shapes, self.config.data.batch_size)
         of_shape = {
-            shape: self.step.flops(self.state, self.batch(shape, rows)) for shape, rows in dict(batches).items()
+            shape: self.program.step.flops(self.clock, self.state, self.batch(shape, rows))
+            for shape, rows in dict(batches).items()
         }
         return float(np.mean([of_shape[shape] for shape, _ in batches]))
 
