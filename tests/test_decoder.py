@@ -277,6 +277,10 @@ REFUSED = {
     "shared by one array": ({"bridge": "dense(shared=True)", "cell": "gru"}, ["shared", "one layer of one array"]),
     "vectors of no size": ({"combination": "readout(size=0)"}, ["size of the combination", "0", "at least 1"]),
     "maximum of one": ({"combination": "maxout(pieces=1)"}, ["pieces", "maxout", "at least 2"]),
+    "heads that are all alike": (
+        {"model.attention.heads": 2, "model.attention.split": False},
+        ["model.attention.heads", "score 'dot' has no parameters", "model.attention.keys"],
+    ),
     "unknown placement": ({"placement": "bewteen"}, ["unknown placement", "bewteen", "did you mean between"]),
     "unknown gate": ({"combination": 'gated(gate="sauce")'}, ["gate", "source", "target", "both"]),
 }

@@ -191,6 +191,25 @@ def test_greedy_takes_the_likeliest_symbol_and_its_score_is_that_of_forcing_it(s
     np.testing.assert_allclose((log_p * real).sum(0)[short], outputs.log_probability[short], atol=1e-5)
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"model.attention.normalizer": "mocha"},
+        {"model.attention.normalizer": "entmax(learned=True)", "model.attention.window": "local_p"},
+        {"model.attention.heads": 2, "model.attention.output": 6},
+    ],
+    ids=str,
+)
+def test_between_two_kinds_of_attention_nothing_changes_outside_it(changes):
+    def outside(changes):
+        config = override(Config(), SIZES | {"model.attention.score": "general"} | changes).model
+        leaves = jax.tree.leaves_with_path(first_parameters(Seq2Seq(config, source_size=11, target_size=9), seed=3))
+        names = {jax.tree_util.keystr(path): leaf for path, leaf in leaves}
+        return {name: leaf for name, leaf in names.items() if "['attention']" not in name}
+
+    jax.tree.map(np.testing.assert_array_equal, outside(changes), outside({}))
+
+
 def test_between_two_scores_nothing_changes_outside_the_attention():
     """The same tree and the same initial values, wherever the shapes allow it."""
 

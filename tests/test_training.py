@@ -37,6 +37,8 @@ TINY = override(
     },
 )
 
+FORM = ("NHC", "HIO", "NHC")  # of a convolution along the source
+
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
@@ -183,6 +185,9 @@ def test_operations_of_products_are_counted_through_scans():
     x = jnp.ones((2, 3))
     assert product_flops(jax.make_jaxpr(once)(x)) == 2 * 2 * 3 * 5
     assert product_flops(jax.make_jaxpr(jax.jit(often))(x)) == 7 * 2 * 2 * 3 * 5
+    features, filters = jnp.ones((2, 9, 3)), jnp.ones((5, 3, 4))
+    convolution = lambda x: jax.lax.conv_general_dilated(x, filters, (1,), "SAME", dimension_numbers=FORM)  # noqa: E731
+    assert product_flops(jax.make_jaxpr(convolution)(features)) == 2 * (2 * 9 * 4) * (5 * 3)
 
 
 @pytest.mark.parametrize("name", schedules.known)

@@ -91,6 +91,7 @@ class Attention(nn.Module):
         if random and self.has_rng("attention"):
             keys = jax.random.split(self.make_rng("attention"), len(heads))
         made = [self._attend(bound, head, lengths, remembers, key) for head, key in zip(heads, keys, strict=True)]
+        self._refuse_equal_heads(random)
         starts, steps = zip(*made, strict=True)
         joined = sum(head.values.shape[-1] for head in heads)
         output = Parameters(name="output")(projection, joined, c.output) if c.output else lambda contexts: contexts
@@ -189,6 +190,15 @@ class Attention(nn.Module):
         for name in unread:
             if getattr(c, name) != getattr(config.Attention, name):
                 raise ValueError(f"model.attention.{name} has no effect: score {str(c.score)!r} reads no {name}")
+
+    def _refuse_equal_heads(self, random: bool) -> None:
+        """Heads that share all keys and values must have something of their own."""
+        c, own = self.config, [name for name in self.variables.get("params", ()) if name.startswith("head_")]
+        if not (c.split or own or random):
+            raise ValueError(
+                f"model.attention.heads has no effect with split=false: score {str(c.score)!r} has no parameters, so "
+                "that all heads are alike; set model.attention.keys or values, or choose dot(project=True) or general"
+            )
 
 
 def _next(history: History, weights: Float[Array, "b s"], memory: dict) -> History:

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 from attn_research.metrics.metric import Metric
 
@@ -128,7 +128,7 @@ def comparable(scores: Scores) -> bool:
 def stretch(seeds: int) -> float:
     """By how much deviations of drawn seeds are too small, for intervals as wide as Student's."""
     tail = (1 + LEVEL) / 2
-    return float(np.sqrt(seeds / (seeds - 1)) * stats.t.ppf(tail, seeds - 1) / stats.norm.ppf(tail))
+    return float(np.sqrt(seeds / (seeds - 1)) * special.stdtrit(seeds - 1, tail) / special.ndtri(tail))
 
 
 def _sums(scores: Scores) -> tuple[np.ndarray, ...]:

@@ -42,8 +42,8 @@ INTRODUCTION = """# Every variant
 
 Printed by `attn-research scores` from the registries: what stands here is what the code's docstrings and shapes say.
 k is the size of a key, q that of a query; `keys`, `values`, `output`, `heads`, `split` and `query` of `model.attention`
-go with every one of them. Cost: floating-point operations of the matrix products for a sentence of 20 words each way at
-sizes of 256, divided by those of `dot`.
+go with every one of them. Cost: floating-point operations of the products and convolutions for a sentence of 20 words
+each way at sizes of 256, divided by those of `dot`.
 """
 
 
@@ -57,7 +57,7 @@ class Variant(NamedTuple):
     reference: str
     notes: str  # what differs under the same name elsewhere
     parameters: dict[str, tuple[str, ...]]  # shapes in letters: k, q the sizes of key and query
-    cost: float | None  # FLOPs of its matrix products by those of dot; None: it is no attention
+    cost: float | None  # FLOPs of its products and convolutions by those of dot; None: it is no attention
 
 
 def variants() -> dict[str, list[Variant]]:
@@ -139,7 +139,7 @@ def _init(field: str, spec: Spec, keys: int, query: int, score: str = "dot") -> 
 
 
 def flops(field: str, spec: Spec) -> int:
-    """Floating-point operations of the matrix products for one sentence, scores and weighted sums together."""
+    """Floating-point operations of the products and convolutions for one sentence, scores and weighted sums together."""
     states, lengths = jnp.zeros((1, LENGTH, SIZE)), jnp.full(1, LENGTH)
 
     def attend(params, queries):

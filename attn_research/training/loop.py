@@ -201,7 +201,7 @@ class Training:
 def load_data(config: Config) -> Prepared:
     """The config's data, checked against what the score allows, and the losses and the selection need."""
     data, score = prepare(config.data), config.model.attention.score
-    has_links = data.splits["train"].column("alignment") is not None
+    has_links = "alignment" in data.splits["train"].data.column_names
     auxiliary.check(config.train, score, config.data.task, has_links)
     check_select(config.train.select, data.splits["dev"], config.data.task)
     check_lengths({name: split.data for name, split in data.splits.items()}, source_limit(score), f"score {score}")
