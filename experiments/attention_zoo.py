@@ -84,8 +84,8 @@ def _short(name: str) -> str:
 def runs():
     """Every variant on both tasks, with every seed."""
     for seed in SEEDS:
-        for changes in VARIANTS:
-            for task in TASKS:
+        for task in TASKS:
+            for changes in VARIANTS:
                 yield override(base, changes | {"data.task": task, "seed": seed})
 
 

@@ -139,7 +139,7 @@ def _init(field: str, spec: Spec, keys: int, query: int, score: str = "dot") -> 
 
 
 def flops(field: str, spec: Spec) -> int:
-    """Floating-point operations of the products and convolutions for one sentence, scores and weighted sums together."""
+    """Floating-point operations for one sentence, scores and weighted sums together."""
     states, lengths = jnp.zeros((1, LENGTH, SIZE)), jnp.full(1, LENGTH)
 
     def attend(params, queries):

@@ -70,7 +70,7 @@ class Prepared(NamedTuple):
         return sha.hexdigest()[:16]
 
 
-@functools.lru_cache(maxsize=1)
+@functools.lru_cache(maxsize=4)
 def prepare(data: config.Data) -> Prepared:
     """Loads the task, builds the vocabularies and chooses the shapes.
 
