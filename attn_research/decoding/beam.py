@@ -16,6 +16,7 @@ from attn_research import config
 from attn_research.data.vocab import BOS, EOS, PAD
 from attn_research.decoding.outputs import Outputs, length_limits
 from attn_research.decoding.penalties import penalties
+from attn_research.decoding.top_k import top_k
 from attn_research.models.decoder import State
 from attn_research.models.seq2seq import Translating
 
@@ -109,7 +110,7 @@ def _continuations(log_probability: Float[Array, "K b"], logits: Float[Array, "K
     """The best 2 K of each row, so that K at least are not EOS: first the best of each hypothesis, then of those."""
     width, _, size = logits.shape
     total = log_probability[..., None] + jax.nn.log_softmax(logits)
-    total, symbols = jax.lax.top_k(total, min(2 * width, size))
+    total, symbols = top_k(total, min(2 * width, size))
     parents = jnp.broadcast_to(jnp.arange(width, dtype=jnp.int32)[:, None, None], total.shape)
     merge = lambda x: jnp.moveaxis(x, 2, 1).reshape(-1, x.shape[1])  # noqa: E731
     found = _Continuations(merge(total), merge(parents), merge(symbols))
