@@ -19,6 +19,7 @@ from attn_research.sweeps import failure
 from attn_research.sweeps.expand import variant
 
 TARGET = "attn_research.training.loop:run"  # what makes a run
+HUGE_PAGES = {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}  # of glibc, for large arrays: a quicker step
 GRACE = 5.0  # seconds between asking a worker to end and killing it
 
 
@@ -157,7 +158,7 @@ class _Worker:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self.printed,
-            env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "OMP_NUM_THREADS": "1"},
+            env=_environment(),
             encoding="utf-8",
             start_new_session=True,  # Ctrl-C reaches the sweep alone, and a worker's own children can be ended with it
         )
@@ -220,3 +221,9 @@ class _Worker:
             self.process.stdin.close()
         self.process.stdout.close()
         self.printed.close()
+
+
+def _environment() -> dict[str, str]:
+    """A worker's: this process's imports, one thread, and huge pages unless GLIBC_TUNABLES is set already."""
+    imports = os.pathsep.join(filter(None, sys.path))
+    return HUGE_PAGES | os.environ | {"PYTHONPATH": imports, "OMP_NUM_THREADS": "1"}
