@@ -8,6 +8,7 @@ import pytest
 import attn_research.sweeps.make as make_module
 from attn_research.config import Config, digest, override
 from attn_research.runs import records
+from attn_research.sweeps import local
 from attn_research.sweeps.cache import cache_directory
 from attn_research.sweeps.expand import labels, load_experiment, seeds_last
 from attn_research.sweeps.failure import sentence
@@ -177,6 +178,13 @@ def test_a_worker_gets_the_seeds_of_what_it_has_compiled():
     assert [waiting.take(worker) for worker in (1, 0)] == [again[1], again[0]]
     assert waiting.take(1) == again[2]  # rather than nothing
     assert waiting.take(0) is None
+
+
+def test_workers_use_huge_pages_unless_the_user_says_otherwise(monkeypatch):
+    monkeypatch.delenv("GLIBC_TUNABLES", raising=False)
+    assert local._environment()["GLIBC_TUNABLES"] == "glibc.malloc.hugetlb=1"
+    monkeypatch.setenv("GLIBC_TUNABLES", "")
+    assert local._environment()["GLIBC_TUNABLES"] == ""
 
 
 def test_reports_reach_the_sweep(tmp_path):
