@@ -1,8 +1,9 @@
 """Dates as people write them, in many languages, to ISO 8601: `<en>March 9, 1987` to `1987-03-09`.
 
-Task: characters to characters, one line a date; the locale is the first symbol. Generated, no download.
-Cost: 1500 steps, about 20 s on one core with a warm compilation cache, 50 s with a cold one.
-Expected: 99 % exact match on test or more with dot, general and concat; location learns more slowly.
+Task: characters to characters, one line a date; the locale is the first symbol. Generated, no download. The encoder is
+a vanilla RNN, which forgets: its last state alone does not hold a date, so that the decoder has to look back.
+Cost: 2000 steps, about half a minute on one core with a warm compilation cache, a minute with a cold one.
+Expected: 97 % exact match on test or more with every score, below 30 % without attention.
 Command: attn-research train configs/dates.py model.attention.score=general
 """
 
