@@ -1,13 +1,15 @@
-# make demo: the comparison of the README, from nothing to its table and figure.  make test, make lint: the checks.
+# make demo: the comparison of the README, from nothing to its table and figure.
+# make test, make test-slow, make lint: the checks.
 PYTHON ?= python3
 DEMO := experiments/score_functions.py
 BIN := .venv/bin
 READY := .venv/ready
+PYTEST := $(BIN)/pytest --numprocesses auto --maxprocesses 8 --dist loadfile
 # Packages are compiled when they are first imported, which is quicker than when they are installed.
 unexport PYTHONDONTWRITEBYTECODE
 
 .DELETE_ON_ERROR:
-.PHONY: demo test lint
+.PHONY: demo test test-slow lint
 
 demo: $(READY)
 	@$(BIN)/attn-research sweep $(DEMO)
@@ -15,7 +17,10 @@ demo: $(READY)
 	@$(BIN)/attn-research figure $(DEMO)
 
 test: $(READY)
-	$(BIN)/pytest --numprocesses auto --maxprocesses 8 --dist loadfile
+	$(PYTEST) -m "not slow"
+
+test-slow: $(READY)
+	$(PYTEST) --dist load -m slow
 
 lint: $(READY)
 	$(BIN)/ruff check .

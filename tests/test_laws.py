@@ -69,6 +69,7 @@ def test_every_variant_keeps_every_law(variant):
     assert not broken(dataclasses.replace(BASE, **{kind: Spec(name)}))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("option", options())
 def test_every_variant_keeps_the_other_laws_with_an_option_changed(option):
     assert not broken(with_changed(option), but=WALKS)

@@ -143,7 +143,6 @@ run(from_flat(json.loads(Path(sys.argv[1]).read_text())), Path(sys.argv[2]), lam
 """
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("signal_number", [signal.SIGKILL, signal.SIGINT])
 def test_a_killed_run_goes_on_and_ends_as_if_nothing_had_been(tmp_path, finished, signal_number):
     """Bit-identical parameters and metrics; the whole run is this process's, the other one's comes in two parts."""
