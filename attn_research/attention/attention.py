@@ -10,8 +10,9 @@ from flax import linen as nn
 from jaxtyping import Array, Float, Int
 
 from attn_research import config
+from attn_research.attention.at_once import at_once
 from attn_research.attention.history import History, Step, remembering, source_mask
-from attn_research.attention.latent import Latent, Look, latents, look
+from attn_research.attention.latent import Latent, latents, look
 from attn_research.attention.normalizers import normalizers
 from attn_research.attention.scores import scores
 from attn_research.attention.windows import windows
@@ -23,18 +24,11 @@ class Attend(NamedTuple):
 
     start: tuple[History, ...]  # of every head
     step: Callable  # (query [b q], histories) -> context [b v], weights [b s] (the mean over heads), histories
+    all_steps: Callable  # queries [t b q] -> contexts [t b v], weights [t b s], where no step needs the one before
     context_size: int  # 0 without attention
     fixed: Float[Array, "b f"]  # enters every step's input; f is 0 with attention
     remembers: bool
-    latent: Latent | None = None  # `step` then gives a `Look` in place of the weights
-
-    def all_steps(self, queries: Float[Array, "t b q"]) -> tuple[Array, Array | Look]:
-        """Contexts [t b v] and weights [t b s] of all target steps at once, where no step needs the one before."""
-
-        def one(query, step):
-            return self.step(query, tuple(history._replace(step=step) for history in self.start))[:2]
-
-        return jax.vmap(one)(queries, jnp.arange(len(queries)))
+    latent: Latent | None = None  # a `Look` then stands in place of the weights
 
 
 class Parameters(nn.Module):
@@ -92,22 +86,31 @@ class Attention(nn.Module):
             keys = jax.random.split(self.make_rng("attention"), len(heads))
         made = [self._attend(bound, head, lengths, remembers, key) for head, key in zip(heads, keys, strict=True)]
         self._refuse_equal_heads(random)
-        starts, steps = zip(*made, strict=True)
+        starts, steps, walks = zip(*made, strict=True)
         joined = sum(head.values.shape[-1] for head in heads)
         output = Parameters(name="output")(projection, joined, c.output) if c.output else lambda contexts: contexts
 
-        def step(query, histories):
-            queries = jnp.split(query, c.heads, -1) if c.split else [query] * c.heads
-            done = [one(q, h) for one, q, h in zip(steps, queries, histories, strict=True)]
-            contexts, weights, histories = zip(*done, strict=True)
+        def shares(query):
+            return jnp.split(query, c.heads, -1) if c.split else [query] * c.heads
+
+        def join(query, contexts, weights):
             context, weights = output(jnp.concatenate(contexts, -1)), sum(weights) / c.heads
-            return context, look(weights, query) if c.latent else weights, histories
+            return context, look(weights, query) if c.latent else weights
+
+        def step(query, histories):
+            done = [one(q, h) for one, q, h in zip(steps, shares(query), histories, strict=True)]
+            contexts, weights, histories = zip(*done, strict=True)
+            return *join(query, contexts, weights), histories
+
+        def all_steps(queries):
+            done = [walk(q) for walk, q in zip(walks, shares(queries), strict=True)]
+            return join(queries, *zip(*done, strict=True))
 
         latent = None
         if c.latent:
             values = output(jnp.concatenate([head.values for head in heads], -1))
             latent = self._latent(states, lengths, query_size, values, remembers)
-        return Attend(starts, step, c.output or joined, last[:, :0], remembers, latent)
+        return Attend(starts, step, all_steps, c.output or joined, last[:, :0], remembers, latent)
 
     def pieces(self) -> dict[str, Bound]:
         """The variants it is put together from."""
@@ -137,33 +140,43 @@ class Attention(nn.Module):
 
     def _attend(
         self, bound: dict[str, Bound], head: Head, lengths: Int[Array, " b"], remembers: bool, key: Array | None
-    ) -> tuple[History, Callable]:
-        """One head's history before the first step, and its step."""
+    ) -> tuple[History, Callable, Callable]:
+        """One head's history before the first step, its step, and all its steps at once."""
         mask = source_mask(lengths, head.keys.shape[1])
         pieces = {
             name: remembering(Parameters(name=head.scope + name)(piece, head.keys, head.query_size))
             for name, piece in bound.items()
         }
-
-        def step(query, history):
-            now = history if key is None else history._replace(key=jax.random.fold_in(key, history.step))
-            own = {name: now._replace(memory=history.memory[name]) for name in pieces}
-            visible, reweigh = mask, lambda weights: weights
-            if "window" in pieces:
-                inside, reweigh = pieces["window"].step(query, own["window"])
-                visible = mask & inside
-            logits = pieces["score"].step(query, own["score"])
-            logits = logits.astype(jnp.promote_types(logits.dtype, jnp.float32))
-            weights = reweigh(pieces["normalizer"].step(logits, visible, query, own["normalizer"]))
-            weights = weights.astype(head.values.dtype)
-            context = jnp.einsum("bs,bsv->bv", weights, head.values)
-            done = Step(query, visible, logits, weights, context)
-            memory = {name: piece.update(done, own[name]) for name, piece in pieces.items()}
-            return context, weights, _next(history, weights, memory)
-
         nothing = jnp.zeros_like(mask, head.values.dtype) if remembers else None
         memory = {name: piece.start for name, piece in pieces.items()}
-        return History(jnp.zeros((), jnp.int32), lengths, nothing, nothing, memory), step
+        start = History(jnp.zeros((), jnp.int32), lengths, nothing, nothing, memory)
+
+        def own(history):
+            now = history if key is None else history._replace(key=jax.random.fold_in(key, history.step))
+            return {name: now._replace(memory=history.memory[name]) for name in pieces}
+
+        def weigh(query, history):
+            seen, visible, reweigh = own(history), mask, lambda weights: weights
+            if "window" in pieces:
+                inside, reweigh = pieces["window"].step(query, seen["window"])
+                visible = mask & inside
+            logits = pieces["score"].step(query, seen["score"])
+            logits = logits.astype(jnp.promote_types(logits.dtype, jnp.float32))
+            weights = reweigh(pieces["normalizer"].step(logits, visible, query, seen["normalizer"]))
+            return visible, logits, weights.astype(head.values.dtype)
+
+        def step(query, history):
+            visible, logits, weights = weigh(query, history)
+            context, seen = jnp.einsum("bs,bsv->bv", weights, head.values), own(history)
+            done = Step(query, visible, logits, weights, context)
+            memory = {name: piece.update(done, seen[name]) for name, piece in pieces.items()}
+            return context, weights, _next(history, weights, memory)
+
+        def all_steps(queries):
+            weights = at_once(lambda q, t: weigh(q, start._replace(step=t))[-1], queries, jnp.arange(len(queries)))
+            return jnp.einsum("tbs,bsv->tbv", weights, head.values), weights
+
+        return start, step, all_steps
 
     def _latent(self, states: Array, lengths: Array, query_size: int, values: Array, remembers: bool) -> Latent:
         bound = latents.bind(self.config.latent)
@@ -177,7 +190,11 @@ class Attention(nn.Module):
 
     def _without(self, fixed: Float[Array, "b f"], lengths: Int[Array, " b"]) -> Attend:
         nothing = fixed[:, :0]
-        return Attend((), lambda query, histories: (nothing, nothing, histories), 0, fixed, False)
+
+        def all_steps(queries):
+            return (jnp.zeros((len(queries), *nothing.shape), nothing.dtype),) * 2
+
+        return Attend((), lambda query, histories: (nothing, nothing, histories), all_steps, 0, fixed, False)
 
     def _check(self, score: Bound) -> None:
         """Refuses what would be without effect."""
