@@ -36,13 +36,13 @@ class Latent(NamedTuple):
 
 
 class Look(NamedTuple):
-    """What attention says of one step, in place of its weights: all that the prior is made of."""
+    """What attention says of a step, in place of its weights: all that the prior is made of."""
 
-    log_weights: LogWeights
-    query: Float[Array, "b q"]
+    log_weights: Float[Array, "*t b s"]
+    query: Float[Array, "*t b q"]
 
 
-def look(weights: Float[Array, "b s"], query: Float[Array, "b q"]) -> Look:
+def look(weights: Float[Array, "*t b s"], query: Float[Array, "*t b q"]) -> Look:
     """Weights as a distribution, in float32: where they sum to less than one, all is divided by the sum."""
     total = weights.sum(-1, keepdims=True)
     shares = (weights / jnp.where(total > 0, total, 1)).astype(jnp.float32)
