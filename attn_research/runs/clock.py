@@ -46,13 +46,18 @@ class Clock:
         return time.perf_counter() - self._began
 
     @property
+    def others(self) -> float:
+        """Cores that all other processes together used on average."""
+        return (_others() - self._others) / self.total
+
+    @property
     def idle(self) -> bool:
-        """Whether all other processes together used next to no processor time."""
-        return (_others() - self._others) / self.total < QUIET
+        """Whether they used next to no processor time."""
+        return self.others < QUIET
 
 
 def _others() -> float:
-    """Processor seconds that other processes have used."""
+    """Processor seconds that other processes have used; children that have ended are no others."""
     times, own = psutil.cpu_times(), psutil.Process().cpu_times()
     busy = times.user + times.system + getattr(times, "nice", 0.0)
-    return busy - own.user - own.system
+    return busy - own.user - own.system - own.children_user - own.children_system

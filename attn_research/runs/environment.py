@@ -5,6 +5,7 @@ import importlib.metadata
 import os
 import platform
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -59,12 +60,12 @@ def _checkout() -> dict[str, Any]:
     return checkout(Path(__file__).resolve().parents[2])
 
 
-def checkout(directory: Path) -> dict[str, Any]:
+def checkout(directory: Path, decisive: Sequence[str] = DECISIVE) -> dict[str, Any]:
     """The git commit at `directory`, and whether files that decide numbers differ from it; both None if it is none."""
     top = _git(directory, "rev-parse", "--show-toplevel")
     if top is None or Path(top).resolve() != directory.resolve():
         return {"commit": None, "dirty": None}
-    changes = _git(directory, "status", "--porcelain", "--", *DECISIVE)
+    changes = _git(directory, "status", "--porcelain", "--", *decisive)
     return {"commit": _git(directory, "rev-parse", "HEAD"), "dirty": bool(changes)}
 
 

@@ -1,0 +1,72 @@
+"""The command line as a unit of work: from the start of a process to what one waits for."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from attn_research.config import digest
+from attn_research.sweeps.expand import load_experiment
+from benchmarks.question import Ready
+from benchmarks.server import ROOT
+
+PROGRAM = [sys.executable, "-m", "attn_research"]
+EXPERIMENT = ROOT / "experiments" / "score_functions.py"
+
+
+def _run(words: list[str], environment: Mapping[str, str] = os.environ) -> None:
+    subprocess.run([*PROGRAM, *words], cwd=ROOT, env=environment, check=True, stdout=subprocess.DEVNULL)
+
+
+def help_text(directory: Path) -> Ready:
+    """`attn-research --help`."""
+    return Ready(lambda: _run(["--help"]), {})
+
+
+def first_step(directory: Path, warm: bool) -> Ready:
+    """`attn-research train` to the line that tells of its first step, with or without compiled programs kept before."""
+    cache, runs = directory / f"cache-{warm}", directory / f"runs-{warm}"
+    words = [*PROGRAM, "train", "configs/dates.py", "train.log_every=1", "--runs", str(runs)]
+    environment = os.environ | {"ATTN_RESEARCH_CACHE": str(cache)}
+
+    def run() -> None:
+        shutil.rmtree(runs, ignore_errors=True)
+        if not warm:
+            shutil.rmtree(cache, ignore_errors=True)
+        with subprocess.Popen(words, cwd=ROOT, env=environment, stdout=subprocess.PIPE, encoding="utf-8") as process:
+            if not process.stdout.readline().startswith("step 1/"):
+                raise ValueError("attn-research train did not get to its first step")
+            process.kill()
+
+    run()  # fills the cache, and the system's own cache of files
+    return Ready(run, {})
+
+
+def sweep(directory: Path, steps: int) -> Ready:
+    """The demo's runs by `attn-research sweep`, with no compiled programs at first."""
+    environment = os.environ | {"ATTN_RESEARCH_CACHE": str(directory / "cache")}
+
+    def run() -> None:
+        for name in ("cache", "runs"):
+            shutil.rmtree(directory / name, ignore_errors=True)
+        words = ["sweep", str(EXPERIMENT), f"train.steps={steps}", "--runs", str(directory / "runs")]
+        _run(words, environment)
+
+    return Ready(run, {"runs": len(load_experiment(EXPERIMENT, {}, []).runs)})
+
+
+def one_by_one(directory: Path, steps: int) -> Ready:
+    """The same runs one after another, each in a process of its own that compiles everything."""
+    experiment = load_experiment(EXPERIMENT, {"train.steps": steps}, [])
+
+    def run() -> None:
+        for config in experiment.runs:
+            alone = directory / "alone" / digest(config)
+            shutil.rmtree(alone, ignore_errors=True)
+            changes = [f"model.attention.score={config.model.attention.score}", f"seed={config.seed}"]
+            words = ["train", "configs/dates.py", f"train.steps={steps}", *changes, "--runs", str(alone / "runs")]
+            _run(words, os.environ | {"ATTN_RESEARCH_CACHE": str(alone / "cache")})
+
+    return Ready(run, {"runs": len(experiment.runs)})

@@ -1,0 +1,72 @@
+"""The JAX side: the project's own model, training step and searches on a workload."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from flax.traverse_util import flatten_dict
+
+from attn_research.config import Config
+from attn_research.data.batching import Batch
+from attn_research.models.seq2seq import Seq2Seq, first_parameters
+from attn_research.runs.clock import Clock
+from attn_research.sweeps.cache import enable_compilation_cache
+from attn_research.training.compiled import Compiled
+from attn_research.training.optimizers import make_optimizer
+from attn_research.training.step import TrainState, make_step
+from benchmarks import same
+from benchmarks.question import Ready
+from benchmarks.workloads import WORKLOADS, Workload, make_batch, make_config
+
+
+def make_model(workload: Workload, config: Config) -> Seq2Seq:
+    """The model of a workload."""
+    return Seq2Seq(config.model, workload.source_symbols, workload.target_symbols)
+
+
+def by_name(params: Any) -> dict[str, np.ndarray]:
+    """A copy of parameters, or of what belongs to each, as `{"decoder/attention/score/W": array}`."""
+    return {name: np.array(leaf) for name, leaf in flatten_dict(params["params"], sep="/").items()}
+
+
+class Training:
+    """The project's training step, and its state."""
+
+    def __init__(self, model: Seq2Seq, config: Config):
+        optimizer = make_optimizer(config.train)
+        self.compiled = Compiled(make_step(model, optimizer, config.train), Clock("train"))
+        params = first_parameters(model, config.seed)
+        self.state = TrainState(params, optimizer.init(params), jnp.int32(0), jax.random.PRNGKey(config.seed))
+
+    def step(self, batch: Batch) -> dict[str, float]:
+        """One step; its metrics are fetched, so that it is done when this returns."""
+        self.state, metrics = self.compiled(self.state, batch)
+        return {name: float(value) for name, value in metrics.items()}
+
+
+def step(directory: Path, workload: str, score: str, feeding: str = "attentional") -> Ready:
+    """A training step; writes what the other sides are compared with."""
+    enable_compilation_cache()
+    sizes = WORKLOADS[workload]
+    config = make_config(sizes, score, feeding)
+    ragged, full = make_batch(sizes, ragged=True), make_batch(sizes, ragged=False)
+    training = Training(make_model(sizes, config), config)
+    parameters = by_name(training.state.params)
+    began = time.perf_counter()
+    metrics = training.step(ragged)
+    first = time.perf_counter() - began
+    gradients = first_gradients(training.state, metrics["gradient_norm"], config.train.clip)
+    losses = [metrics["loss"], *(training.step(ragged)["loss"] for _ in range(1, same.STEPS))]
+    same.write(directory, parameters=parameters, gradients=gradients, losses={"loss": np.array(losses)})
+    flops = training.compiled.flops(training.state, full)
+    return Ready(lambda: training.step(full), {"first": first, "flops": flops, "symbols": full.target.size})
+
+
+def first_gradients(state: TrainState, norm: float, clip: float) -> dict[str, np.ndarray]:
+    """Those of the first step, which Adam keeps: its first moment is then a tenth of the clipped gradient."""
+    scale = max(norm / clip, 1) / (1 - 0.9)
+    return {name: scale * moment for name, moment in by_name(optax.tree.get(state.optimizer, "mu")).items()}

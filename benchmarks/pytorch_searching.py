@@ -1,0 +1,142 @@
+"""The same searches as loops in PyTorch: a hypothesis that ends is kept aside, and the best that do not end go on."""
+
+import functools
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from attn_research.data.vocab import BOS, EOS, PAD
+from attn_research.decoding.outputs import length_limits
+from attn_research.runs.environment import threads
+from benchmarks import same
+from benchmarks.pytorch import WellWritten
+from benchmarks.pytorch_training import load, tensors
+from benchmarks.question import Ready
+from benchmarks.searching import CASES, DECODE
+from benchmarks.workloads import WORKLOADS, make_batch
+
+EQUAL = 0.95  # share of outputs that must agree: two sums in another order may turn a tie
+
+
+class Stepper:
+    """The decoder over one batch of sources, for k hypotheses of each."""
+
+    def __init__(self, model: WellWritten, source: Tensor, lengths: Tensor):
+        self.model = model
+        self.states, self.padding, self.h, self.c = model.encode(source, lengths)
+        self.score = model.score(model.score_weights, self.states)
+
+    def start(self, width: int) -> tuple[Tensor, ...]:
+        """h, c and the attentional vector, [b k h] each."""
+        states = [self.h, self.c, torch.zeros_like(self.h)]
+        return tuple(state[:, None].expand(-1, width, -1) for state in states)
+
+    def step(self, state: tuple[Tensor, ...], symbols: Tensor) -> tuple[tuple[Tensor, ...], Tensor]:
+        """The next state, and log p of the next symbols [b k n]; nothing of the source is copied for a hypothesis."""
+        h, c, vector = (part.flatten(0, 1) for part in state)
+        inputs = torch.cat([self.model.target(symbols.flatten()), vector], -1)
+        h, c = (part.unflatten(0, symbols.shape) for part in self.model.cell(inputs, (h, c)))
+        vector = self.model.attend(self.score, self.states, self.padding, h)
+        return (h, c, vector), self.model.output(vector).log_softmax(-1)
+
+
+def greedy(model: WellWritten, source: Tensor, lengths: Tensor, limits: Tensor) -> tuple[Tensor, Tensor]:
+    """Symbols [b t], and log p of the whole outputs."""
+    stepper = Stepper(model, source, lengths)
+    state, symbols = stepper.start(1), torch.full((len(source), 1), BOS)
+    total, active, outputs = torch.zeros(len(source)), limits > 0, []
+    while active.any():
+        state, log_p = stepper.step(state, symbols)
+        best, symbols = log_p.max(-1)
+        symbols = symbols.where(active[:, None], PAD)
+        total = total + best[:, 0].where(active, 0)
+        outputs.append(symbols)
+        active = active & (symbols[:, 0] != EOS) & (len(outputs) < limits)
+    return torch.cat(outputs, 1), total
+
+
+class Kept(NamedTuple):
+    """Hypotheses, the best first."""
+
+    total: Tensor  # [b k]
+    symbols: Tensor  # [b k t]
+
+    def best(self, k: int) -> tuple["Kept", Tensor]:
+        """The best k, and where they stood."""
+        total, places = self.total.topk(k, -1)
+        return Kept(total, pick(self.symbols, places)), places
+
+
+def pick(values: Tensor, places: Tensor) -> Tensor:
+    """Values [b n ...] at places [b k]."""
+    return values[torch.arange(len(values))[:, None], places]
+
+
+def beam(model: WellWritten, source: Tensor, lengths: Tensor, limits: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    """The best of k hypotheses: its symbols [b t] and log p."""
+    stepper, b, steps = Stepper(model, source, lengths), len(source), int(limits.max())
+    state, nothing = stepper.start(k), torch.full((b, k), -torch.inf)
+    going = Kept(nothing.clone(), torch.full((b, k, steps), PAD))
+    going.total[:, 0] = 0
+    ended, last = Kept(nothing, going.symbols), torch.full((b, k), BOS)
+    for t in range(steps):
+        state, log_p = stepper.step(state, last)
+        found, parents = continuations(going, log_p, t)
+        ends = (found.symbols[:, :, t] == EOS) | (t + 1 >= limits[:, None])
+        new = Kept(found.total.masked_fill(~ends, -torch.inf)[:, :k], found.symbols[:, :k])
+        ended, _ = Kept(*(torch.cat(two, 1) for two in zip(ended, new, strict=True))).best(k)
+        going, places = found._replace(total=found.total.masked_fill(ends, -torch.inf)).best(k)
+        if not (going.total > ended.total[:, -1:]).any():
+            break
+        state = tuple(pick(part, pick(parents, places)) for part in state)
+        last = going.symbols[:, :, t]
+    return ended.symbols[:, 0], ended.total[:, 0]
+
+
+def continuations(going: Kept, log_p: Tensor, t: int) -> tuple[Kept, Tensor]:
+    """The best 2 k hypotheses with a symbol more, and which one each goes on from."""
+    k, n = log_p.shape[1:]
+    total, places = (going.total[..., None] + log_p).flatten(1).topk(2 * k, -1)
+    parents = places // n
+    symbols = pick(going.symbols, parents)
+    symbols[:, :, t] = places % n
+    return Kept(total, symbols), parents
+
+
+@torch.inference_mode()
+def search(directory: Path, workload: str, score: str, beam_size: int) -> Ready:
+    """Greedy search with a beam of 1; its outputs are compared with ours before it is timed."""
+    torch.set_num_threads(threads())
+    sizes, expected, equal = WORKLOADS[workload], same.read(directory), []
+    model = WellWritten(expected[f"parameters {CASES[0][0]}"], score)
+    for ending, ragged in CASES:
+        load(model, expected[f"parameters {ending}"])
+        source, lengths, _ = tensors(make_batch(sizes, ragged))
+        limits = torch.tensor(length_limits(DECODE, sizes.source_length))[lengths]
+        run = functools.partial(find, model, source, lengths, limits, beam_size)
+        equal.append(compare(expected[f"outputs {ending}"], *(found.numpy() for found in run())))
+    return Ready(run, {"equal": min(equal)})
+
+
+@torch.inference_mode()
+def find(model: WellWritten, source: Tensor, lengths: Tensor, limits: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    """Symbols and log p of the best outputs."""
+    return greedy(model, source, lengths, limits) if k == 1 else beam(model, source, lengths, limits, k)
+
+
+def compare(expected: same.Arrays, symbols: np.ndarray, total: np.ndarray) -> float:
+    """The share of equal outputs, whose probabilities agree.
+
+    Raises:
+      ValueError: too few are equal.
+    """
+    width = expected["symbols"].shape[1]
+    padded = np.pad(symbols, ((0, 0), (0, width - symbols.shape[1])), constant_values=PAD)
+    equal = (padded == expected["symbols"]).all(1)
+    if equal.mean() < EQUAL:
+        raise ValueError(f"{equal.sum()} of {len(equal)} outputs of the two searches are equal")
+    same.require_same("search", {"log p": expected["log p"][equal]}, {"log p": total[equal]})
+    return float(equal.mean())

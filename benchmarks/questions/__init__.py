@@ -1,0 +1,1 @@
+"""One file a question, each with a `Question` named `question`."""

@@ -1,0 +1,57 @@
+"""How long does a training step take, beside PyTorch?"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from benchmarks.question import OURS, Question, Work
+from benchmarks.tables import Entry, number, timing
+
+TITLE = "A training step with input feeding"
+SCORES = ("dot", "scaled_dot", "general", "concat", "location")
+STYLES = {
+    "PyTorch, well written": "well written",
+    "PyTorch, torch.compile of it": "compiled",
+    "PyTorch, as tutorials have it": "tutorial",
+}
+
+
+def ours(workload: str, score: str, feeding: str = "attentional") -> Work:
+    """The project's own step."""
+    return Work("benchmarks.ours:step", {"workload": workload, "score": score, "feeding": feeding})
+
+
+def theirs(workload: str, score: str, style: str) -> Work:
+    """A PyTorch step."""
+    arguments = {"workload": workload, "score": score, "style": style}
+    return Work("benchmarks.pytorch_training:step", arguments, needs="torch")
+
+
+def rows(full: bool) -> dict[str, dict[str, Work]]:
+    """A row for each workload and score."""
+    workloads = ("W1", "W2-64", "W2-128") if full else ("W1", "W2-64")
+    scores = SCORES if full else ("dot", "concat")
+    styles = STYLES if full else dict([*STYLES.items()][:1])
+    return {
+        f"{workload} {score}": {OURS: ours(workload, score)}
+        | {side: theirs(workload, score, style) for side, style in styles.items()}
+        for workload in workloads
+        for score in scores
+    }
+
+
+def first_step(entry: Entry, record: Mapping[str, Any]) -> str:
+    """Seconds of the first step, which compiles."""
+    return number(entry.facts["first"])
+
+
+def largest_difference(entry: Entry, record: Mapping[str, Any]) -> str:
+    """From our gradients and losses."""
+    return f"{entry.facts['difference']:.0e}" if "difference" in entry.facts else "–"
+
+
+def table(record: Mapping[str, Any], title: str = TITLE) -> str:
+    """Times, the first step and how far the two sides are from the same function."""
+    return timing(record, title, {"first step, s": first_step, "difference": largest_difference})
+
+
+question = Question(rows, table)

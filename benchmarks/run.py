@@ -1,0 +1,116 @@
+"""Asks questions of the code's speed, and prints the tables of their records: `python -m benchmarks.run --help`."""
+
+import argparse
+import importlib
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from attn_research.cli import Parser
+from attn_research.commands.words import complain, show_markdown
+from attn_research.registry import nearest
+from benchmarks import results, tables
+from benchmarks.measure import Plan, left_out, measure
+from benchmarks.progress import shown
+from benchmarks.question import Question
+
+QUESTIONS = ("step", "no_feeding", "peak", "additive", "padding", "start", "decoding", "sweep")
+SHORT = ("step", "no_feeding", "peak", "padding", "start")  # what is asked when nothing is said
+EXAMPLES = f"""\
+examples:
+  python -m benchmarks.run                    {", ".join(SHORT)}: few rows, under 4 minutes
+  python -m benchmarks.run --full             everything, for hours
+  python -m benchmarks.run decoding --full    one question, all of its rows
+  python -m benchmarks.run step --show        the table of the record in benchmarks/results
+  python -m benchmarks.run --insert docs/performance.md
+"""
+
+
+def make_parser() -> Parser:
+    """The parser of the command line."""
+    raw = argparse.RawDescriptionHelpFormatter
+    parser = Parser(prog="python -m benchmarks.run", description=__doc__, epilog=EXAMPLES, formatter_class=raw)
+    parser.add_argument("questions", metavar="QUESTION", nargs="*", help=f"which ones: {', '.join(QUESTIONS)}")
+    parser.add_argument("--full", action="store_true", help="all rows, five repetitions, records in benchmarks/results")
+    parser.add_argument("--repetitions", metavar="N", type=int, help="how often all is measured (default: 1, full: 5)")
+    parser.add_argument("--blocks", metavar="N", type=int, help="quiet blocks that a repetition needs (default: 4)")
+    parser.add_argument("--results", metavar="DIR", type=Path, help="where records are (default: runs/benchmarks)")
+    parser.add_argument("--show", action="store_true", help="measure nothing; print the tables of committed records")
+    parser.add_argument("--insert", metavar="FILE", type=Path, help="measure nothing; renew the tables in a file")
+    return parser
+
+
+def find(name: str) -> Question:
+    """A question by its name.
+
+    Raises:
+      ValueError: there is none; the nearest name is told.
+    """
+    if name not in QUESTIONS:
+        raise ValueError(f"no question {name!r}; {nearest(name, QUESTIONS)}")
+    return importlib.import_module(f"benchmarks.questions.{name}").question
+
+
+def table_of(name: str, directory: Path) -> str:
+    """The table of a question's record; nothing where there is none."""
+    question, record = find(name), results.read(directory, name)
+    return question.table(record) if record else ""
+
+
+def ask(names: Sequence[str], plan: Plan, directory: Path) -> None:
+    """Measures everything once, then once more, and so on; a record is written whenever a row was measured."""
+    questions = {name: find(name) for name in names}
+    plans = {name: plan._replace(blocks=question.blocks or plan.blocks) for name, question in questions.items()}
+    rows = [(name, row, works) for name in names for row, works in questions[name].rows(plan.full).items()]
+    records = {name: results.empty(name, plans[name]) for name in names}
+    with tempfile.TemporaryDirectory() as scratch, shown(len(rows) * plan.repetitions) as tell:
+        environment = caches(Path(scratch))
+        for repetition in range(plan.repetitions):
+            for place, (name, row, works) in enumerate(rows):
+                tell(f"{name}: {row}")
+                found = measure(f"{name}, {row}", works, plans[name], Path(scratch) / str(place), environment)
+                results.add(records[name], row, found)
+                records[name]["left_out"] += [f"{row}, {side}" for side in left_out(works) if not repetition]
+                results.write(directory, records[name])
+
+
+def caches(scratch: Path) -> Mapping[str, str]:
+    """Compiled programs are kept for this run alone, so that the first steps of its first repetition compile."""
+    return {"ATTN_RESEARCH_CACHE": str(scratch / "xla"), "TORCHINDUCTOR_CACHE_DIR": str(scratch / "inductor")}
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Does what the command line asks for."""
+    names = arguments.questions or (QUESTIONS if arguments.full or arguments.show else SHORT)
+    for name in names:
+        find(name)
+    kept = arguments.full or arguments.show or arguments.insert
+    directory = arguments.results or (results.RESULTS if kept else results.ROOT / "runs" / "benchmarks")
+    if arguments.insert:
+        tables.fill_file(arguments.insert, lambda name: table_of(name, directory))
+        return
+    if not arguments.show:
+        repetitions, blocks, waiting = (5, 4, 60.0) if arguments.full else (1, 4, 5.0)
+        plan = Plan(arguments.full, arguments.repetitions or repetitions, arguments.blocks or blocks, 1.0, waiting)
+        ask(names, plan, directory)
+    for name in names:
+        show_markdown(table_of(name, directory) or f"There is no record of {name} in {directory}.\n")
+        print()
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """0: done, 2: the user's error, or two sides that compute different functions; 130: interrupted."""
+    try:
+        run(make_parser().parse_args(words))
+    except (ValueError, OSError) as error:
+        complain(str(error))
+        return 2
+    except KeyboardInterrupt:
+        complain("stopped; what was measured is in the records")
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,49 @@
+"""Whether two sides compute the same function: one writes what it found, the other one compares before it is timed."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+TOLERANCE = 1e-4  # largest difference, relative to the largest entry of an array
+CANCELLED = 1e-6  # of the largest entry of all: an array below it is a sum that cancels, and is known no better
+STEPS = 3  # training steps whose losses must agree, so that clipping and Adam are compared too
+Arrays = Mapping[str, np.ndarray]
+
+
+def write(directory: Path, **groups: Arrays) -> None:
+    """Keeps groups of arrays, as `write(directory, parameters={...}, gradients={...})`."""
+    arrays = {f"{group}:{name}": array for group, members in groups.items() for name, array in members.items()}
+    np.savez(directory / "same.npz", **arrays)
+
+
+def read(directory: Path) -> dict[str, dict[str, np.ndarray]]:
+    """What `write` kept, by group."""
+    groups: dict[str, dict[str, np.ndarray]] = {}
+    with np.load(directory / "same.npz") as file:
+        for key in file.files:
+            group, _, name = key.partition(":")
+            groups.setdefault(group, {})[name] = file[key]
+    return groups
+
+
+def require_same(what: str, expected: Arrays, found: Arrays) -> float:
+    """The largest difference of arrays of the same names.
+
+    Raises:
+      ValueError: they have other names, or one differs by more than TOLERANCE.
+    """
+    if set(expected) != set(found):
+        raise ValueError(f"{what}: the two sides differ in {', '.join(sorted(set(expected) ^ set(found)))}")
+    floor = CANCELLED * max(np.abs(array).max() for array in expected.values())
+    differences = {
+        name: float(np.abs(array - found[name]).max() / max(np.abs(array).max(), floor))
+        for name, array in expected.items()
+    }
+    worst = max(differences, key=differences.get)
+    if not differences[worst] <= TOLERANCE:
+        raise ValueError(
+            f"{what}: the two sides do not compute the same function; {worst} differs by {differences[worst]:.1e} of "
+            f"its largest entry, and {TOLERANCE:.0e} is allowed"
+        )
+    return differences[worst]

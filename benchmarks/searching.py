@@ -1,0 +1,52 @@
+"""Our searches on a workload; their outputs are kept for the comparison."""
+
+import functools
+from pathlib import Path
+from typing import Any
+
+import jax
+
+from attn_research.config import Decode
+from attn_research.data.vocab import EOS
+from attn_research.decoding.search import make_search
+from attn_research.models.seq2seq import first_parameters
+from attn_research.sweeps.cache import enable_compilation_cache
+from benchmarks import ours, same
+from benchmarks.question import Ready
+from benchmarks.workloads import WORKLOADS, make_batch, make_config
+
+DECODE = Decode(ratio=1.0, extra=4)
+SHARPER = 100.0
+# What is added to the logit of EOS, and whether sources are ragged; first for outputs that end anywhere, then for those
+# that are timed, which all end at their limit.
+CASES = ((3.0, True), (0.0, False))
+
+
+def peaked(params: Any, ending: float) -> Any:
+    """Untrained, all symbols are about as likely and rounding decides which is the best; this tells them apart."""
+    output = params["params"]["output"]
+    output = {"W": SHARPER * output["W"], "b": output["b"].at[EOS].set(ending)}
+    return {"params": params["params"] | {"output": output}}
+
+
+def search(directory: Path, workload: str, score: str, beam: int) -> Ready:
+    """Greedy search with a beam of 1."""
+    enable_compilation_cache()
+    sizes = WORKLOADS[workload]
+    config = make_config(sizes, score, "attentional")
+    model = ours.make_model(sizes, config)
+    first = first_parameters(model, config.seed)
+    find = make_search(Decode(DECODE.ratio, DECODE.extra, beam))
+
+    @jax.jit
+    def outputs(params, source, lengths):
+        found = find(model.apply(params, source, lengths), source.shape[1], lengths).hypothesis(0)
+        return {"symbols": found.symbols.T, "log p": found.log_probability}
+
+    groups = {}
+    for ending, ragged in CASES:
+        params, batch = peaked(first, ending), make_batch(sizes, ragged)
+        run = functools.partial(outputs, params, batch.source, batch.source_lengths)
+        groups |= {f"parameters {ending}": ours.by_name(params), f"outputs {ending}": jax.device_get(run())}
+    same.write(directory, **groups)
+    return Ready(lambda: jax.device_get(run()), {})

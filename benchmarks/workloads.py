@@ -1,0 +1,63 @@
+"""The workloads: sizes of a model and of its batch, small (W1) and as in translation (W2)."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from attn_research.config import Config, override
+from attn_research.data.batching import Batch, Encoded, collate
+from attn_research.data.vocab import EOS, UNK
+
+
+class Workload(NamedTuple):
+    """Sizes; lengths are in symbols, a target's with EOS."""
+
+    source_symbols: int
+    target_symbols: int
+    source_length: int
+    target_length: int
+    batch: int
+    embedding: int
+    hidden: int  # of the encoder, both directions together, and of the decoder
+
+
+W2 = Workload(8000, 8000, 16, 16, batch=64, embedding=256, hidden=512)
+WORKLOADS = {
+    "W1": Workload(32, 45, 12, 11, batch=256, embedding=128, hidden=256),
+    "W2-64": W2,
+    "W2-128": W2._replace(batch=128),
+    "W2-64, length x 2": W2._replace(source_length=32, target_length=32),
+    "W2-64, hidden x 2": W2._replace(hidden=1024),
+}
+
+
+def make_config(workload: Workload, score: str, feeding: str) -> Config:
+    """One layer a side, no dropout, Adam with a constant rate, the gradient clipped to 1."""
+    return override(
+        Config(),
+        {
+            "data.batch_size": workload.batch,
+            "model.embedding": workload.embedding,
+            "model.encoder.hidden": workload.hidden,
+            "model.decoder.hidden": workload.hidden,
+            "model.decoder.input_feeding": feeding,
+            "model.attention.score": score,
+            "train.learning_rate": 1e-3,
+            "train.schedule": "constant",
+            "train.clip": 1.0,
+        },
+    )
+
+
+def make_batch(workload: Workload, ragged: bool) -> Batch:
+    """Random symbols; `ragged`: of all lengths, so that there is padding to be seen, else of the full length."""
+    rng = np.random.default_rng(int(ragged))
+    sides = []
+    for symbols, length in (workload[0], workload[2]), (workload[1], workload[3]):
+        lengths = rng.integers(1, length + 1, workload.batch) if ragged else np.full(workload.batch, length)
+        lengths[0] = length
+        sides.append([rng.integers(UNK + 1, symbols, n).astype(np.int32) for n in lengths])
+    for sentence in sides[1]:
+        sentence[-1] = EOS
+    shape = (workload.source_length, workload.target_length)
+    return collate(Encoded(*sides), range(workload.batch), shape, workload.batch)
