@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from flax.traverse_util import flatten_dict
+from jax.flatten_util import ravel_pytree
 
 from attn_research.config import Config
 from attn_research.data.batching import Batch
@@ -37,14 +38,13 @@ class Training:
     """The project's training step, and its state."""
 
     def __init__(self, model: Seq2Seq, config: Config):
-        optimizer = make_optimizer(config.train)
-        self.compiled = Compiled(make_step(model, optimizer, config.train), Clock("train"))
-        params = first_parameters(model, config.seed)
+        optimizer, params = make_optimizer(config.train), first_parameters(model, config.seed)
+        self.compiled, self.clock = Compiled(make_step(model, optimizer, config.train)), Clock("train")
         self.state = TrainState(params, optimizer.init(params), jnp.int32(0), jax.random.PRNGKey(config.seed))
 
     def step(self, batch: Batch) -> dict[str, float]:
         """One step; its metrics are fetched, so that it is done when this returns."""
-        self.state, metrics = self.compiled(self.state, batch)
+        self.state, metrics = self.compiled(self.clock, self.state, batch)
         return {name: float(value) for name, value in metrics.items()}
 
 
@@ -62,11 +62,13 @@ def step(directory: Path, workload: str, score: str, feeding: str = "attentional
     gradients = first_gradients(training.state, metrics["gradient_norm"], config.train.clip)
     losses = [metrics["loss"], *(training.step(ragged)["loss"] for _ in range(1, same.STEPS))]
     same.write(directory, parameters=parameters, gradients=gradients, losses={"loss": np.array(losses)})
-    flops = training.compiled.flops(training.state, full)
+    flops = training.compiled.flops(training.clock, training.state, full)
     return Ready(lambda: training.step(full), {"first": first, "flops": flops, "symbols": full.target.size})
 
 
 def first_gradients(state: TrainState, norm: float, clip: float) -> dict[str, np.ndarray]:
     """Those of the first step, which Adam keeps: its first moment is then a tenth of the clipped gradient."""
     scale = max(norm / clip, 1) / (1 - 0.9)
-    return {name: scale * moment for name, moment in by_name(optax.tree.get(state.optimizer, "mu")).items()}
+    _, unravel = ravel_pytree(state.params)
+    moments = by_name(unravel(optax.tree.get(state.optimizer, "mu")))
+    return {name: scale * moment for name, moment in moments.items()}
