@@ -9,6 +9,7 @@ import jax.numpy as jnp
 
 from attn_research import config
 from attn_research.attention.attention import Attention
+from attn_research.registry import Spec
 from attn_research.sweeps.cache import enable_compilation_cache
 from benchmarks.question import Ready
 
@@ -18,7 +19,7 @@ LIMIT = 4 * 2**30  # bytes; what would need more is compiled, but not run
 def ours(directory: Path, batch: int, length: int, hidden: int) -> Ready:
     """`Attend.all_steps` of the attention module."""
     states, lengths, queries = _inputs(batch, length, hidden)
-    module = Attention(config.Attention(score="concat"))
+    module = Attention(config.Attention(score=Spec("concat")))
     params = module.init(jax.random.PRNGKey(0), states, lengths, states[:, 0], hidden)
 
     def loss(params, states, queries):

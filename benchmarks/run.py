@@ -2,6 +2,7 @@
 
 import argparse
 import importlib
+import signal
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -25,6 +26,7 @@ examples:
   python -m benchmarks.run step --show        the table of the record in benchmarks/results
   python -m benchmarks.run --insert docs/performance.md
 """
+RECORDS = "where records are (default: runs/benchmarks; with --full, --show and --insert benchmarks/results)"
 
 
 def make_parser() -> Parser:
@@ -35,7 +37,7 @@ def make_parser() -> Parser:
     parser.add_argument("--full", action="store_true", help="all rows, five repetitions, records in benchmarks/results")
     parser.add_argument("--repetitions", metavar="N", type=int, help="how often all is measured (default: 1, full: 5)")
     parser.add_argument("--blocks", metavar="N", type=int, help="quiet blocks that a repetition needs (default: 4)")
-    parser.add_argument("--results", metavar="DIR", type=Path, help="where records are (default: runs/benchmarks)")
+    parser.add_argument("--results", metavar="DIR", type=Path, help=RECORDS)
     parser.add_argument("--show", action="store_true", help="measure nothing; print the tables of committed records")
     parser.add_argument("--insert", metavar="FILE", type=Path, help="measure nothing; renew the tables in a file")
     return parser
@@ -101,8 +103,10 @@ def run(arguments: argparse.Namespace) -> None:
 
 def main(words: Sequence[str] | None = None) -> int:
     """0: done, 2: the user's error, or two sides that compute different functions; 130: interrupted."""
+    arguments = make_parser().parse_args(words)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        run(make_parser().parse_args(words))
+        run(arguments)
     except (ValueError, OSError) as error:
         complain(str(error))
         return 2

@@ -99,7 +99,7 @@ def notes(record: Record, found: Sequence[Entry]) -> Iterator[str]:
                 f"counted: {entry.quiet} quiet of {entry.blocks}; the machine is not idle."
             )
     if record["left_out"]:
-        yield f"Left out, because PyTorch is not installed: {', '.join(record['left_out'])}."
+        yield f"Left out, because PyTorch is not installed: {'; '.join(record['left_out'])}."
 
 
 def about(record: Record) -> str:

@@ -1,0 +1,215 @@
+import ast
+import importlib.util
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from attn_research.data.batching import Encoded
+from attn_research.runs import clock
+from benchmarks import lengths, measure, results, same, server, tables
+from benchmarks.question import OURS, Work
+from benchmarks.run import QUESTIONS, SHORT, find, main, table_of
+from benchmarks.workloads import WORKLOADS, make_batch
+
+ROOT = Path(__file__).parents[1]
+PLAN = measure.Plan(full=False, repetitions=2, blocks=2, seconds=1.0, waiting=0.0)
+
+
+def block(milliseconds, others=0.0):
+    return {"seconds": milliseconds / 1e3, "units": 5, "others": others}
+
+
+def test_a_block_counts_if_nothing_else_used_the_processor():
+    blocks = [block(100), block(900, others=0.5), block(110), block(120, others=-0.01), block(500, others=0.06)]
+    assert measure.quiet(blocks) == [0.1, 0.11, 0.12]
+    assert measure.median(blocks, needed=3) == 0.11
+    assert measure.median(blocks, needed=4) is None
+    assert measure.median([], needed=0) is None
+
+
+def test_what_ended_children_used_is_not_that_of_others(monkeypatch):
+    seconds = iter([10.0, 10.5])
+    monkeypatch.setattr(clock, "_others", lambda: next(seconds))
+    monkeypatch.setattr(clock.Clock, "total", 5.0)
+    assert clock.Clock("block").others == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize(("used", "idle"), [(0.05, True), (0.07, False)])
+def test_a_machine_is_idle_below_a_bound(monkeypatch, used, idle):
+    seconds = iter([10.0, 10.0 + used])
+    monkeypatch.setattr(clock, "_others", lambda: next(seconds))
+    monkeypatch.setattr(clock.Clock, "total", 1.0)
+    assert clock.Clock("block").idle is idle
+
+
+class FakeServer:
+    def __init__(self, *others):
+        self.others, self.asked = list(others), 0
+
+    def block(self, seconds):
+        self.asked += 1
+        return block(100, self.others.pop(0) if self.others else 0.0)
+
+
+def test_sides_are_measured_in_turn_until_all_have_enough_quiet_blocks():
+    servers = {"a": FakeServer(0.5), "b": FakeServer()}
+    blocks = measure.in_turn(servers, PLAN)
+    assert {side: len(done) for side, done in blocks.items()} == {"a": 3, "b": 3}
+
+
+def test_a_busy_machine_is_given_up():
+    blocks = measure.in_turn({"a": FakeServer(*[1.0] * 99)}, PLAN)
+    assert len(blocks["a"]) == measure.ROUNDS * PLAN.blocks
+    assert measure.in_turn({}, PLAN) == {}
+
+
+def test_waiting_ends_when_the_machine_is_idle(monkeypatch):
+    slept = []
+    monkeypatch.setattr(measure.time, "sleep", slept.append)
+    monkeypatch.setattr(clock.Clock, "idle", property(lambda self: len(slept) == 3))
+    measure.wait_until_quiet(60)
+    assert len(slept) == 3
+
+
+def test_a_block_has_one_unit_of_work_at_least():
+    done = []
+    assert server.block(lambda: done.append(1), 0.0)["units"] == len(done) == 1
+
+
+def record(*, left_out=()):
+    def side(*repetitions, **facts):
+        return {"facts": facts, "repetitions": [[block(*one) for one in blocks] for blocks in repetitions]}
+
+    return {
+        "question": "step", "plan": PLAN._asdict(), "date": "2026-01-02T03:04:05+00:00", "commit": "c" * 40,
+        "dirty": False, "machine": "a machine", "device": "cpu", "threads": 2,
+        "left_out": list(left_out), "versions": {"jax": "1.0", "flax": "2.0", "torch": None},
+        "rows": {
+            "W1 dot": {
+                OURS: side([(100,), (104,)], [(110,), (110,)], first=3.0),
+                "PyTorch, well written": side(
+                    [(150,), (150,)], [(165,), (165,), (999, 1.0)], first=0.5, difference=2e-6
+                ),
+            },
+            "W1 concat": {OURS: side([(120,), (120,)], [(120,), (130, 0.9)], first=3.2)},
+        },
+    }  # fmt: skip
+
+
+TABLE = """\
+**A training step with input feeding**
+
+|  | side | ms | × the first | first step, s | difference | quiet blocks |
+| --- | --- | ---: | ---: | ---: | ---: | ---: |
+| W1 dot | attn-research | 106 [102, 110] | – | 3 | – | 4 of 4 |
+|  | PyTorch, well written | 158 [150, 165] | 1.49 [1.47, 1.5] | 0.5 | 2e-06 | 4 of 5 |
+| W1 concat | attn-research | 120 | – | 3.2 | – | 3 of 4 |
+
+- Median [lowest, highest] of 2 repetitions, each the median of 2 or more quiet blocks; in a quiet block no other \
+process used the processor.
+- W1 concat, attn-research: 1 of 2 repetitions counted; blocks counted: 3 quiet of 4; the machine is not idle.
+- Left out, because PyTorch is not installed: W1 concat, PyTorch, well written.
+- 2026-01-02; commit `cccccccccc`; a machine (cpu, threads: 2); jax 1.0, flax 2.0.
+"""
+
+
+def test_a_known_record_has_a_known_table():
+    assert find("step").table(record(left_out=["W1 concat, PyTorch, well written"])) == TABLE
+
+
+def test_one_repetition_shows_its_blocks():
+    known = record()
+    for sides in known["rows"].values():
+        for side in sides.values():
+            side["repetitions"] = side["repetitions"][:1]
+    first, second, _ = tables.entries(known)
+    assert tables.spread(first.seconds, 1e3) == "102 [100, 104]"
+    assert tables.spread(tables.ratios(second, first)) == "1.47"
+    assert "not to be believed" in find("step").table(known)
+
+
+def test_a_record_is_read_as_it_was_written(tmp_path):
+    results.write(tmp_path, record())
+    assert results.read(tmp_path, "step") == record()
+    assert results.read(tmp_path, "sweep") is None
+
+
+def test_repetitions_are_gathered_and_the_first_facts_stay():
+    gathered = {"rows": {}}
+    for first in (3.0, 1.0):
+        results.add(gathered, "W1 dot", {OURS: {"facts": {"first": first}, "blocks": [block(100)]}})
+    assert gathered["rows"]["W1 dot"][OURS] == {"facts": {"first": 3.0}, "repetitions": [[block(100)], [block(100)]]}
+
+
+def test_tables_are_put_where_they_are_asked_for():
+    text = "a\n<!-- table of benchmarks/results/step.json -->\nold\n<!-- end of table -->\nb\n"
+    filled = tables.fill(text, lambda name: f"table of {name}\n")
+    assert filled == text.replace("old", "table of step")
+
+
+def test_documentation_shows_the_tables_of_the_committed_records():
+    for path in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")):
+        text = path.read_text(encoding="utf-8")
+        assert tables.fill(text, lambda name: table_of(name, results.RESULTS)) == text, path
+
+
+@pytest.mark.parametrize("full", [True, False])
+@pytest.mark.parametrize("name", QUESTIONS)
+def test_every_side_of_every_row_exists(name, full):
+    for works in find(name).rows(full).values():
+        for work in works.values():
+            module, _, function = work.target.partition(":")
+            tree = ast.parse(Path(importlib.util.find_spec(module).origin).read_text(encoding="utf-8"))
+            assert function in [node.name for node in tree.body if isinstance(node, ast.FunctionDef)]
+
+
+def test_what_is_asked_by_default_is_known():
+    assert set(SHORT) <= set(QUESTIONS)
+
+
+def test_an_unknown_question_is_one_sentence(capsys):
+    assert main(["stepp"]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("attn-research: no question 'stepp'; known: additive, ")
+    assert error.endswith("; did you mean step?\n")
+
+
+def test_a_side_that_cannot_be_set_up_is_one_sentence(tmp_path):
+    work = Work("benchmarks.lengths:padding", {"name": "nothing"})
+    with pytest.raises(ValueError, match=r"^padding, ours: no file .*nothing\.py"):
+        measure.measure("padding", {"ours": work}, PLAN, tmp_path, {})
+
+
+def test_sides_that_differ_are_refused():
+    expected = {"W": np.array([1.0, 2.0]), "b": np.array([1e-9])}
+    assert same.require_same("x", expected, {"W": expected["W"] + 1e-4, "b": expected["b"]}) == pytest.approx(5e-5)
+    with pytest.raises(ValueError, match=r"^x: .*; W differs by 1\.0e-03"):
+        same.require_same("x", expected, {"W": expected["W"] + 2e-3, "b": expected["b"]})
+    with pytest.raises(ValueError, match="b differs"):
+        same.require_same("x", expected, expected | {"b": np.zeros(1)})
+    with pytest.raises(ValueError, match="W differs by nan"):
+        same.require_same("x", expected, expected | {"W": np.array([np.nan, 2.0])})
+    with pytest.raises(ValueError, match=r"^x: the two sides differ in b$"):
+        same.require_same("x", expected, {"W": expected["W"]})
+
+
+def test_groups_of_arrays_are_read_as_they_were_written(tmp_path):
+    same.write(tmp_path, parameters={"a/W": np.ones(2)}, losses={"loss": np.zeros(1)})
+    groups = same.read(tmp_path)
+    assert {group: list(arrays) for group, arrays in groups.items()} == {"parameters": ["a/W"], "losses": ["loss"]}
+
+
+@pytest.mark.parametrize("ragged", [True, False])
+def test_batches_have_padding_if_asked_for(ragged):
+    sizes = WORKLOADS["W1"]
+    batch = make_batch(sizes, ragged)
+    assert batch.source.shape == (sizes.batch, sizes.source_length)
+    assert (batch.source == 0).any() == (batch.target == 0).any() == ragged
+    assert batch.source.max() < sizes.source_symbols
+
+
+def test_real_symbols_are_counted_against_whole_batches():
+    encoded = Encoded(*([np.ones(n, np.int32) for n in (1, 1, 3)] for _ in range(2)))
+    assert lengths.share(encoded, ((3, 3),), batch=2) == {"real": 10 / 24, "compiled": 1}
+    assert lengths.share(encoded, ((1, 1), (3, 3)), batch=2) == {"real": 10 / 16, "compiled": 2}
