@@ -2,7 +2,7 @@
 
 Task: characters to characters, one line a date; the locale is the first symbol. Generated, no download. The encoder is
 a vanilla RNN, which forgets: its last state alone does not hold a date, so that the decoder has to look back.
-Cost: 2000 steps, about half a minute on one core with a warm compilation cache, a minute with a cold one.
+Cost: 1800 steps, about 20 seconds on one core with a warm compilation cache, 40 with a cold one.
 Expected: 97 % exact match on test or more with every score, below 30 % without attention.
 Command: attn-research train configs/dates.py model.attention.score=general
 """
@@ -19,11 +19,11 @@ config = override(
         "model.encoder.cell": "rnn",
         "model.encoder.hidden": 64,
         "model.decoder.hidden": 64,
-        "train.steps": 2000,
+        "train.steps": 1800,
         "train.learning_rate": 1.5e-2,
         "train.optimizer": "adam(b2=0.95)",
         "train.schedule": "cosine(warmup=0.1)",
-        "train.evaluate_every": 500,
+        "train.evaluate_every": 450,
         "train.select": "exact",
         "decode.ratio": 0.0,
         "decode.extra": 12,
