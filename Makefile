@@ -38,8 +38,7 @@ $(READY): requirements.lock setup.cfg pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, but $(PYTHON) is " + sys.version.split()[0] if sys.version_info < (3, 11) else 0)'
 	@echo "Installing into .venv, which takes a minute ..."
 	@test -x $(BIN)/pip || $(PYTHON) -m venv .venv
-	@$(BIN)/pip install --quiet --disable-pip-version-check --no-compile --requirement requirements.lock
-	@$(BIN)/pip install --quiet --disable-pip-version-check --no-compile --no-deps --editable .
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-compile --no-deps --requirement requirements.lock --editable .
 	@touch $@
 
 $(TORCH): $(READY)
