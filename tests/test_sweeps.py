@@ -92,9 +92,11 @@ def test_first_seeds_come_first_whatever_the_seeds_are():
 
 
 def test_labels_say_what_differs():
-    base = {"model.attention.score": "dot"}
-    runs = [override(Config(), base | change) for change in ({}, {"seed": 1}, {"model.attention.score": "concat"})]
-    assert list(labels(runs).values()) == ["dot seed=0", "dot seed=1", "concat seed=0"]
+    axes = [{"model.attention.score": score, "seed": seed} for score in ("dot", "concat") for seed in (0, 1)]
+    runs = [override(Config(), changes) for changes in axes]
+    assert list(labels(runs).values()) == ["dot seed=0", "dot seed=1", "concat seed=0", "concat seed=1"]
+    axis = [override(runs[seed], {"model.attention.heads": 2}) for seed in (0, 1)]
+    assert list(labels([*runs, *axis]).values())[-2:] == ["heads=2 seed=0", "heads=2 seed=1"]  # most have dot
     cells = [override(Config(), {"model.encoder.cell": a, "model.decoder.cell": "gru"}) for a in ("rnn", "gru")]
     assert list(labels(cells).values()) == ["rnn", "gru"]
     both = [override(Config(), {"model.encoder.hidden": size, "model.decoder.hidden": 2 * size}) for size in (1, 2)]
@@ -180,11 +182,12 @@ def test_a_worker_gets_the_seeds_of_what_it_has_compiled():
     assert waiting.take(0) is None
 
 
-def test_workers_use_huge_pages_unless_the_user_says_otherwise(monkeypatch):
-    monkeypatch.delenv("GLIBC_TUNABLES", raising=False)
-    assert local._environment()["GLIBC_TUNABLES"] == "glibc.malloc.hugetlb=1"
-    monkeypatch.setenv("GLIBC_TUNABLES", "")
-    assert local._environment()["GLIBC_TUNABLES"] == ""
+@pytest.mark.parametrize("name", local.ENVIRONMENT)
+def test_what_a_worker_has_is_as_the_user_says(monkeypatch, name):
+    monkeypatch.delenv(name, raising=False)
+    assert local._environment()[name] == local.ENVIRONMENT[name]
+    monkeypatch.setenv(name, "")
+    assert local._environment()[name] == ""
 
 
 def test_reports_reach_the_sweep(tmp_path):

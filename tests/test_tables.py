@@ -34,7 +34,7 @@ MD = """\
 rows. The spread of few seeds is widened as in Student's t.
 - Bold: the best of its column. †: cannot be told from it, since the 95 % interval of their paired difference holds 0.
 - Seeds a row: 3.
-- No milliseconds where other work ran on the machine: `none(feed="input")`.
+- Milliseconds: of the runs that had the machine to themselves.
 - 6 records: commit `1234567890`; AMD EPYC (cpu, threads: 1); jax 0.10.2, flax 0.12.8.
 - Published numbers are those of full-size systems, with where they were seen; ours are not that setting.
 - A note.

@@ -147,9 +147,10 @@ def _same(name: str) -> Callable[[Sequence[Record]], Cell]:
 
 
 def _milliseconds(records: Sequence[Record]) -> Cell:
-    if not all(record["idle"] for record in records):
+    alone = [record["seconds"]["step"] for record in records if record["idle"]]
+    if not alone:
         return Cell(None, MISSING)
-    value = 1000 * float(np.mean([record["seconds"]["step"] for record in records]))
+    value = 1000 * float(np.mean(alone))
     return Cell(value, f"{value:.1f}")
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from attn_research.metrics.statistics import FEWEST_SEEDS, REPLICATES
-from attn_research.reports.columns import Cell, Column, Measured, Rows
+from attn_research.reports.columns import Cell, Column, Measured, Rows, of_task
 
 PUBLISHED = "Published numbers are those of full-size systems, with where they were seen; ours are not that setting."
 
@@ -104,10 +104,12 @@ def _signatures(records, columns: Sequence[Column]) -> list[str]:
 
 
 def _milliseconds(finished: Rows, columns: Sequence[Column]) -> list[str]:
-    busy = [f"`{label}`" for label, records in finished.items() if not all(record["idle"] for record in records)]
-    if not busy or "ms" not in [column.name for column in columns]:
+    tasks = [column.task for column in columns if column.name.removeprefix(f"{column.task}:") == "ms"]
+    if not tasks or all(record["idle"] for records in finished.values() for record in records):
         return []
-    return [f"No milliseconds where other work ran on the machine: {', '.join(busy)}."]
+    alone = {label: any(record["idle"] for record in records) for label, records in of_task(finished, tasks[0]).items()}
+    without = ", ".join(f"`{label}`" for label, found in alone.items() if not found)
+    return [f"Milliseconds: of the runs that had the machine to themselves{without and f'; none of {without}'}."]
 
 
 def _origin(records) -> list[str]:

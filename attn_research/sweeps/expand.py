@@ -85,13 +85,18 @@ def variant(config: Config) -> Config:
 
 
 def labels(configs: Iterable[Config]) -> dict[Config, str]:
-    """A short name for each: what it does not share with all the others, as in `concat seed=1`."""
+    """A short name for each: what it does not share with most of the others, as in `concat seed=1`."""
     leaves = {config: flat(config) for config in configs}
-    names = [name for name in flat(Config()) if len({leaf[name] for leaf in leaves.values()}) > 1]
+    values = {name: Counter(leaf[name] for leaf in leaves.values()) for name in flat(Config())}
+    names = [name for name, counts in values.items() if len(counts) > 1]
     short = {name: _shortest(name, names) for name in names}
-    return {
-        config: " ".join(_said(short[name], leaf[name]) for name in names) or "run" for config, leaf in leaves.items()
-    }
+
+    def said(leaf: Mapping[str, Any]) -> Iterator[str]:
+        for name in names:
+            if values[name][leaf[name]] <= len(leaves) / 2:
+                yield _said(short[name], leaf[name])
+
+    return {config: " ".join(said(leaf)) or "run" for config, leaf in leaves.items()}
 
 
 def _said(name: str, value: Any) -> str:
