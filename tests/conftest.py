@@ -9,4 +9,6 @@ import hypothesis
 
 hypothesis.settings.register_profile("everywhere", deadline=None, derandomize=True, database=None, max_examples=200)
 hypothesis.settings.load_profile("everywhere")
-os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "1"  # compile fast; nothing here is timed
+# Compile fast; nothing here is timed.
+os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "1"
+os.environ.setdefault("XLA_FLAGS", "--xla_cpu_use_fusion_emitters=false")
