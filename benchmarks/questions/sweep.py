@@ -3,13 +3,15 @@
 from collections.abc import Mapping
 from typing import Any
 
+from attn_research.config import load
 from benchmarks.question import Question, Work
+from benchmarks.server import ROOT
 from benchmarks.tables import timing
 
 
 def rows(full: bool) -> dict[str, dict[str, Work]]:
     """The demo's runs; in full, with all their steps."""
-    steps = 1500 if full else 50
+    steps = load(ROOT / "configs" / "dates.py").train.steps if full else 50
     return {
         f"the runs of experiments/score_functions.py, {steps} steps each": {
             "attn-research sweep": Work("benchmarks.commands:sweep", {"steps": steps}),
