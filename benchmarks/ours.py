@@ -1,5 +1,6 @@
 """The JAX side: the project's own model, training step and searches on a workload."""
 
+import resource
 import time
 from pathlib import Path
 from typing import Any
@@ -63,7 +64,14 @@ def step(directory: Path, workload: str, score: str, feeding: str = "attentional
     losses = [metrics["loss"], *(training.step(ragged)["loss"] for _ in range(1, same.STEPS))]
     same.write(directory, parameters=parameters, gradients=gradients, losses={"loss": np.array(losses)})
     flops = training.compiled.flops(training.clock, training.state, full)
-    return Ready(lambda: training.step(full), {"first": first, "flops": flops, "symbols": full.target.size})
+    training.step(full)
+    facts = {"first": first, "flops": flops, "symbols": full.target.size, "peak_bytes": peak_bytes()}
+    return Ready(lambda: training.step(full), facts)
+
+
+def peak_bytes() -> int:
+    """The most memory that this process has had."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 def first_gradients(state: TrainState, norm: float, clip: float) -> dict[str, np.ndarray]:

@@ -11,12 +11,12 @@ from pathlib import Path
 from attn_research.cli import Parser
 from attn_research.commands.words import complain, show_markdown
 from attn_research.registry import nearest
-from benchmarks import results, tables
+from benchmarks import plots, results, tables
 from benchmarks.measure import Plan, left_out, measure
 from benchmarks.progress import shown
 from benchmarks.question import Question
 
-QUESTIONS = ("step", "no_feeding", "peak", "additive", "padding", "start", "decoding", "sweep")
+QUESTIONS = ("step", "no_feeding", "peak", "growth", "additive", "padding", "start", "decoding", "sweep")
 SHORT = ("step", "no_feeding", "peak", "padding", "start")  # what is asked when nothing is said
 EXAMPLES = f"""\
 examples:
@@ -39,7 +39,7 @@ def make_parser() -> Parser:
     parser.add_argument("--blocks", metavar="N", type=int, help="quiet blocks that a repetition needs (default: 4)")
     parser.add_argument("--results", metavar="DIR", type=Path, help=RECORDS)
     parser.add_argument("--show", action="store_true", help="measure nothing; print the tables of committed records")
-    parser.add_argument("--insert", metavar="FILE", type=Path, help="measure nothing; renew the tables in a file")
+    parser.add_argument("--insert", metavar="FILE", type=Path, help="measure nothing; renew a file's tables and plots")
     return parser
 
 
@@ -91,6 +91,9 @@ def run(arguments: argparse.Namespace) -> None:
     directory = arguments.results or (results.RESULTS if kept else results.ROOT / "runs" / "benchmarks")
     if arguments.insert:
         tables.fill_file(arguments.insert, lambda name: table_of(name, directory))
+        growth, additive = (results.read(directory, name) for name in ("growth", "additive"))
+        if growth and additive:
+            plots.draw(growth, additive, arguments.insert.with_name("performance_growth.png"))
         return
     if not arguments.show:
         repetitions, blocks, waiting = (5, 4, 60.0) if arguments.full else (1, 4, 5.0)

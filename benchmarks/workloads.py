@@ -22,12 +22,19 @@ class Workload(NamedTuple):
 
 
 W2 = Workload(8000, 8000, 16, 16, batch=64, embedding=256, hidden=512)
+GROWING = {"length": (8, 16, 32, 64), "batch": (16, 32, 64, 128), "hidden": (128, 256, 512, 1024)}
+
+
+def grown(axis: str, size: int) -> Workload:
+    """W2-64 with another length of both sides, batch or hidden size."""
+    return W2._replace(source_length=size, target_length=size) if axis == "length" else W2._replace(**{axis: size})
+
+
 WORKLOADS = {
     "W1": Workload(32, 45, 12, 11, batch=256, embedding=128, hidden=256),
     "W2-64": W2,
-    "W2-128": W2._replace(batch=128),
-    "W2-64, length x 2": W2._replace(source_length=32, target_length=32),
-    "W2-64, hidden x 2": W2._replace(hidden=1024),
+    "W2-128": grown("batch", 128),
+    **{f"{axis} {size}": grown(axis, size) for axis, sizes in GROWING.items() for size in sizes},
 }
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from attn_research.data.batching import Encoded
 from attn_research.runs import clock
-from benchmarks import lengths, measure, results, same, server, tables
+from benchmarks import lengths, measure, plots, results, same, server, tables
 from benchmarks.question import OURS, Work
 from benchmarks.run import QUESTIONS, SHORT, find, main, table_of
 from benchmarks.workloads import WORKLOADS, make_batch
@@ -116,6 +116,16 @@ process used the processor.
 
 def test_a_known_record_has_a_known_table():
     assert find("step").table(record(left_out=["W1 concat, PyTorch, well written"])) == TABLE
+
+
+def test_how_cost_grows_is_drawn(tmp_path):
+    def known(rows, **facts):
+        return record() | {"rows": {row: {OURS: {"facts": facts, "repetitions": [[block(100)] * 2]}} for row in rows}}
+
+    growth = known([f"{axis} {size}" for axis in ("length", "batch", "hidden") for size in (8, 16)], peak_bytes=2**30)
+    additive = known(["T = S = 16, B = 64", "T = S = 50, B = 32"], bytes=2**20)
+    plots.draw(growth, additive, tmp_path / "growth.png")
+    assert (tmp_path / "growth.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_one_repetition_shows_its_blocks():

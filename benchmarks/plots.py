@@ -1,0 +1,48 @@
+"""How cost grows, as a picture."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks.questions.growth import megabytes
+from benchmarks.tables import entries
+from benchmarks.workloads import GROWING
+
+Points = Sequence[tuple[float, float]]
+
+
+def draw(growth: Mapping[str, Any], additive: Mapping[str, Any], path: Path) -> None:
+    """Time above and memory below, against each size of a training step and against the length that concat looks at."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots(2, len(GROWING) + 1, figsize=(12, 5), sharex="col", layout="constrained")
+    steps = list(entries(growth))
+    for column, axis in zip(axes.T, GROWING, strict=False):
+        found = [(int(entry.row.split()[-1]), entry) for entry in steps if entry.row.startswith(axis)]
+        _line(column[0], [(size, entry.middle * 1e3) for size, entry in found if entry.middle])
+        _line(column[1], [(size, megabytes(entry)) for size, entry in found])
+        column[0].set_title(f"step of W2-64, dot: {axis}", fontsize=9)
+    sides = {}
+    for entry in entries(additive):
+        sides.setdefault(entry.side, []).append((int(entry.row.split()[4].rstrip(",")), entry))
+    for side, found in sides.items():
+        _line(axes[0, -1], [(size, entry.middle * 1e3) for size, entry in found if entry.middle], side)
+        _line(axes[1, -1], [(size, entry.facts["bytes"] / 2**20) for size, entry in found], side)
+    axes[0, -1].set_title("concat, all queries at once: T = S", fontsize=9)
+    axes[1, -1].legend(fontsize=8)
+    axes[0, 0].set_ylabel("ms")
+    axes[1, 0].set_ylabel("memory, MiB")
+    figure.savefig(path, dpi=110)
+    plt.close(figure)
+
+
+def _line(axes: Any, points: Points, label: str | None = None) -> None:
+    """Both ways by powers of two or ten, so that what is linear has slope one."""
+    axes.plot(*zip(*points, strict=True), marker="o", markersize=4, label=label)
+    axes.set_xscale("log", base=2)
+    axes.set_yscale("log")
+    axes.xaxis.set_major_formatter("{x:.0f}")
+    axes.grid(alpha=0.3, which="both")
