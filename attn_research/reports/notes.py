@@ -1,5 +1,6 @@
 """What stands below a table, so that nobody needs to guess how its numbers were made. Code stands between backticks."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from attn_research.metrics.statistics import FEWEST_SEEDS, REPLICATES
@@ -47,7 +48,8 @@ def _by_item(record, column: Measured) -> bool:
 
 
 def _seeds(finished: Rows, columns: Sequence[Column]) -> list[str]:
-    counts = {label: len(records) for label, records in finished.items()}
+    tasks = {label: Counter(record["config"]["data.task"] for record in records) for label, records in finished.items()}
+    counts = {label: min(seeds.values(), default=0) for label, seeds in tasks.items()}
     few = [f"`{label}`" for label, count in counts.items() if count < FEWEST_SEEDS]
     sentences = []
     if "seeds" not in [column.name for column in columns] and counts:
@@ -73,10 +75,10 @@ def _diverged(rows: Rows) -> list[str]:
 
 
 def _missing(missing: Mapping[str, Sequence[int]]) -> list[str]:
+    distinct = {label: sorted(set(seeds)) for label, seeds in missing.items() if seeds}
     return [
         f"`{label}` has no record yet of seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}."
-        for label, seeds in missing.items()
-        if seeds
+        for label, seeds in distinct.items()
     ]
 
 
