@@ -72,7 +72,7 @@ entropic.defvjp(_forward, _backward)
 
 def by_sorting_2(z: Row, visible: Mask, alpha: Float[Array, ""]) -> Row:
     """alpha = 2: tau is over the largest k such that 1 + k z_k > z_1 + ... + z_k, z sorted downwards."""
-    z = _shifted(z, visible)
+    z = _shifted(z, visible, 1.0)
     down, k = _sorted(z)
     total = jnp.cumsum(down, -1)
     size = (1 + k * down > total).sum(-1, keepdims=True)
@@ -82,7 +82,7 @@ def by_sorting_2(z: Row, visible: Mask, alpha: Float[Array, ""]) -> Row:
 
 def by_sorting_15(z: Row, visible: Mask, alpha: Float[Array, ""]) -> Row:
     """alpha = 1.5: of the tau_k, each right if the support is the k largest, the last with tau_k <= z_k."""
-    z = _shifted(z / 2, visible)
+    z = _shifted(z, visible, 0.5)
     down, k = _sorted(z)
     mean = jnp.cumsum(down, -1) / k
     squares = jnp.cumsum(down**2, -1) - k * mean**2
@@ -93,7 +93,7 @@ def by_sorting_15(z: Row, visible: Mask, alpha: Float[Array, ""]) -> Row:
 
 def by_halving(z: Row, visible: Mask, alpha: Float[Array, ""]) -> Row:
     """Any alpha above 1: halves the interval that holds tau until the dtype resolves no more."""
-    z = _shifted((alpha - 1) * z, visible)
+    z = _shifted(z, visible, alpha - 1)
 
     def p(tau):
         return jnp.where(visible, jnp.maximum(z - tau, 0) ** (1 / (alpha - 1)), 0)
@@ -106,9 +106,9 @@ def by_halving(z: Row, visible: Mask, alpha: Float[Array, ""]) -> Row:
     return found / jnp.maximum(found.sum(-1, keepdims=True), 1)
 
 
-def _shifted(z: Row, visible: Mask) -> Row:
-    """z with its largest visible entry at 0, and NONE where p is 0 anyway."""
-    z = z - z.max(-1, where=visible, initial=-jnp.inf, keepdims=True)
+def _shifted(z: Row, visible: Mask, scale: float | Float[Array, ""]) -> Row:
+    """`scale` z with its largest visible entry at exactly 0, and NONE where p is 0 anyway."""
+    z = scale * (z - z.max(-1, where=visible, initial=-jnp.inf, keepdims=True))
     return jnp.maximum(jnp.where(visible, z, NONE), NONE)
 
 
