@@ -1,6 +1,7 @@
 """The command line as a unit of work: from the start of a process to what one waits for."""
 
 import os
+import resource
 import shutil
 import subprocess
 import sys
@@ -10,7 +11,7 @@ from pathlib import Path
 from attn_research.config import digest
 from attn_research.sweeps.expand import load_experiment
 from benchmarks.question import Ready
-from benchmarks.server import ROOT
+from benchmarks.server import ROOT, peak_bytes
 
 PROGRAM = [sys.executable, "-m", "attn_research"]
 EXPERIMENT = ROOT / "experiments" / "score_functions.py"
@@ -55,6 +56,24 @@ def sweep(directory: Path, steps: int) -> Ready:
         _run(words, environment)
 
     return Ready(run, {"runs": len(load_experiment(EXPERIMENT, {}, []).runs)})
+
+
+def variants(directory: Path, number: int, steps: int) -> Ready:
+    """A sweep of so many score functions, a run each, by programs that are kept from an earlier one."""
+    environment = os.environ | {"ATTN_RESEARCH_CACHE": str(directory / "cache")}
+    file, runs = directory / f"of_{number}.py", directory / f"runs-{number}"
+    changes = {"seed": 0, "train.steps": steps}
+    file.write_text(
+        "from attn_research.sweeps.expand import load_experiment\n"
+        f"runs = lambda: load_experiment({str(EXPERIMENT)!r}, {changes}).runs[-{number}:]\ntable = None\n"
+    )
+
+    def run() -> None:
+        shutil.rmtree(runs, ignore_errors=True)
+        _run(["sweep", str(file), "--runs", str(runs)], environment)
+
+    run()
+    return Ready(run, {"peak_bytes": peak_bytes(resource.RUSAGE_CHILDREN)})
 
 
 def one_by_one(directory: Path, steps: int) -> Ready:

@@ -1,6 +1,5 @@
 """The JAX side: the project's own model, training step and searches on a workload."""
 
-import resource
 import time
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from attn_research.training.optimizers import make_optimizer
 from attn_research.training.step import TrainState, make_step
 from benchmarks import same
 from benchmarks.question import Ready
+from benchmarks.server import peak_bytes
 from benchmarks.workloads import WORKLOADS, Workload, make_batch, make_config
 
 
@@ -67,11 +67,6 @@ def step(directory: Path, workload: str, score: str, feeding: str = "attentional
     training.step(full)
     facts = {"first": first, "flops": flops, "symbols": full.target.size, "peak_bytes": peak_bytes()}
     return Ready(lambda: training.step(full), facts)
-
-
-def peak_bytes() -> int:
-    """The most memory that this process has had."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 def first_gradients(state: TrainState, norm: float, clip: float) -> dict[str, np.ndarray]:

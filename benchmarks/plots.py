@@ -12,19 +12,19 @@ Points = Sequence[tuple[float, float]]
 
 
 def draw(growth: Mapping[str, Any], additive: Mapping[str, Any], path: Path) -> None:
-    """Time above and memory below, against each size of a training step and against the length that concat looks at."""
+    """Time above and memory below: of a step by each size, of a sweep by its variants, of concat by the length."""
     import matplotlib
 
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
-    figure, axes = plt.subplots(2, len(GROWING) + 1, figsize=(12, 5), sharex="col", layout="constrained")
-    steps = list(entries(growth))
-    for column, axis in zip(axes.T, GROWING, strict=False):
-        found = [(int(entry.row.split()[-1]), entry) for entry in steps if entry.row.startswith(axis)]
+    titles = {axis: f"step of W2-64, dot: {axis}" for axis in GROWING} | {"variants": "sweep, warm cache: variants"}
+    figure, axes = plt.subplots(2, len(titles) + 1, figsize=(15, 5), sharex="col", layout="constrained")
+    for column, (axis, title) in zip(axes.T, titles.items(), strict=False):
+        found = [(int(entry.row.split()[-1]), entry) for entry in entries(growth) if entry.row.startswith(axis)]
         _line(column[0], [(size, entry.middle * 1e3) for size, entry in found if entry.middle])
         _line(column[1], [(size, megabytes(entry)) for size, entry in found])
-        column[0].set_title(f"step of W2-64, dot: {axis}", fontsize=9)
+        column[0].set_title(title, fontsize=9)
     sides = {}
     for entry in entries(additive):
         sides.setdefault(entry.side, []).append((int(entry.row.split()[4].rstrip(",")), entry))

@@ -8,6 +8,7 @@ import contextlib
 import importlib
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -48,6 +49,11 @@ def block(run: Callable[[], Any], seconds: float) -> dict[str, Any]:
         run()
         units += 1
     return {"seconds": clock.total / units, "units": units, "others": round(clock.others, 3)}
+
+
+def peak_bytes(whose: int = resource.RUSAGE_SELF) -> int:
+    """The most memory that this process has had, or with RUSAGE_CHILDREN the largest of those that it has ended."""
+    return resource.getrusage(whose).ru_maxrss * 1024
 
 
 class Server:

@@ -1,12 +1,13 @@
 import itertools
 
 import numpy as np
+import pyarrow
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from attn_research.data.batching import EMPTY, Encoded, choose_shapes, collate, cover, encode, plan, real_share
-from attn_research.data.vocab import EOS, PAD, UNK, Vocabulary
+from attn_research.data.batching import EMPTY, Encoded, choose_shapes, collate, count, cover, encode, plan, real_share
+from attn_research.data.vocab import EOS, PAD, UNK, UNKNOWN, Vocabulary
 
 LENGTHS = st.lists(st.tuples(st.integers(1, 8), st.integers(1, 12)), min_size=1, max_size=30)
 
@@ -140,8 +141,17 @@ def test_a_batch_holds_its_rows_and_nothing_else(lengths, batch_size):
             assert batch.target[place, : batch.target_lengths[place]].tolist() == encoded.target[row].tolist()
 
 
-def test_a_split_is_encoded_with_an_end_on_the_target_alone():
-    split = {"source": [["a", "z"]], "target": [["x", "y"]]}
-    encoded = encode(split, Vocabulary(("a",)), Vocabulary(("y", "x")))
-    assert [ids.tolist() for ids in encoded.source] == [[4, UNK]]
-    assert [ids.tolist() for ids in encoded.target] == [[5, 4, EOS]]
+def test_a_column_is_encoded_with_an_end_or_without():
+    sentences = pyarrow.chunked_array([[["x", "z"]], [["y"], ["y", "x", UNKNOWN]]])
+    vocabulary = Vocabulary(("y", "x"))
+    assert [ids.tolist() for ids in encode(sentences, vocabulary, end=False)] == [[5, UNK], [4], [4, 5, UNK]]
+    assert [ids.tolist() for ids in encode(sentences, vocabulary, end=True)] == [
+        [5, UNK, EOS],
+        [4, EOS],
+        [4, 5, UNK, EOS],
+    ]
+    assert all(ids.dtype == np.int32 for ids in encode(sentences, vocabulary, end=True))
+
+
+def test_symbols_are_counted_over_all_sentences():
+    assert count(pyarrow.chunked_array([[["b", "a"]], [["a"], ["a", "c"]]])) == {"a": 3, "b": 1, "c": 1}

@@ -122,7 +122,9 @@ def test_how_cost_grows_is_drawn(tmp_path):
     def known(rows, **facts):
         return record() | {"rows": {row: {OURS: {"facts": facts, "repetitions": [[block(100)] * 2]}} for row in rows}}
 
-    growth = known([f"{axis} {size}" for axis in ("length", "batch", "hidden") for size in (8, 16)], peak_bytes=2**30)
+    growth = known(
+        [f"{axis} {size}" for axis in ("length", "batch", "hidden", "variants") for size in (8, 16)], peak_bytes=2**30
+    )
     additive = known(["T = S = 16, B = 64", "T = S = 50, B = 32"], bytes=2**20)
     plots.draw(growth, additive, tmp_path / "growth.png")
     assert (tmp_path / "growth.png").read_bytes().startswith(b"\x89PNG")

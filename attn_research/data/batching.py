@@ -3,12 +3,15 @@
 A shape is a padded (source, target) length; a row goes to the first shape that holds it.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from attn_research.data.vocab import EOS, PAD, Vocabulary
+from attn_research.data.vocab import EOS, PAD, UNK, Vocabulary
+
+if TYPE_CHECKING:
+    import pyarrow
 
 Shape = tuple[int, int]
 Alignment = Sequence[Sequence[Sequence[int]]]  # (source index, target index) pairs of every item
@@ -34,12 +37,27 @@ class Batch(NamedTuple):
     links: np.ndarray | None = None  # [b t s] float32, 1 where gold aligns the two; only where a loss asks for it
 
 
-def encode(split: Mapping[str, Any], source_vocab: Vocabulary, target_vocab: Vocabulary) -> Encoded:
-    """The ids of a split's `source` and `target` columns."""
-    return Encoded(
-        [np.array(source_vocab.encode(tokens), np.int32) for tokens in split["source"][:]],
-        [np.array([*target_vocab.encode(tokens), EOS], np.int32) for tokens in split["target"][:]],
-    )
+def count(sentences: "pyarrow.ChunkedArray") -> dict[str, int]:
+    """How often each symbol occurs in a column of lists of symbols."""
+    return {item["values"]: item["counts"] for item in _flat(sentences).value_counts().to_pylist()}
+
+
+def encode(sentences: "pyarrow.ChunkedArray", vocabulary: Vocabulary, end: bool) -> list[np.ndarray]:
+    """The int32 ids of a column of lists of symbols, sentence by sentence; with `end`, each has EOS as its last."""
+    import pyarrow.compute
+
+    found = pyarrow.compute.index_in(_flat(sentences), pyarrow.array(vocabulary.symbols, pyarrow.string()))
+    ids = found.fill_null(-1).to_numpy() + np.int32(UNK + 1)  # UNK for a symbol that is not there
+    ends = pyarrow.compute.list_value_length(sentences).to_numpy().cumsum()
+    if end:
+        ids, ends = np.insert(ids, ends, EOS), ends + np.arange(1, len(ends) + 1)
+    return np.split(ids, ends[:-1])
+
+
+def _flat(sentences: "pyarrow.ChunkedArray") -> "pyarrow.ChunkedArray":
+    import pyarrow.compute
+
+    return pyarrow.compute.list_flatten(sentences)
 
 
 def _lengths(encoded: Encoded) -> np.ndarray:

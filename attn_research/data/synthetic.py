@@ -18,7 +18,7 @@ SHARES = {"dev": (0,), "test": (1,), "train": range(2, 10)}  # last digit of the
 TRIES = 100  # drawn sources for each one that is wanted, before the space is called too small
 
 
-@tasks.register(symbols="words")
+@tasks.register(symbols="words", generated=True)
 def copy(
     symbols: int = 20, longest: int = 10, longest_test: int = 20, train: int = 10_000, test: int = 1000, seed: int = 0
 ) -> DatasetDict:
@@ -26,7 +26,7 @@ def copy(
     return _splits(lambda source: range(len(source)), symbols, longest, longest_test, train, test, seed)
 
 
-@tasks.register(symbols="words")
+@tasks.register(symbols="words", generated=True)
 def reverse(
     symbols: int = 20, longest: int = 10, longest_test: int = 20, train: int = 10_000, test: int = 1000, seed: int = 0
 ) -> DatasetDict:
@@ -34,7 +34,7 @@ def reverse(
     return _splits(lambda source: range(len(source))[::-1], symbols, longest, longest_test, train, test, seed)
 
 
-@tasks.register(symbols="words")
+@tasks.register(symbols="words", generated=True)
 def sort(
     symbols: int = 20, longest: int = 10, longest_test: int = 20, train: int = 10_000, test: int = 1000, seed: int = 0
 ) -> DatasetDict:
@@ -46,7 +46,7 @@ def sort(
     return _splits(order, symbols, longest, longest_test, train, test, seed)
 
 
-@tasks.register(symbols="words")
+@tasks.register(symbols="words", generated=True)
 def repeat(
     times: int = 2,
     symbols: int = 20,

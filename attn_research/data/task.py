@@ -20,13 +20,15 @@ from typing import Any
 
 import numpy as np
 
+from attn_research.data.kept import kept
 from attn_research.data.segmentation import Characters, Segmentation, Words
 from attn_research.registry import Registry, Spec, nearest
 
 DatasetDict = Any  # datasets.DatasetDict, whose import takes two seconds
 
 # symbols: how a line of text becomes source symbols; characters, words, or what the task has learned from its data.
-tasks = Registry("task", symbols="characters")
+# generated: its items come from nothing but its options and the code in this folder, so that they can be kept.
+tasks = Registry("task", symbols="characters", generated=False)
 
 SPLITS = ("train", "dev", "test")
 COLUMNS = ("source", "target")
@@ -42,7 +44,8 @@ def load(spec: Spec) -> DatasetDict:
     """
     import datasets
 
-    splits = tasks.bind(spec)()
+    bound = tasks.bind(spec)
+    splits = kept(f"{bound.function.__name__} {bound.hyper}", bound) if bound.traits.generated else bound()
     if not isinstance(splits, datasets.DatasetDict):
         raise ValueError(f"task {spec} gives a {type(splits).__name__}, but must give a datasets.DatasetDict")
     for name in SPLITS:
@@ -72,7 +75,12 @@ def _check(split: Any, title: str) -> None:
 def _lengths(split: Any, column: str) -> np.ndarray:
     import pyarrow.compute
 
-    return pyarrow.compute.list_value_length(split.with_format("arrow")[column][:]).fill_null(0).to_numpy()
+    return pyarrow.compute.list_value_length(as_arrow(split, column)).fill_null(0).to_numpy()
+
+
+def as_arrow(split: Any, column: str) -> Any:
+    """A column of a `datasets.Dataset` as a pyarrow.ChunkedArray, of which nothing is copied."""
+    return split.with_format("arrow")[column][:]
 
 
 def from_columns(splits: Mapping[str, Mapping[str, list]]) -> DatasetDict:

@@ -2,8 +2,7 @@
 
 import functools
 import json
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,11 +17,10 @@ class Vocabulary:
     symbols: tuple[str, ...]
 
     @classmethod
-    def build(cls, sentences: Iterable[Sequence[str]]) -> "Vocabulary":
-        """All symbols but UNKNOWN of `sentences` (the training split), the most frequent first, equals by name."""
-        counts = Counter(symbol for sentence in sentences for symbol in sentence)
-        del counts[UNKNOWN]
-        return cls(tuple(sorted(counts, key=lambda symbol: (-counts[symbol], symbol))))
+    def build(cls, counts: Mapping[str, int]) -> "Vocabulary":
+        """All symbols but UNKNOWN, the most frequent (in the training split) first, equals by name."""
+        known = counts.keys() - {UNKNOWN}
+        return cls(tuple(sorted(known, key=lambda symbol: (-counts[symbol], symbol))))
 
     @functools.cached_property
     def _ids(self) -> dict[str, int]:

@@ -1,19 +1,16 @@
 """Compiled programs that outlive the process, so that a run like an earlier one starts at once."""
 
-import os
 from pathlib import Path
 
-from attn_research.runs.environment import threads
+from attn_research.runs.environment import cache_root, threads
 
 
 def cache_directory() -> Path:
-    """Where compiled programs are kept: below $ATTN_RESEARCH_CACHE, else $XDG_CACHE_HOME, else ~/.cache.
+    """Where compiled programs are kept.
 
     A program compiled for two threads is another one than for one, and jax's keys do not tell them apart.
     """
-    chosen, shared = os.environ.get("ATTN_RESEARCH_CACHE"), os.environ.get("XDG_CACHE_HOME")
-    root = Path(chosen) if chosen else Path(shared or Path.home() / ".cache") / "attn-research"
-    return root / "xla" / f"threads-{threads()}"
+    return cache_root() / "xla" / f"threads-{threads()}"
 
 
 def enable_compilation_cache() -> None:

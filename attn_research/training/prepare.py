@@ -10,7 +10,7 @@ import numpy as np
 
 from attn_research import config
 from attn_research.data import task
-from attn_research.data.batching import Encoded, Shape, choose_shapes, cover, encode
+from attn_research.data.batching import Encoded, Shape, choose_shapes, count, cover, encode
 from attn_research.data.segmentation import Pieces, Segmentation
 from attn_research.data.vocab import Vocabulary
 from attn_research.registry import Spec
@@ -78,8 +78,14 @@ def prepare(data: config.Data) -> Prepared:
       ValueError: bad data, told with its file and line.
     """
     loaded = task.load(data.task)
-    source, target = (Vocabulary.build(loaded["train"][side][:]) for side in SIDES)
-    encoded = {name: encode(split, source, target) for name, split in loaded.items()}
+    source, target = (Vocabulary.build(count(task.as_arrow(loaded["train"], side))) for side in SIDES)
+    encoded = {
+        name: Encoded(
+            encode(task.as_arrow(split, "source"), source, end=False),
+            encode(task.as_arrow(split, "target"), target, end=True),
+        )
+        for name, split in loaded.items()
+    }
     shapes = choose_shapes(encoded["train"], data.shapes)
     segmentations = loaded.segmentations if task.learns(data.task) else task.plain(data.task, target.symbols)
     splits = {

@@ -1,4 +1,4 @@
-"""How do time and memory of a training step grow with the length, the batch and the hidden size?"""
+"""How do time and memory grow: of a training step with length, batch and hidden size, of a sweep with its variants?"""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,28 +8,37 @@ from benchmarks.questions import step
 from benchmarks.tables import Entry, number, timing
 from benchmarks.workloads import GROWING
 
+VARIANTS = (1, 2, 4, 6)
+STEPS = 50  # of a sweep's runs
+
 
 def rows(full: bool) -> dict[str, dict[str, Work]]:
-    """A row a size; sizes but for the one that is named are those of W2-64."""
-    return {
+    """A row a size; a step's sizes but for the one that is named are those of W2-64."""
+    steps = {
         f"{axis} {size}": {OURS: step.ours(f"{axis} {size}", "dot")}
         for axis, sizes in GROWING.items()
         for size in (sizes if full else sizes[1:3])
     }
+    return steps | {f"variants {number}": {OURS: _sweep(number)} for number in (VARIANTS if full else VARIANTS[:2])}
+
+
+def _sweep(number: int) -> Work:
+    return Work("benchmarks.commands:variants", {"number": number, "steps": STEPS})
 
 
 def megabytes(entry: Entry) -> float:
-    """The most memory that its process has had, in MiB."""
+    """The most memory that its process has had, or the largest one of a sweep, in MiB."""
     return entry.facts["peak_bytes"] / 2**20
 
 
 def table(record: Mapping[str, Any]) -> str:
     """Times and memory."""
     columns = {
-        "GFLOP": lambda entry, _: number(entry.facts["flops"] / 1e9),
+        "GFLOP": lambda entry, _: number(entry.facts["flops"] / 1e9 if "flops" in entry.facts else None),
         "memory of the process, MiB": lambda entry, _: number(megabytes(entry)),
     }
-    return timing(record, "A training step of W2-64 with one size changed", columns)
+    title = f"A training step of W2-64 with one size changed; a sweep of runs of {STEPS} steps on dates"
+    return timing(record, title, columns)
 
 
 question = Question(rows, table)

@@ -1,0 +1,59 @@
+from attn_research.data import kept, task
+from attn_research.data.task import from_columns
+from attn_research.registry import Spec
+
+
+def drawn(calls):
+    """Something to keep, which tells how often it was drawn."""
+
+    def draw():
+        calls.append(1)
+        return from_columns({"train": {"source": [["a", "b"], ["c"]]}, "dev": {"source": [["d"]]}})
+
+    return draw
+
+
+def test_what_was_drawn_is_read_the_next_time(tmp_path, monkeypatch):
+    monkeypatch.setenv("ATTN_RESEARCH_CACHE", str(tmp_path))
+    calls = []
+    first, second = (kept.kept("letters", drawn(calls)) for _ in range(2))
+    assert len(calls) == 1
+    assert {name: split.to_dict() for name, split in first.items()} == {n: s.to_dict() for n, s in second.items()}
+    assert [path.name for path in (tmp_path / "data").iterdir()] == [kept._key("letters")], "no draft stays behind"
+    kept.kept("other letters", drawn(calls))
+    assert len(calls) == 2
+
+
+def test_other_code_draws_anew(tmp_path, monkeypatch):
+    monkeypatch.setenv("ATTN_RESEARCH_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(kept, "CODE", tmp_path)
+    calls = []
+    for text in ("x = 1", "x = 2"):
+        (tmp_path / "code.py").write_text(text)
+        kept.kept("letters", drawn(calls))
+    assert len(calls) == 2
+
+
+def test_what_is_not_whole_is_drawn_anew(tmp_path, monkeypatch):
+    monkeypatch.setenv("ATTN_RESEARCH_CACHE", str(tmp_path))
+    calls = []
+    kept.kept("letters", drawn(calls))
+    for file in (tmp_path / "data").rglob("*.arrow"):
+        file.write_bytes(b"")
+    assert kept.kept("letters", drawn(calls))["dev"].to_dict() == {"source": [["d"]]}
+    assert len(calls) == 2
+
+
+def test_a_cache_that_cannot_be_written_is_done_without(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("ATTN_RESEARCH_CACHE", str(tmp_path / "file"))
+    assert len(kept.kept("letters", drawn([]))["train"]) == 2
+
+
+def test_a_kept_task_is_the_drawn_one(tmp_path, monkeypatch):
+    monkeypatch.setenv("ATTN_RESEARCH_CACHE", str(tmp_path))
+    spec = Spec("dates(train=50, dev=5, test=5)")
+    loaded = [task.load.__wrapped__(spec) for _ in range(2)]
+    assert [len(list((tmp_path / "data").iterdir()))] == [1]
+    once, again = ({name: split.to_dict() for name, split in splits.items()} for splits in loaded)
+    assert once == again == {name: split.to_dict() for name, split in task.tasks.bind(spec)().items()}
