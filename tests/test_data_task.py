@@ -1,6 +1,7 @@
+import pyarrow
 import pytest
 
-from attn_research.data.task import check_lengths, from_columns, load, tasks
+from attn_research.data.task import check_lengths, load, tasks
 from attn_research.registry import Spec
 
 ITEMS = {"source": [["a"]], "target": [["b"]]}
@@ -81,7 +82,7 @@ def test_wrong_specs_are_told_what_is_known(text, message):
 
 def test_a_source_that_is_too_long_is_found():
     items = {"source": [["a"] * 3, ["a"] * 5], "target": [["b"]] * 2}
-    splits = from_columns({"train": ITEMS, "dev": items})
+    splits = {"train": pyarrow.table(ITEMS), "dev": pyarrow.table(items)}
     check_lengths(splits, 5, "location(max_length=5)")
     check_lengths(splits, None, "dot")
     with pytest.raises(ValueError, match=r"^item 1 of split 'dev': .* 5 symbols, but location\(.*\) allows at most 4$"):
@@ -89,6 +90,6 @@ def test_a_source_that_is_too_long_is_found():
 
 
 def test_a_source_that_is_too_long_is_named_by_file_and_line():
-    splits = from_columns({"test": {"source": [["a"] * 3], "target": [["b"]], "where": ["test.tsv.gz:7"]}})
+    splits = {"test": pyarrow.table({"source": [["a"] * 3], "target": [["b"]], "where": ["test.tsv.gz:7"]})}
     with pytest.raises(ValueError, match=r"^test.tsv.gz:7: the source has 3 symbols"):
         check_lengths(splits, 2, "location(max_length=2)")

@@ -122,7 +122,7 @@ def test_lines_are_translated_to_lines_with_the_segmentation_of_the_run(trained,
     kept = [json.loads(line)["text"] for line in (directory / "outputs" / "test.jsonl").read_text().splitlines()]
     assert capsys.readouterr().out.splitlines() == kept
     translator, prepared = load(directory), load_data(config)
-    assert [translator.split(line) for line in lines] == prepared.splits["test"].data["source"][:]
+    assert [translator.split(line) for line in lines] == prepared.splits["test"].column("source")
 
 
 def test_what_is_left_out_of_training_is_one_line_of_the_program(trained, tmp_path, capsys):

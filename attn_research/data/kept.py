@@ -7,42 +7,50 @@ import platform
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from attn_research.runs.environment import cache_root
 
+if TYPE_CHECKING:
+    import pyarrow
+
 CODE = Path(__file__).parent
-PACKAGES = ("babel", "datasets")  # what else decides about it
+PACKAGES = ("babel", "datasets", "pyarrow")  # what else decides about it
 
 
-def kept(name: str, make: Callable[[], Any]) -> Any:
-    """The DatasetDict that `make` draws, or what the same code drew before under this name."""
-    import datasets
-
+def kept(name: str, make: Callable[[], "dict[str, pyarrow.Table]"]) -> "dict[str, pyarrow.Table]":
+    """The tables that `make` draws, or those that the same code drew before under this name."""
     directory = cache_root() / "data" / _key(name)
-    try:
-        return datasets.load_from_disk(directory)
-    except (OSError, ValueError):  # it is not there, or not whole
-        made = make()
-    with contextlib.suppress(OSError):  # nowhere to keep it, or another process was first
+    with contextlib.suppress(OSError, ValueError):  # they are not there, or not whole
+        return _read(directory)
+    tables = make()
+    with contextlib.suppress(OSError):  # nowhere to keep them, or another process was first
         directory.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=directory.parent) as draft:
-            _write(made, Path(draft) / "data")
+            _write(tables, Path(draft) / "data")
             (Path(draft) / "data").rename(directory)
-    return made
+    return tables
 
 
-def _write(made: Any, directory: Path) -> None:
-    import datasets
+def _read(directory: Path) -> "dict[str, pyarrow.Table]":
+    import pyarrow
 
-    shown = datasets.is_progress_bar_enabled()
-    datasets.disable_progress_bars()
-    made.save_to_disk(directory)
-    if shown:
-        datasets.enable_progress_bars()
+    names = (directory / "splits").read_text().splitlines()
+    return {name: pyarrow.ipc.open_file(pyarrow.memory_map(str(directory / name))).read_all() for name in names}
+
+
+def _write(tables: "dict[str, pyarrow.Table]", directory: Path) -> None:
+    import pyarrow
+
+    directory.mkdir()
+    (directory / "splits").write_text("\n".join(tables))
+    for name, table in tables.items():
+        with pyarrow.ipc.new_file(directory / name, table.schema) as file:
+            file.write_table(table)
 
 
 def _key(name: str) -> str:
+    """Other code or other versions may draw something else."""
     sha = hashlib.sha256(f"{name} {platform.python_version()}".encode())
     for package in PACKAGES:
         sha.update(importlib.metadata.version(package).encode())

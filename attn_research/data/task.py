@@ -16,7 +16,7 @@ is registered with `symbols="learned"`, and its DatasetDict has an attribute `se
 
 import functools
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -24,7 +24,11 @@ from attn_research.data.kept import kept
 from attn_research.data.segmentation import Characters, Segmentation, Words
 from attn_research.registry import Registry, Spec, nearest
 
-DatasetDict = Any  # datasets.DatasetDict, whose import takes two seconds
+DatasetDict = Any  # datasets.DatasetDict, whose import takes more than a second
+Tables = dict[str, "pyarrow.Table"]  # by the split's name
+
+if TYPE_CHECKING:
+    import pyarrow
 
 # symbols: how a line of text becomes source symbols; characters, words, or what the task has learned from its data.
 # generated: its items come from nothing but its options and the code in this folder, so that they can be kept.
@@ -44,8 +48,7 @@ def load(spec: Spec) -> DatasetDict:
     """
     import datasets
 
-    bound = tasks.bind(spec)
-    splits = kept(f"{bound.function.__name__} {bound.hyper}", bound) if bound.traits.generated else bound()
+    splits = tasks.bind(spec)()
     if not isinstance(splits, datasets.DatasetDict):
         raise ValueError(f"task {spec} gives a {type(splits).__name__}, but must give a datasets.DatasetDict")
     for name in SPLITS:
@@ -54,6 +57,16 @@ def load(spec: Spec) -> DatasetDict:
     for name, split in splits.items():
         _check(split, f"split {name!r} of task {spec}")
     return splits
+
+
+def tables(spec: Spec) -> Tables:
+    """What `load` gives as Arrow tables, of which nothing is copied; what is generated is kept for the next process."""
+    bound = tasks.bind(spec)
+
+    def make() -> Tables:
+        return {name: split.with_format("arrow")[:] for name, split in load(spec).items()}
+
+    return kept(f"{bound.function.__name__} {bound.hyper}", make) if bound.traits.generated else make()
 
 
 def _check(split: Any, title: str) -> None:
@@ -67,20 +80,15 @@ def _check(split: Any, title: str) -> None:
             raise ValueError(f"{title} has no column {column!r}; {nearest(column, split.column_names)}")
         if split.features[column] != tokens:
             raise ValueError(f"{title}: {column} is {split.features[column]}, but must be lists of strings")
-        lengths = _lengths(split, column)
+        lengths = _lengths(split.with_format("arrow")[:], column)
         if not lengths.all():
             raise ValueError(f"{title}: item {lengths.argmin()} has an empty {column}")
 
 
-def _lengths(split: Any, column: str) -> np.ndarray:
+def _lengths(table: "pyarrow.Table", column: str) -> np.ndarray:
     import pyarrow.compute
 
-    return pyarrow.compute.list_value_length(as_arrow(split, column)).fill_null(0).to_numpy()
-
-
-def as_arrow(split: Any, column: str) -> Any:
-    """A column of a `datasets.Dataset` as a pyarrow.ChunkedArray, of which nothing is copied."""
-    return split.with_format("arrow")[column][:]
+    return pyarrow.compute.list_value_length(table[column]).fill_null(0).to_numpy()
 
 
 def from_columns(splits: Mapping[str, Mapping[str, list]]) -> DatasetDict:
@@ -101,7 +109,7 @@ def plain(spec: Spec, symbols: Iterable[str]) -> tuple[Segmentation, Segmentatio
     return source, Characters() if all(len(symbol) == 1 for symbol in symbols) else Words()
 
 
-def check_lengths(dataset: DatasetDict, limit: int | None, variant: str) -> None:
+def check_lengths(splits: Tables, limit: int | None, variant: str) -> None:
     """Refuses sources of more symbols than `variant`, which is named in the message, can look at.
 
     Raises:
@@ -109,9 +117,9 @@ def check_lengths(dataset: DatasetDict, limit: int | None, variant: str) -> None
     """
     if limit is None:
         return
-    for name, split in dataset.items():
-        lengths = _lengths(split, "source")
+    for name, table in splits.items():
+        lengths = _lengths(table, "source")
         if lengths.max() > limit:
             index = int((lengths > limit).argmax())
-            where = split[index]["where"] if "where" in split.column_names else f"item {index} of split {name!r}"
+            where = table["where"][index] if "where" in table.column_names else f"item {index} of split {name!r}"
             raise ValueError(f"{where}: the source has {lengths[index]} symbols, but {variant} allows at most {limit}")

@@ -21,7 +21,6 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from scipy import special
 
 from attn_research.metrics.metric import Metric
 
@@ -127,6 +126,8 @@ def comparable(scores: Scores) -> bool:
 
 def stretch(seeds: int) -> float:
     """By how much deviations of drawn seeds are too small, for intervals as wide as Student's."""
+    from scipy import special  # which training, whose metrics are beside this, need not wait for
+
     tail = (1 + LEVEL) / 2
     return float(np.sqrt(seeds / (seeds - 1)) * special.stdtrit(seeds - 1, tail) / special.ndtri(tail))
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
@@ -22,11 +22,13 @@ from attn_research.registry import Spec, nearest
 from attn_research.runs import records
 from attn_research.runs.clock import Clock
 from attn_research.training import auxiliary, output
-from attn_research.training.checkpoint import Checkpoints
 from attn_research.training.compiled import make_program
 from attn_research.training.evaluate import Evaluation, evaluate, selectable
 from attn_research.training.prepare import Prepared, Split, prepare
 from attn_research.training.step import TrainState
+
+if TYPE_CHECKING:
+    from attn_research.training.checkpoint import Checkpoints
 
 Report = Callable[[dict[str, Any]], None]
 
@@ -81,12 +83,18 @@ class Training:
         directory.mkdir(parents=True, exist_ok=True)
         (directory / "config.json").write_text(json.dumps(flat(self.config), indent=1) + "\n")
         self.data.save(directory)
-        self.checkpoints = Checkpoints(directory / "checkpoints")
-        found = self.checkpoints.restore(self.state)
+        found = self.checkpoints.restore(self.state) if (directory / "checkpoints").exists() else None
         if found:
             self.state, self.progress = found
         self.done_before = int(self.state.step)
         self.lines = output.Lines(directory / "metrics.jsonl", self.done_before)
+
+    @functools.cached_property
+    def checkpoints(self) -> "Checkpoints":
+        """Those of the run's directory; not before they are needed, since importing Orbax takes half a second."""
+        from attn_research.training.checkpoint import Checkpoints
+
+        return Checkpoints(self.directory / "checkpoints")
 
     def train(self) -> None:
         """Steps until the config's last one, or until dev has not gained for `patience` looks."""

@@ -41,7 +41,7 @@ def _whole_lines(path: Path) -> list[str]:
 def write(directory: Path, name: str, split: Split, evaluation: Evaluation) -> None:
     """Writes `<name>.jsonl`, a line an item, and for `test` attention.npz: the weights [t s] of the first items."""
     directory.mkdir(exist_ok=True)
-    columns = {"source": split.data["source"][:], "references": split.references, "output": evaluation.outputs}
+    columns = {"source": split.column("source"), "references": split.references, "output": evaluation.outputs}
     columns |= {"text": evaluation.texts, "raw": split.column("raw"), "alignment": split.column("alignment")}
     columns = {name: values for name, values in columns.items() if values is not None}
     with (directory / f"{name}.jsonl").open("w", encoding="utf-8") as file:

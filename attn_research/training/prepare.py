@@ -16,7 +16,7 @@ from attn_research.data.vocab import Vocabulary
 from attn_research.registry import Spec
 
 if TYPE_CHECKING:
-    from datasets import Dataset
+    import pyarrow
 
 SIDES = ("source", "target")
 
@@ -24,7 +24,7 @@ SIDES = ("source", "target")
 class Split(NamedTuple):
     """One split, as it came and as ids."""
 
-    data: "Dataset"
+    data: "pyarrow.Table"
     encoded: Encoded
     shapes: tuple[Shape, ...]
     segmentation: Segmentation  # of the target
@@ -32,9 +32,7 @@ class Split(NamedTuple):
     @property
     def references(self) -> list[list[list[str]]]:
         """The right answers of every item."""
-        if "references" in self.data.column_names:
-            return self.data["references"][:]
-        return [[target] for target in self.data["target"][:]]
+        return self.column("references") or [[target] for target in self.column("target")]
 
     @property
     def raw(self) -> list[list[str]] | None:
@@ -43,7 +41,7 @@ class Split(NamedTuple):
 
     def column(self, name: str) -> list | None:
         """A column that not every task has."""
-        return self.data[name][:] if name in self.data.column_names else None
+        return self.data[name].to_pylist() if name in self.data.column_names else None
 
 
 class Prepared(NamedTuple):
@@ -77,20 +75,18 @@ def prepare(data: config.Data) -> Prepared:
     Raises:
       ValueError: bad data, told with its file and line.
     """
-    loaded = task.load(data.task)
-    source, target = (Vocabulary.build(count(task.as_arrow(loaded["train"], side))) for side in SIDES)
+    tables = task.tables(data.task)
+    source, target = (Vocabulary.build(count(tables["train"][side])) for side in SIDES)
     encoded = {
-        name: Encoded(
-            encode(task.as_arrow(split, "source"), source, end=False),
-            encode(task.as_arrow(split, "target"), target, end=True),
-        )
-        for name, split in loaded.items()
+        name: Encoded(encode(table["source"], source, end=False), encode(table["target"], target, end=True))
+        for name, table in tables.items()
     }
     shapes = choose_shapes(encoded["train"], data.shapes)
-    segmentations = loaded.segmentations if task.learns(data.task) else task.plain(data.task, target.symbols)
+    learned = task.learns(data.task)
+    segmentations = task.load(data.task).segmentations if learned else task.plain(data.task, target.symbols)
     splits = {
-        name: Split(split, encoded[name], cover(encoded[name], shapes), segmentations[1])
-        for name, split in loaded.items()
+        name: Split(table, encoded[name], cover(encoded[name], shapes), segmentations[1])
+        for name, table in tables.items()
     }
     return Prepared(source, target, splits, segmentations)
 
