@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from attn_research.data.vocab import EOS, PAD, UNK, Vocabulary
+from attn_research.data.vocab import EOS, PAD, Vocabulary
 
 if TYPE_CHECKING:
     import pyarrow
@@ -46,18 +46,23 @@ def encode(sentences: "pyarrow.ChunkedArray", vocabulary: Vocabulary, end: bool)
     """The int32 ids of a column of lists of symbols, sentence by sentence; with `end`, each has EOS as its last."""
     import pyarrow.compute
 
-    found = pyarrow.compute.index_in(_flat(sentences), pyarrow.array(vocabulary.symbols, pyarrow.string()))
-    ids = found.fill_null(-1).to_numpy() + np.int32(UNK + 1)  # UNK for a symbol that is not there
-    ends = pyarrow.compute.list_value_length(sentences).to_numpy().cumsum()
+    symbols = _flat(sentences).dictionary_encode()
+    ids = np.array(vocabulary.encode(symbols.dictionary.to_pylist()), np.int32)[_to_numpy(symbols.indices)]
+    ends = _to_numpy(pyarrow.compute.list_value_length(sentences).combine_chunks()).cumsum()
     if end:
         ids, ends = np.insert(ids, ends, EOS), ends + np.arange(1, len(ends) + 1)
     return np.split(ids, ends[:-1])
 
 
-def _flat(sentences: "pyarrow.ChunkedArray") -> "pyarrow.ChunkedArray":
+def _flat(sentences: "pyarrow.ChunkedArray") -> "pyarrow.Array":
     import pyarrow.compute
 
-    return pyarrow.compute.list_flatten(sentences)
+    return pyarrow.compute.list_flatten(sentences).combine_chunks()
+
+
+def _to_numpy(numbers: "pyarrow.Array") -> np.ndarray:
+    """Without pyarrow's own way, which imports pandas."""
+    return np.from_dlpack(numbers)
 
 
 def _lengths(encoded: Encoded) -> np.ndarray:
