@@ -10,6 +10,7 @@ from typing import NoReturn
 
 from attn_research.commands.words import complain, warnings_as_complaints
 from attn_research.registry import nearest
+from attn_research.runs.environment import start_again_quick
 
 DESCRIPTION = (
     "Compare attention variants in recurrent encoder-decoders: train, sweep, and read tables made from records."
@@ -58,7 +59,7 @@ def _command(commands, name: str, body: str, summary: str, examples: str) -> Par
         epilog="examples:\n" + "\n".join(f"  attn-research {name} {line}".rstrip() for line in examples.split("\n")),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    made.set_defaults(body=body, resume="")
+    made.set_defaults(body=body, resume="", computes=False)
     return made
 
 
@@ -99,7 +100,7 @@ def _add_train(commands) -> None:
     command.add_argument("changes", metavar="key=value", nargs="*", help=CHANGES)
     _add_runs(command)
     _add_wandb(command)
-    command.set_defaults(resume="the same command goes on from the last checkpoint")
+    command.set_defaults(resume="the same command goes on from the last checkpoint", computes=True)
 
 
 def _add_sweep(commands) -> None:
@@ -218,6 +219,8 @@ def parse(words: Sequence[str] | None) -> argparse.Namespace:
 def main(words: Sequence[str] | None = None) -> int:
     """Runs a command; 0: done, 1: something failed, 2: the user's error, 130: interrupted."""
     arguments = parse(words)
+    if arguments.computes and words is None:
+        start_again_quick()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     module, _, function = arguments.body.partition(":")
     try:

@@ -9,7 +9,6 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from flax.traverse_util import flatten_dict
-from jax.flatten_util import ravel_pytree
 
 from attn_research.config import Config
 from attn_research.data.batching import Batch
@@ -72,6 +71,5 @@ def step(directory: Path, workload: str, score: str, feeding: str = "attentional
 def first_gradients(state: TrainState, norm: float, clip: float) -> dict[str, np.ndarray]:
     """Those of the first step, which Adam keeps: its first moment is then a tenth of the clipped gradient."""
     scale = max(norm / clip, 1) / (1 - 0.9)
-    _, unravel = ravel_pytree(state.params)
-    moments = by_name(unravel(optax.tree.get(state.optimizer, "mu")))
+    moments = by_name(optax.tree.get(state.optimizer, "mu"))
     return {name: scale * moment for name, moment in moments.items()}

@@ -1,6 +1,7 @@
 """What a question is: rows of a table, and the sides that are measured against each other in each row."""
 
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 OURS = "attn-research"
@@ -19,6 +20,7 @@ class Work(NamedTuple):
     target: str  # "module:function", called as function(directory, **arguments) -> Ready
     arguments: Mapping[str, Any]
     needs: str | None = None  # a package without which the side is left out
+    environment: Mapping[str, str] = MappingProxyType({})  # what its process is started with besides
 
 
 class Question(NamedTuple):

@@ -69,7 +69,10 @@ class Server:
             stdout=subprocess.PIPE,
             stderr=self.printed,
             cwd=ROOT,
-            env=os.environ | {"JAX_TRACEBACK_FILTERING": "off"} | environment,  # the error is then the last line
+            env=os.environ
+            | {"JAX_TRACEBACK_FILTERING": "off"}
+            | work.environment
+            | environment,  # the error is then the last line
             encoding="utf-8",
             start_new_session=True,  # Ctrl-C reaches the runner alone, which ends a side with its own children
         )

@@ -1,5 +1,7 @@
 import os
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import fake_runs
@@ -8,6 +10,7 @@ import pytest
 import attn_research.sweeps.make as make_module
 from attn_research.config import Config, digest, override
 from attn_research.runs import records
+from attn_research.runs.environment import QUICK
 from attn_research.sweeps import local
 from attn_research.sweeps.cache import cache_directory
 from attn_research.sweeps.expand import labels, load_experiment, seeds_last
@@ -182,12 +185,22 @@ def test_a_worker_gets_the_seeds_of_what_it_has_compiled():
     assert waiting.take(0) is None
 
 
-@pytest.mark.parametrize("name", local.ENVIRONMENT)
+@pytest.mark.parametrize("name", QUICK)
 def test_what_a_worker_has_is_as_the_user_says(monkeypatch, name):
     monkeypatch.delenv(name, raising=False)
-    assert local._environment()[name] == local.ENVIRONMENT[name]
+    assert local._environment()[name] == QUICK[name]
     monkeypatch.setenv(name, "")
     assert local._environment()[name] == ""
+
+
+@pytest.mark.parametrize("set_by_user", [{}, {"XLA_FLAGS": ""}])
+def test_a_program_starts_again_quick(set_by_user):
+    told = "import os, sys; print(sys.argv[1], *(os.environ[name] for name in QUICK), sep='|')"
+    program = f"from attn_research.runs.environment import QUICK, start_again_quick; start_again_quick(); {told}"
+    others = {name: value for name, value in os.environ.items() if name not in QUICK}
+    words = [sys.executable, "-c", program, "an argument"]
+    said = subprocess.run(words, env=others | set_by_user, capture_output=True, text=True, check=True).stdout
+    assert said.strip().split("|") == ["an argument", *(QUICK | set_by_user).values()]
 
 
 def test_reports_reach_the_sweep(tmp_path):

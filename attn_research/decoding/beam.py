@@ -109,8 +109,8 @@ def _pick(tree: Any, places: Int[Array, "k b"]) -> Any:
 def _continuations(log_probability: Float[Array, "K b"], logits: Float[Array, "K b n"]) -> _Continuations:
     """The best 2 K of each row, so that K at least are not EOS: first the best of each hypothesis, then of those."""
     width, _, size = logits.shape
-    total = log_probability[..., None] + jax.nn.log_softmax(logits)
-    total, symbols = top_k(total, min(2 * width, size))
+    best, symbols = top_k(logits, min(2 * width, size))
+    total = best + (log_probability - jax.nn.logsumexp(logits, -1))[..., None]
     parents = jnp.broadcast_to(jnp.arange(width, dtype=jnp.int32)[:, None, None], total.shape)
     merge = lambda x: jnp.moveaxis(x, 2, 1).reshape(-1, x.shape[1])  # noqa: E731
     found = _Continuations(merge(total), merge(parents), merge(symbols))

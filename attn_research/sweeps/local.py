@@ -15,14 +15,11 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from attn_research.config import Config, digest, flat
+from attn_research.runs.environment import QUICK
 from attn_research.sweeps import failure
 from attn_research.sweeps.expand import variant
 
 TARGET = "attn_research.training.loop:run"  # what makes a run
-ENVIRONMENT = {  # a worker's, unless the user has set it
-    "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1",  # huge pages for large arrays: a quicker step
-    "XLA_FLAGS": "--xla_backend_optimization_level=1",  # a third less time to compile, and no slower a step
-}
 GRACE = 5.0  # seconds between asking a worker to end and killing it
 
 
@@ -227,6 +224,6 @@ class _Worker:
 
 
 def _environment() -> dict[str, str]:
-    """A worker's: `ENVIRONMENT`, this process's own and its imports, and one thread."""
+    """A worker's: `QUICK`, this process's own and its imports, and one thread."""
     imports = os.pathsep.join(filter(None, sys.path))
-    return ENVIRONMENT | os.environ | {"PYTHONPATH": imports, "OMP_NUM_THREADS": "1"}
+    return QUICK | os.environ | {"PYTHONPATH": imports, "OMP_NUM_THREADS": "1"}

@@ -32,7 +32,7 @@ def cross_entropy(logits: Float[Array, "t b n"], target: Int[Array, "b t"], smoo
     """-log p of each target symbol, in nats; `smoothing` spreads that share of it evenly over all n symbols."""
     log_p = jax.nn.log_softmax(logits.astype(jnp.float32))
     chosen = jnp.take_along_axis(log_p, target.T[..., None], -1)[..., 0]
-    return -(1 - smoothing) * chosen - smoothing * log_p.mean(-1)
+    return -(1 - smoothing) * chosen - smoothing * log_p.mean(-1) if smoothing else -chosen
 
 
 def make_step(model: Seq2Seq, optimizer: optax.GradientTransformation, train: config.Train) -> Callable:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from attn_research.runs.environment import QUICK
 from benchmarks.question import OURS, Question, Work
 from benchmarks.tables import Entry, number, timing
 
@@ -10,20 +11,24 @@ TITLE = "A training step with input feeding"
 SCORES = ("dot", "scaled_dot", "general", "concat", "location")
 STYLES = {
     "PyTorch, well written": "well written",
+    "the same with huge pages": "well written, huge pages",
     "PyTorch, torch.compile of it": "compiled",
     "PyTorch, as tutorials have it": "tutorial",
 }
 
 
 def ours(workload: str, score: str, feeding: str = "attentional") -> Work:
-    """The project's own step."""
-    return Work("benchmarks.ours:step", {"workload": workload, "score": score, "feeding": feeding})
+    """The project's own step, as `attn-research train` runs it."""
+    arguments = {"workload": workload, "score": score, "feeding": feeding}
+    return Work("benchmarks.ours:step", arguments, environment=QUICK)
 
 
 def theirs(workload: str, score: str, style: str) -> Work:
-    """A PyTorch step."""
+    """A PyTorch step; `style` may end in `, huge pages`, such as ours has."""
+    style, _, pages = style.partition(", ")
     arguments = {"workload": workload, "score": score, "style": style}
-    return Work("benchmarks.pytorch_training:step", arguments, needs="torch")
+    environment = {"GLIBC_TUNABLES": QUICK["GLIBC_TUNABLES"]} if pages else {}
+    return Work("benchmarks.pytorch_training:step", arguments, needs="torch", environment=environment)
 
 
 def rows(full: bool) -> dict[str, dict[str, Work]]:
