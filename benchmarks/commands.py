@@ -58,6 +58,14 @@ def sweep(directory: Path, steps: int) -> Ready:
     return Ready(run, {"runs": len(load_experiment(EXPERIMENT, {}, []).runs)})
 
 
+def memory(directory: Path, steps: int, sentences: int) -> Ready:
+    """`attn-research train` from its start to its end, which is not timed."""
+    task = f"dates(train={sentences}, dev=100, test=100)"
+    changes = [f"data.task={task}", f"train.steps={steps}", f"train.evaluate_every={steps}"]
+    _run(["train", "configs/dates.py", *changes, "--runs", str(directory / f"runs-{steps}-{sentences}")])
+    return Ready(None, {"peak_bytes": peak_bytes(resource.RUSAGE_CHILDREN)})
+
+
 def variants(directory: Path, number: int, steps: int) -> Ready:
     """A sweep of so many score functions, a run each, by programs that are kept from an earlier one."""
     environment = os.environ | {"ATTN_RESEARCH_CACHE": str(directory / "cache")}

@@ -11,7 +11,7 @@ from pathlib import Path
 from attn_research.cli import Parser
 from attn_research.commands.words import complain, show_markdown
 from attn_research.registry import nearest
-from benchmarks import plots, results, tables
+from benchmarks import plots, results, summary, tables
 from benchmarks.measure import Plan, left_out, measure
 from benchmarks.progress import shown
 from benchmarks.question import Question
@@ -24,7 +24,7 @@ examples:
   python -m benchmarks.run --full             everything, for hours
   python -m benchmarks.run decoding --full    one question, all of its rows
   python -m benchmarks.run step --show        the table of the record in benchmarks/results
-  python -m benchmarks.run --insert docs/performance.md
+  python -m benchmarks.run --insert docs/performance.md   (and README.md, which has the summary)
 """
 RECORDS = "where records are (default: runs/benchmarks; with --full, --show and --insert benchmarks/results)"
 
@@ -55,7 +55,10 @@ def find(name: str) -> Question:
 
 
 def table_of(name: str, directory: Path) -> str:
-    """The table of a question's record; nothing where there is none."""
+    """The table of a question's record, or the summary of all; nothing where there is none."""
+    if name == tables.SUMMARY:
+        records = {name: record for name in QUESTIONS if (record := results.read(directory, name))}
+        return summary.table(records) if records else ""
     question, record = find(name), results.read(directory, name)
     return question.table(record) if record else ""
 
@@ -91,9 +94,10 @@ def run(arguments: argparse.Namespace) -> None:
     directory = arguments.results or (results.RESULTS if kept else results.ROOT / "runs" / "benchmarks")
     if arguments.insert:
         tables.fill_file(arguments.insert, lambda name: table_of(name, directory))
+        picture = arguments.insert.with_name("performance_growth.png")
         growth, additive = (results.read(directory, name) for name in ("growth", "additive"))
-        if growth and additive:
-            plots.draw(growth, additive, arguments.insert.with_name("performance_growth.png"))
+        if growth and additive and picture.name in arguments.insert.read_text(encoding="utf-8"):
+            plots.draw(growth, additive, picture)
         return
     if not arguments.show:
         repetitions, blocks, waiting = (5, 4, 60.0) if arguments.full else (1, 4, 5.0)

@@ -20,6 +20,7 @@ from typing import Any
 from attn_research.runs.clock import Clock
 from benchmarks.question import Ready, Work
 
+FULL_TRACEBACK = {"JAX_TRACEBACK_FILTERING": "off"}  # the error is then the last line
 ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -69,10 +70,7 @@ class Server:
             stdout=subprocess.PIPE,
             stderr=self.printed,
             cwd=ROOT,
-            env=os.environ
-            | {"JAX_TRACEBACK_FILTERING": "off"}
-            | work.environment
-            | environment,  # the error is then the last line
+            env=os.environ | FULL_TRACEBACK | work.environment | environment,
             encoding="utf-8",
             start_new_session=True,  # Ctrl-C reaches the runner alone, which ends a side with its own children
         )

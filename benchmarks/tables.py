@@ -10,7 +10,8 @@ from benchmarks import measure
 
 Record = Mapping[str, Any]
 NONE = "–"
-MARKED = re.compile(r"(<!-- table of benchmarks/results/(\w+)\.json -->\n).*?(<!-- end of table -->)", re.DOTALL)
+SUMMARY = "summary"  # the table of all records
+MARKED = re.compile(r"(<!-- table of benchmarks/results(?:/(\w+)\.json)? -->\n).*?(<!-- end of table -->)", re.DOTALL)
 
 
 class Entry(NamedTuple):
@@ -119,8 +120,8 @@ def page(title: str, header: Sequence[str], lines: Sequence[Sequence[str]], note
 
 
 def fill(text: str, table_of: Callable[[str], str]) -> str:
-    """The text with the table of each question between the two comments that ask for it."""
-    return MARKED.sub(lambda found: found[1] + table_of(found[2]) + found[3], text)
+    """The text with the table of each question, or the summary, between the two comments that ask for it."""
+    return MARKED.sub(lambda found: found[1] + table_of(found[2] or SUMMARY) + found[3], text)
 
 
 def fill_file(path: Path, table_of: Callable[[str], str]) -> None:

@@ -158,6 +158,22 @@ def test_tables_are_put_where_they_are_asked_for():
     text = "a\n<!-- table of benchmarks/results/step.json -->\nold\n<!-- end of table -->\nb\n"
     filled = tables.fill(text, lambda name: f"table of {name}\n")
     assert filled == text.replace("old", "table of step")
+    text = "<!-- table of benchmarks/results -->\nold\n<!-- end of table -->\n"
+    assert tables.fill(text, lambda name: f"table of {name}\n") == text.replace("old", "table of summary")
+
+
+SHORTLY = """\
+| | median [lowest, highest] |
+| --- | ---: |
+| training step, W1 dot: time of PyTorch, well written, in ours | 1.49 [1.47, 1.5] |
+| training step, W1 concat: its time in that of dot | 1.18 |
+"""
+
+
+def test_the_summary_has_the_figures_of_the_records_that_are_there(tmp_path):
+    assert table_of("summary", tmp_path) == ""
+    results.write(tmp_path, record())
+    assert table_of("summary", tmp_path) == SHORTLY
 
 
 def test_documentation_shows_the_tables_of_the_committed_records():

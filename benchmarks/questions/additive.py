@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from attn_research.runs.environment import QUICK
 from benchmarks.question import OURS, Question, Work
 from benchmarks.tables import number, timing
 
@@ -18,7 +19,7 @@ def rows(full: bool) -> dict[str, dict[str, Work]]:
 def _sides(length: int) -> dict[str, Work]:
     arguments = {"batch": SIZES[length], "length": length, "hidden": HIDDEN}
     return {
-        OURS: Work("benchmarks.long_sources:ours", arguments),
+        OURS: Work("benchmarks.long_sources:ours", arguments, environment=QUICK),
         "one broadcast": Work("benchmarks.long_sources:broadcast", arguments),
     }
 

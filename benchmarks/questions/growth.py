@@ -10,16 +10,27 @@ from benchmarks.workloads import GROWING
 
 VARIANTS = (1, 2, 4, 6)
 STEPS = 50  # of a sweep's runs
+RUNS = {"steps": (100, 400, 1600), "sentences": (7_500, 30_000, 120_000)}  # of a training run
 
 
 def rows(full: bool) -> dict[str, dict[str, Work]]:
-    """A row a size; a step's sizes but for the one that is named are those of W2-64."""
+    """A row a size; a step's sizes but for the one that is named are those of W2-64, a run is of configs/dates.py."""
     steps = {
         f"{axis} {size}": {OURS: step.ours(f"{axis} {size}", "dot")}
         for axis, sizes in GROWING.items()
         for size in (sizes if full else sizes[1:3])
     }
-    return steps | {f"variants {number}": {OURS: _sweep(number)} for number in (VARIANTS if full else VARIANTS[:2])}
+    sweeps = {f"variants {number}": {OURS: _sweep(number)} for number in (VARIANTS if full else VARIANTS[:2])}
+    runs = {
+        f"{axis} {size}": {OURS: _run(**{axis: size})}
+        for axis, sizes in RUNS.items()
+        for size in (sizes if full else sizes[:2])
+    }
+    return steps | sweeps | runs
+
+
+def _run(steps: int = 100, sentences: int = 30_000) -> Work:
+    return Work("benchmarks.commands:memory", {"steps": steps, "sentences": sentences})
 
 
 def _sweep(number: int) -> Work:
@@ -37,7 +48,7 @@ def table(record: Mapping[str, Any]) -> str:
         "GFLOP": lambda entry, _: number(entry.facts["flops"] / 1e9 if "flops" in entry.facts else None),
         "memory of the process, MiB": lambda entry, _: number(megabytes(entry)),
     }
-    title = f"A training step of W2-64 with one size changed; a sweep of runs of {STEPS} steps on dates"
+    title = f"A training step of W2-64 with one size changed; a sweep of runs of {STEPS} steps, and a run, on dates"
     return timing(record, title, columns)
 
 

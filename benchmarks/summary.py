@@ -1,0 +1,84 @@
+"""The figures of all records in short, as they stand in the README."""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from benchmarks.question import OURS
+from benchmarks.questions import peak
+from benchmarks.tables import Entry, entries, number, ratios, spread
+
+Record = Mapping[str, Any]
+Figures = Iterator[tuple[str, str]]
+RIVALS = ("PyTorch, well written", "PyTorch, torch.compile of it")
+
+
+def table(records: Mapping[str, Record]) -> str:
+    """A line for each figure of each record that is there."""
+    lines = [
+        f"| {label} | {text} |"
+        for name, figures in FIGURES.items()
+        if name in records
+        for label, text in figures(records[name])
+    ]
+    return "\n".join(["| | median [lowest, highest] |", "| --- | ---: |", *lines]) + "\n"
+
+
+def _sides(record: Record) -> dict[tuple[str, str], Entry]:
+    return {(entry.row, entry.side): entry for entry in entries(record)}
+
+
+def _step(record: Record) -> Figures:
+    sides = _sides(record)
+    for (row, side), entry in sides.items():
+        if side in RIVALS and row.endswith(" dot"):
+            yield f"training step, {row}: time of {side}, in ours", spread(ratios(entry, sides[row, OURS]))
+    for (row, side), entry in sides.items():
+        dot = f"{row.split()[0]} dot"
+        if side == OURS and row != dot:
+            yield f"training step, {row}: its time in that of dot", spread(ratios(entry, sides[dot, OURS]))
+
+
+def _against(title: str) -> Callable[[Record], Figures]:
+    def figures(record: Record) -> Figures:
+        sides = _sides(record)
+        for (row, side), entry in sides.items():
+            if side != OURS:
+                yield f"{title}, {row}: time of {side}, in ours", spread(ratios(entry, sides[row, OURS]))
+
+    return figures
+
+
+def _peak(record: Record) -> Figures:
+    for (row, side), entry in _sides(record).items():
+        if side == OURS:
+            yield f"training step, {row}: share of the best matrix product's rate, %", peak.share(entry, record)
+
+
+def _additive(record: Record) -> Figures:
+    for (row, side), entry in _sides(record).items():
+        if side == OURS and row.startswith(("T = S = 200", "T = S = 1000")):
+            memory = number(entry.facts["bytes"] / 2**20)
+            yield f"concat, all queries known, {row}: ms, and MiB", f"{spread(entry.seconds, 1e3)}, {memory}"
+
+
+def _padding(record: Record) -> Figures:
+    for (row, _), entry in _sides(record).items():
+        best = entry.facts["shares"][-1]
+        yield f"real symbols, {row}, {best['compiled']} shapes: %", f"{100 * best['real']:.0f}"
+
+
+def _seconds(record: Record) -> Figures:
+    for (row, side), entry in _sides(record).items():
+        yield f"{row}, {side}: s", spread(entry.seconds)
+
+
+FIGURES = {
+    "step": _step,
+    "no_feeding": _against("no input feeding"),
+    "peak": _peak,
+    "additive": _additive,
+    "padding": _padding,
+    "start": _seconds,
+    "decoding": _against("decoding"),
+    "sweep": _seconds,
+}
