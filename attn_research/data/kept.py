@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from attn_research.runs.environment import cache_root
+from attn_research.cache import cache_root
 
 if TYPE_CHECKING:
     import pyarrow

@@ -57,12 +57,6 @@ def threads() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def cache_root() -> Path:
-    """Where what can be made again is kept: $ATTN_RESEARCH_CACHE, else below $XDG_CACHE_HOME, else below ~/.cache."""
-    chosen, shared = os.environ.get("ATTN_RESEARCH_CACHE"), os.environ.get("XDG_CACHE_HOME")
-    return Path(chosen) if chosen else Path(shared or Path.home() / ".cache") / "attn-research"
-
-
 def machine() -> str:
     """The processor's model where it can be known, else its architecture."""
     try:

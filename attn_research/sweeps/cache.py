@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from attn_research.runs.environment import cache_root, threads
+from attn_research.cache import cache_root
+from attn_research.runs.environment import threads
 
 
 def cache_directory() -> Path:
