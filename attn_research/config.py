@@ -236,6 +236,11 @@ def digest(config: Config) -> str:
     return hashlib.sha256(json.dumps(flat(config), sort_keys=True).encode()).hexdigest()[:10]
 
 
+def program_of(config: Config) -> Config:
+    """The config without what a compiled program takes as a value; runs whose programs are equal share them."""
+    return dataclasses.replace(config, seed=0, train=dataclasses.replace(config.train, learning_rate=1.0))
+
+
 def load(path: str | Path) -> Config:
     """The `config` that a file in configs/ defines.
 

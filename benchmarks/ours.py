@@ -4,8 +4,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 import optax
 from flax.traverse_util import flatten_dict
@@ -16,8 +14,7 @@ from attn_research.models.seq2seq import Seq2Seq, first_parameters
 from attn_research.runs.clock import Clock
 from attn_research.sweeps.cache import enable_compilation_cache
 from attn_research.training.compiled import Compiled
-from attn_research.training.optimizers import make_optimizer
-from attn_research.training.step import TrainState, make_step
+from attn_research.training.step import TrainState, first_state, make_step
 from benchmarks import same
 from benchmarks.question import Ready
 from benchmarks.server import peak_bytes
@@ -38,9 +35,8 @@ class Training:
     """The project's training step, and its state."""
 
     def __init__(self, model: Seq2Seq, config: Config):
-        optimizer, params = make_optimizer(config.train), first_parameters(model, config.seed)
-        self.compiled, self.clock = Compiled(make_step(model, optimizer, config.train)), Clock("train")
-        self.state = TrainState(params, optimizer.init(params), jnp.int32(0), jax.random.PRNGKey(config.seed))
+        self.compiled, self.clock = Compiled(make_step(model, config.train)), Clock("train")
+        self.state = first_state(first_parameters(model, config.seed), config.train, config.seed)
 
     def step(self, batch: Batch) -> dict[str, float]:
         """One step; its metrics are fetched, so that it is done when this returns."""

@@ -289,7 +289,7 @@ def run(tmp_path_factory):
     (directory / "config.json").write_text(json.dumps(flat(config)))
     for side in ("source", "target"):
         vocabulary.save(directory / f"vocabulary_{side}.json")
-    state = TrainState(parameters(one, 0), (), jnp.int32(1), jax.random.PRNGKey(0))
+    state = TrainState(parameters(one, 0), (), jnp.int32(1), jax.random.PRNGKey(0), jnp.float32(1))
     Checkpoints(directory / "checkpoints").save(1, state, {"best_step": 1})
     (directory / "lines.txt").write_text("a b c\nd e\n")
     return directory

@@ -31,7 +31,7 @@ def test_an_experiment_has_distinct_runs_whose_models_can_be_built(path):
     experiment = load_experiment(path)
     assert len({digest(config) for config in experiment.runs}) == len(experiment.runs)
     for config in {config.model: config for config in experiment.runs}.values():
-        make_optimizer(config.train)
+        make_optimizer(config.train, config.train.learning_rate)
         model = Seq2Seq(config.model, source_size=7, target_size=8)
         jax.eval_shape(lambda model=model: first_parameters(model, seed=0))
 

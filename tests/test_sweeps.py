@@ -13,7 +13,7 @@ from attn_research.runs import records
 from attn_research.runs.environment import QUICK
 from attn_research.sweeps import local
 from attn_research.sweeps.cache import cache_directory
-from attn_research.sweeps.expand import labels, load_experiment, seeds_last
+from attn_research.sweeps.expand import labels, load_experiment, programs_first
 from attn_research.sweeps.failure import sentence
 from attn_research.sweeps.local import Event, Waiting, cores, pool
 from attn_research.sweeps.lock import Busy, hold
@@ -91,7 +91,7 @@ def test_a_file_that_is_no_experiment_is_told_in_a_sentence(tmp_path, text, said
 
 def test_first_seeds_come_first_whatever_the_seeds_are():
     runs = [override(Config(), {"seed": seed, "train.steps": steps}) for steps in (1, 2) for seed in (7, 3)]
-    assert [(run.train.steps, run.seed) for run in seeds_last(runs)] == [(1, 7), (2, 7), (1, 3), (2, 3)]
+    assert [(run.train.steps, run.seed) for run in programs_first(runs)] == [(1, 7), (2, 7), (1, 3), (2, 3)]
 
 
 def test_labels_say_what_differs():

@@ -13,6 +13,7 @@ import pytest
 from attn_research.config import Config, override
 from attn_research.registry import Spec
 from attn_research.runs import records
+from attn_research.training.compiled import make_program
 from attn_research.training.flops import product_flops
 from attn_research.training.loop import run
 from attn_research.training.optimizers import optimizers, schedules
@@ -189,16 +190,30 @@ def test_operations_of_products_are_counted_through_scans():
     assert product_flops(jax.make_jaxpr(convolution)(features)) == 2 * (2 * 9 * 4) * (5 * 3)
 
 
+def test_seeds_and_learning_rates_share_what_is_compiled():
+    changes = [{}, {"seed": 3}, {"train.learning_rate": 1e-3}, {"train.clip": 0.5}]
+    first, *same, other = (make_program(override(TINY, change), 7, 7) for change in changes)
+    assert all(program is first for program in same)
+    assert other is not first
+
+
+def test_the_learning_rate_is_that_of_the_run(finished, tmp_path):
+    _, _, reports = finished
+    slow = []
+    run(override(TINY, {"train.learning_rate": 3e-4}), tmp_path, slow.append)
+    assert slow[0]["update_norm"] == pytest.approx(reports[0]["update_norm"] / 100, rel=0.5)
+
+
 @pytest.mark.parametrize("name", schedules.known)
-def test_schedules_peak_at_the_learning_rate_and_stay_within_it(name):
-    schedule = schedules.bind(Spec(name))(0.5, 100)
+def test_schedules_come_to_their_peak_and_stay_within_it(name):
+    schedule = schedules.bind(Spec(name))(100)
     values = [float(schedule(jnp.asarray(step))) for step in range(101)]
-    assert max(values) == pytest.approx(0.5)
+    assert max(values) == pytest.approx(1)
     assert min(values) >= 0
 
 
 def test_halving_begins_and_repeats_at_its_shares():
-    schedule = schedules.bind(Spec("halving(begin=0.5, every=0.2)"))(1.0, 100)
+    schedule = schedules.bind(Spec("halving(begin=0.5, every=0.2)"))(100)
     assert [float(schedule(jnp.asarray(step))) for step in (0, 49, 50, 69, 70, 90)] == [1, 1, 0.5, 0.5, 0.25, 0.125]
 
 
@@ -217,7 +232,7 @@ HYPER = {
 def test_no_option_of_an_optimizer_or_schedule_is_inert(name):
     def values(spec):
         if name in schedules.known:
-            return [float(schedules.bind(Spec(spec))(1.0, 20)(jnp.asarray(step))) for step in range(20)]
+            return [float(schedules.bind(Spec(spec))(20)(jnp.asarray(step))) for step in range(20)]
         optimizer = optimizers.bind(Spec(spec))(lambda step: 0.1)
         state, x = optimizer.init(jnp.ones(2)), jnp.ones(2)
         for _ in range(3):

@@ -1,14 +1,13 @@
 """An experiment file as a value: the distinct configs it asks for, and what its table shows."""
 
 import contextlib
-import dataclasses
 import traceback
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from attn_research.config import Config, flat, from_flat, override, run_file
+from attn_research.config import Config, flat, from_flat, override, program_of, run_file
 from attn_research.registry import Spec
 
 
@@ -16,7 +15,7 @@ class Experiment(NamedTuple):
     """What a file in experiments/ defines, with the changes of a command line applied."""
 
     name: str  # of the file, without .py
-    runs: tuple[Config, ...]  # distinct; the first seed of every variant comes first
+    runs: tuple[Config, ...]  # distinct; the first one of every program comes first
     table: Any
     published: Mapping[Any, Any]
     claims: list[Any]
@@ -46,7 +45,7 @@ def load_experiment(
     configs = [override(config, changes or {}) for config in configs]
     configs += [override(config, change) for change in added for config in configs]
     return Experiment(
-        Path(path).stem, seeds_last(dict.fromkeys(configs)), names["table"], names["PUBLISHED"], names["CLAIMS"]
+        Path(path).stem, programs_first(dict.fromkeys(configs)), names["table"], names["PUBLISHED"], names["CLAIMS"]
     )
 
 
@@ -69,19 +68,14 @@ def blaming(path: str | Path) -> Iterator[None]:
         raise ValueError(text if str(path) in text else f"{path}: {text}") from error
 
 
-def seeds_last(configs: Iterable[Config]) -> tuple[Config, ...]:
-    """First seeds, then second ones ...: what a variant's first run compiles is there for its others."""
+def programs_first(configs: Iterable[Config]) -> tuple[Config, ...]:
+    """The first run of every program, then the second ones ...: what the first one compiles is there for the others."""
     seen: Counter[Config] = Counter()
     ranks = {}
     for config in configs:
-        ranks[config] = seen[variant(config)]
-        seen[variant(config)] += 1
+        ranks[config] = seen[program_of(config)]
+        seen[program_of(config)] += 1
     return tuple(sorted(ranks, key=ranks.__getitem__))
-
-
-def variant(config: Config) -> Config:
-    """What the runs of several seeds share."""
-    return dataclasses.replace(config, seed=0)
 
 
 def labels(configs: Iterable[Config]) -> dict[Config, str]:

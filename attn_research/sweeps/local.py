@@ -14,10 +14,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from attn_research.config import Config, digest, flat
+from attn_research.config import Config, digest, flat, program_of
 from attn_research.runs.environment import QUICK
 from attn_research.sweeps import failure
-from attn_research.sweeps.expand import variant
 
 TARGET = "attn_research.training.loop:run"  # what makes a run
 GRACE = 5.0  # seconds between asking a worker to end and killing it
@@ -66,7 +65,7 @@ class Waiting:
 
     def take(self, worker: int) -> Config | None:
         """The first run whose program this worker has or none has yet, else the first of all."""
-        own = (config for config in self._configs if self._homes.setdefault(variant(config), worker) == worker)
+        own = (config for config in self._configs if self._homes.setdefault(program_of(config), worker) == worker)
         chosen = next(own, self._configs[0] if self._configs else None)
         if chosen:
             self._configs.remove(chosen)

@@ -1,20 +1,17 @@
 """What a run computes with, compiled once for each padded shape and shared by all runs of one program."""
 
-import dataclasses
 import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
-import optax
 
-from attn_research.config import Config
+from attn_research.config import Config, program_of
 from attn_research.data.batching import Batch
 from attn_research.models.seq2seq import Seq2Seq
 from attn_research.runs.clock import Clock
 from attn_research.training.evaluate import make_look
 from attn_research.training.flops import product_flops
-from attn_research.training.optimizers import make_optimizer
 from attn_research.training.step import make_step
 
 KEPT = 8  # programs that a process keeps: one takes 2,000 memory maps of the 65,530 that Linux allows
@@ -55,23 +52,21 @@ class Program(NamedTuple):
     """The model of a run, and what is done with it."""
 
     model: Seq2Seq
-    optimizer: optax.GradientTransformation
     step: Compiled  # (TrainState, Batch) -> TrainState, metrics
     look: Compiled  # (params, Batch) -> Look
 
 
 def make_program(config: Config, source_size: int, target_size: int) -> Program:
-    """The program of a config; runs that differ in the seed alone get the same one, with what it has compiled.
+    """The program of a config; runs that differ in seed or learning rate get the same one, with what it has compiled.
 
     Args:
       source_size: of the source's vocabulary.
       target_size: of the target's.
     """
-    return _make(dataclasses.replace(config, seed=0), source_size, target_size)
+    return _make(program_of(config), source_size, target_size)
 
 
 @functools.lru_cache(maxsize=KEPT)
 def _make(config: Config, source_size: int, target_size: int) -> Program:
-    model, optimizer = Seq2Seq(config.model, source_size, target_size), make_optimizer(config.train)
-    step, look = make_step(model, optimizer, config.train), make_look(model, config.decode)
-    return Program(model, optimizer, Compiled(step), Compiled(look))
+    model = Seq2Seq(config.model, source_size, target_size)
+    return Program(model, Compiled(make_step(model, config.train)), Compiled(make_look(model, config.decode)))

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from attn_research.attention.attention import source_limit
@@ -25,7 +24,7 @@ from attn_research.training import auxiliary, output
 from attn_research.training.compiled import make_program
 from attn_research.training.evaluate import Evaluation, evaluate, selectable
 from attn_research.training.prepare import Prepared, Split, prepare
-from attn_research.training.step import TrainState
+from attn_research.training.step import first_state
 
 if TYPE_CHECKING:
     from attn_research.training.checkpoint import Checkpoints
@@ -72,8 +71,7 @@ class Training:
         self.program = make_program(config, len(self.data.source), len(self.data.target))
         with clock.part("compile"):
             params = first_parameters(self.program.model, config.seed)
-        moments, key = self.program.optimizer.init(params), jax.random.PRNGKey(config.seed)
-        self.state = TrainState(params, moments, jnp.int32(0), key)
+        self.state = first_state(params, config.train, config.seed)
         self.progress = {"epoch": 0, "batch": 0, "best_step": None, "best_value": None, "looks_since_best": 0}
         self.done_before, self.best = 0, None
 

@@ -1,6 +1,7 @@
 """Optimisers and learning-rate schedules by name; the mathematics is optax's."""
 
 import optax
+from jaxtyping import Array, Float
 
 from attn_research import config
 from attn_research.registry import Registry
@@ -9,37 +10,37 @@ from attn_research.registry import Registry
 # an eighth less to compile, and a quicker step where the arrays are small.
 LARGE = 500_000
 
+# Functions of the number of steps, that give what share of its peak the rate is at each.
 schedules = Registry("schedule")
 optimizers = Registry("optimizer")
 
 
 @schedules.register
-def constant(peak: float, steps: int) -> optax.Schedule:
+def constant(steps: int) -> optax.Schedule:
     """The peak throughout."""
-    return optax.constant_schedule(peak)
+    return optax.constant_schedule(1.0)
 
 
 @schedules.register
-def linear(peak: float, steps: int, warmup: float = 0.0) -> optax.Schedule:
+def linear(steps: int, warmup: float = 0.0) -> optax.Schedule:
     """Up from 0 in the first `warmup` share of the steps, then down to 0."""
     rise = round(warmup * steps)
     return optax.join_schedules(
-        [optax.linear_schedule(0.0, peak, rise), optax.linear_schedule(peak, 0.0, steps - rise)], [rise]
+        [optax.linear_schedule(0.0, 1.0, rise), optax.linear_schedule(1.0, 0.0, steps - rise)], [rise]
     )
 
 
 @schedules.register
-def cosine(peak: float, steps: int, warmup: float = 0.0, final: float = 0.0) -> optax.Schedule:
+def cosine(steps: int, warmup: float = 0.0, final: float = 0.0) -> optax.Schedule:
     """Up in the first `warmup` share of the steps, then half a cosine down to `final` of the peak."""
     rise = round(warmup * steps)
-    start = 0.0 if rise else peak
-    return optax.warmup_cosine_decay_schedule(start, peak, rise, steps, end_value=final * peak)
+    return optax.warmup_cosine_decay_schedule(0.0 if rise else 1.0, 1.0, rise, steps, end_value=final)
 
 
 @schedules.register
-def halving(peak: float, steps: int, begin: float = 0.5, every: float = 0.1) -> optax.Schedule:
+def halving(steps: int, begin: float = 0.5, every: float = 0.1) -> optax.Schedule:
     """The peak, halved each `every` share of the steps from the share `begin` on   (Luong et al. 2015)."""
-    return lambda step: peak * 0.5 ** ((step - begin * steps) // (every * steps) + 1).clip(0)
+    return lambda step: 0.5 ** ((step - begin * steps) // (every * steps) + 1).clip(0)
 
 
 @optimizers.register
@@ -60,10 +61,11 @@ def sgd(rate: optax.Schedule, momentum: float = 0.0) -> optax.GradientTransforma
     return optax.sgd(rate, momentum)
 
 
-def make_optimizer(train: config.Train) -> optax.GradientTransformation:
-    """The gradient is clipped to a global norm, then goes to the optimiser."""
-    schedule = schedules.bind(train.schedule)(train.learning_rate, train.steps)
-    chain = optax.chain(optax.clip_by_global_norm(train.clip), optimizers.bind(train.optimizer)(schedule))
+def make_optimizer(train: config.Train, peak: float | Float[Array, ""]) -> optax.GradientTransformation:
+    """The gradient is clipped to a global norm, then goes to the optimiser; `peak` is the highest learning rate."""
+    share = schedules.bind(train.schedule)(train.steps)
+    optimizer = optimizers.bind(train.optimizer)(lambda step: peak * share(step))
+    chain = optax.chain(optax.clip_by_global_norm(train.clip), optimizer)
     vector = optax.flatten(chain)
 
     def fitting(tree: optax.Params) -> optax.GradientTransformation:

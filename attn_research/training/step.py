@@ -12,6 +12,7 @@ from attn_research import config
 from attn_research.data.batching import Batch
 from attn_research.models.seq2seq import Seq2Seq
 from attn_research.training import auxiliary
+from attn_research.training.optimizers import make_optimizer
 
 
 class TrainState(NamedTuple):
@@ -21,6 +22,13 @@ class TrainState(NamedTuple):
     optimizer: Any
     step: Int[Array, ""]
     key: Array  # of the dropout; each step folds its number in
+    peak: Float[Array, ""]  # of the learning rate
+
+
+def first_state(params: Any, train: config.Train, seed: int) -> TrainState:
+    """Before the first step; seed and learning rate are values in it, so that no step is compiled for them."""
+    moments, peak = make_optimizer(train, train.learning_rate).init(params), jnp.float32(train.learning_rate)
+    return TrainState(params, moments, jnp.int32(0), jax.random.PRNGKey(seed), peak)
 
 
 def token_mask(batch: Batch) -> Float[Array, "t b"]:
@@ -35,7 +43,7 @@ def cross_entropy(logits: Float[Array, "t b n"], target: Int[Array, "b t"], smoo
     return -(1 - smoothing) * chosen - smoothing * log_p.mean(-1) if smoothing else -chosen
 
 
-def make_step(model: Seq2Seq, optimizer: optax.GradientTransformation, train: config.Train) -> Callable:
+def make_step(model: Seq2Seq, train: config.Train) -> Callable:
     """A jitted `(TrainState, Batch) -> TrainState, metrics`."""
 
     def loss_per_token(params, batch, key):
@@ -50,7 +58,8 @@ def make_step(model: Seq2Seq, optimizer: optax.GradientTransformation, train: co
     def step(state: TrainState, batch: Batch) -> tuple[TrainState, dict[str, Array]]:
         key = jax.random.fold_in(state.key, state.step)
         (_, (loss, parts)), gradient = jax.value_and_grad(loss_per_token, has_aux=True)(state.params, batch, key)
-        update, optimizer_state = optimizer.update(gradient, state.optimizer, state.params)
+        optimizer = make_optimizer(train, state.peak)
+        update, moments = optimizer.update(gradient, state.optimizer, state.params)
         params = optax.apply_updates(state.params, update)
         metrics = {
             "loss": loss,
@@ -59,6 +68,6 @@ def make_step(model: Seq2Seq, optimizer: optax.GradientTransformation, train: co
             "update_norm": optax.tree.norm(update),
             "parameter_norm": optax.tree.norm(params),
         }
-        return TrainState(params, optimizer_state, state.step + 1, state.key), metrics
+        return state._replace(params=params, optimizer=moments, step=state.step + 1), metrics
 
     return jax.jit(step, donate_argnums=0)
