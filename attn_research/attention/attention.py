@@ -155,25 +155,30 @@ class Attention(nn.Module):
             now = history if key is None else history._replace(key=jax.random.fold_in(key, history.step))
             return {name: now._replace(memory=history.memory[name]) for name in pieces}
 
-        def weigh(query, history):
+        def score(query, history):
+            logits = pieces["score"].step(query, own(history)["score"])
+            return logits.astype(jnp.promote_types(logits.dtype, jnp.float32))
+
+        def weigh(query, history, logits):
             seen, visible, reweigh = own(history), mask, lambda weights: weights
             if "window" in pieces:
                 inside, reweigh = pieces["window"].step(query, seen["window"])
                 visible = mask & inside
-            logits = pieces["score"].step(query, seen["score"])
-            logits = logits.astype(jnp.promote_types(logits.dtype, jnp.float32))
             weights = reweigh(pieces["normalizer"].step(logits, visible, query, seen["normalizer"]))
-            return visible, logits, weights.astype(head.values.dtype)
+            return visible, weights.astype(head.values.dtype)
 
         def step(query, history):
-            visible, logits, weights = weigh(query, history)
+            logits = score(query, history)
+            visible, weights = weigh(query, history, logits)
             context, seen = jnp.einsum("bs,bsv->bv", weights, head.values), own(history)
             done = Step(query, visible, logits, weights, context)
             memory = {name: piece.update(done, seen[name]) for name, piece in pieces.items()}
             return context, weights, _next(history, weights, memory)
 
         def all_steps(queries):
-            weights = at_once(lambda q, t: weigh(q, start._replace(step=t))[-1], queries, jnp.arange(len(queries)))
+            numbers = jnp.arange(len(queries))
+            logits = at_once(lambda q, t: score(q, start._replace(step=t)), queries, numbers)
+            weights = at_once(lambda q, t, e: weigh(q, start._replace(step=t), e)[-1], queries, numbers, logits)
             return jnp.einsum("tbs,bsv->tbv", weights, head.values), weights
 
         return start, step, all_steps
