@@ -1,3 +1,4 @@
+import functools
 import os
 import signal
 import subprocess
@@ -188,7 +189,8 @@ def interrupted(tmp_path):
     def interrupt(number):
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
         command = [sys.executable, "-c", SWEEP, *words]
-        process = subprocess.Popen(command, env=environment(), start_new_session=True, **pipes)
+        hear = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # a shell's background jobs ignore it
+        process = subprocess.Popen(command, env=environment(), start_new_session=True, preexec_fn=hear, **pipes)
         while not (directories[0] / "waiting").exists():
             assert process.poll() is None
             time.sleep(0.05)
