@@ -60,3 +60,18 @@ def test_a_kept_task_is_the_drawn_one(tmp_path, monkeypatch):
     assert drawn == read
     columns = {name: split.to_dict() for name, split in task.load(spec).items()}
     assert {name: table.to_pydict() for name, table in read.items()} == columns
+
+
+def test_a_task_of_the_same_name_in_another_file_is_another_one(tmp_path, monkeypatch):
+    monkeypatch.setenv("ATTN_RESEARCH_CACHE", str(tmp_path / "cache"))
+    for symbol in ("x", "y"):
+        file = tmp_path / f"{symbol}_tasks.py"
+        columns = {"source": [[symbol]], "target": [["a"]]}
+        file.write_text(
+            "from attn_research.data.task import from_columns\n"
+            "def copy():\n"
+            f"    return from_columns(dict.fromkeys(('train', 'dev', 'test'), {columns}))\n"
+            "copy.traits = {'generated': True}\n"
+        )
+        found = task.tables(Spec(f"{file}:copy"))
+        assert found["train"]["source"].to_pylist() == [[symbol]]

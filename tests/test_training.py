@@ -8,6 +8,7 @@ import sys
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
 from attn_research.config import Config, override
@@ -16,7 +17,7 @@ from attn_research.runs import records
 from attn_research.training.compiled import make_program
 from attn_research.training.flops import product_flops
 from attn_research.training.loop import run
-from attn_research.training.optimizers import optimizers, schedules
+from attn_research.training.optimizers import make_optimizer, optimizers, schedules
 from attn_research.training.step import cross_entropy
 from attn_research.translator import load
 
@@ -195,6 +196,22 @@ def test_seeds_and_learning_rates_share_what_is_compiled():
     first, *same, other = (make_program(override(TINY, change), 7, 7) for change in changes)
     assert all(program is first for program in same)
     assert other is not first
+
+
+def test_a_large_model_is_updated_as_a_small_one(monkeypatch):
+    params = {"W": jnp.arange(6.0).reshape(2, 3), "b": jnp.ones(3)}
+    found = []
+    for large in (0, 10**9):
+        monkeypatch.setattr("attn_research.training.optimizers.LARGE", large)
+        optimizer, moved = make_optimizer(TINY.train, 0.1), params
+        state = optimizer.init(moved)
+        for _ in range(3):
+            update, state = optimizer.update(jax.tree.map(jnp.cos, moved), state, moved)
+            moved = optax.apply_updates(moved, update)
+        found.append((moved, len(jax.tree.leaves(state))))
+    (one, leaves), (other, fewer) = found
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5), one, other)
+    assert leaves > fewer
 
 
 def test_the_learning_rate_is_that_of_the_run(finished, tmp_path):

@@ -15,7 +15,9 @@ is registered with `symbols="learned"`, and its DatasetDict has an attribute `se
 """
 
 import functools
+import inspect
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
     import pyarrow
 
 # symbols: how a line of text becomes source symbols; characters, words, or what the task has learned from its data.
-# generated: its items come from nothing but its options and the code in this folder, so that they can be kept.
+# generated: its items come from nothing but its options, its own file and this folder, so that they can be kept.
 tasks = Registry("task", symbols="characters", generated=False)
 
 SPLITS = ("train", "dev", "test")
@@ -66,7 +68,10 @@ def tables(spec: Spec) -> Tables:
     def make() -> Tables:
         return {name: split.with_format("arrow")[:] for name, split in load(spec).items()}
 
-    return kept(f"{bound.function.__name__} {bound.hyper}", make) if bound.traits.generated else make()
+    if not bound.traits.generated:
+        return make()
+    code = Path(inspect.getfile(bound.function)).read_text(encoding="utf-8")  # of a task that stands elsewhere, too
+    return kept(f"{bound.function.__name__} {bound.hyper} {code}", make)
 
 
 def _check(split: Any, title: str) -> None:
