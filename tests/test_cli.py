@@ -1,4 +1,3 @@
-import functools
 import os
 import signal
 import subprocess
@@ -175,8 +174,9 @@ def test_a_diverged_run_is_told_and_done(capsys):
     assert capsys.readouterr().out.startswith("done ")
 
 
-SWEEP = "import sys; from attn_research.sweeps import local; from attn_research.cli import main; \
-local.TARGET = 'fake_runs:run'; sys.exit(main(sys.argv[1:]))"
+# A shell's background jobs ignore SIGINT, and so would the sweep that pytest starts there.
+SWEEP = "import signal, sys; from attn_research.sweeps import local; from attn_research.cli import main; \
+signal.signal(signal.SIGINT, signal.default_int_handler); local.TARGET = 'fake_runs:run'; sys.exit(main(sys.argv[1:]))"
 
 
 @pytest.fixture
@@ -189,8 +189,7 @@ def interrupted(tmp_path):
     def interrupt(number):
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
         command = [sys.executable, "-c", SWEEP, *words]
-        hear = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # a shell's background jobs ignore it
-        process = subprocess.Popen(command, env=environment(), start_new_session=True, preexec_fn=hear, **pipes)
+        process = subprocess.Popen(command, env=environment(), start_new_session=True, **pipes)
         while not (directories[0] / "waiting").exists():
             assert process.poll() is None
             time.sleep(0.05)
