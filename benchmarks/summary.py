@@ -30,11 +30,14 @@ def _sides(record: Record) -> dict[tuple[str, str], Entry]:
 def _step(record: Record) -> Figures:
     sides = _sides(record)
     for (row, side), entry in sides.items():
-        if side in RIVALS and row.endswith(" dot"):
-            yield f"training step, {row}: time of {side}, in ours", spread(ratios(entry, sides[row, OURS]))
+        if side in RIVALS and " dot" in row:
+            yield (
+                f"training step, {row.split()[0]} dot: time of {side}, in ours",
+                spread(ratios(entry, sides[row, OURS])),
+            )
     for (row, side), entry in sides.items():
         dot = f"{row.split()[0]} dot"
-        if side == OURS and row != dot:
+        if side == OURS and not row.startswith(dot):
             yield f"training step, {row}: its time in that of dot", spread(ratios(entry, sides[dot, OURS]))
 
 

@@ -72,9 +72,11 @@ def test_waiting_ends_when_the_machine_is_idle(monkeypatch):
     assert len(slept) == 3
 
 
-def test_a_block_has_one_unit_of_work_at_least():
+@pytest.mark.parametrize(("long", "first"), [(10.0, 1), (0.0, 0)])
+def test_a_block_has_one_unit_of_work_at_least_and_its_first_counts_only_if_it_is_long(long, first, monkeypatch):
     done = []
-    assert server.block(lambda: done.append(1), 0.0)["units"] == len(done) == 1
+    monkeypatch.setattr(server, "LONG", long)
+    assert server.block(lambda: done.append(1), 0.0)["units"] == len(done) - first == 1
 
 
 def record(*, left_out=()):

@@ -167,10 +167,13 @@ class Attention(nn.Module):
             weights = reweigh(pieces["normalizer"].step(logits, visible, query, seen["normalizer"]))
             return visible, weights.astype(head.values.dtype)
 
+        def read(weights):
+            return jnp.einsum("bs,bsv->bv", weights, head.values), weights
+
         def step(query, history):
             logits = score(query, history)
             visible, weights = weigh(query, history, logits)
-            context, seen = jnp.einsum("bs,bsv->bv", weights, head.values), own(history)
+            (context, _), seen = read(weights), own(history)
             done = Step(query, visible, logits, weights, context)
             memory = {name: piece.update(done, seen[name]) for name, piece in pieces.items()}
             return context, weights, _next(history, weights, memory)
@@ -178,8 +181,7 @@ class Attention(nn.Module):
         def all_steps(queries):
             numbers = jnp.arange(len(queries))
             logits = at_once(lambda q, t: score(q, start._replace(step=t)), queries, numbers)
-            weights = at_once(lambda q, t, e: weigh(q, start._replace(step=t), e)[-1], queries, numbers, logits)
-            return jnp.einsum("tbs,bsv->tbv", weights, head.values), weights
+            return at_once(lambda q, t, e: read(weigh(q, start._replace(step=t), e)[-1]), queries, numbers, logits)
 
         return start, step, all_steps
 

@@ -60,4 +60,9 @@ def affine(param: Callable, inputs: int, outputs: int) -> Callable:
     """x W + b."""
     W = param("W", nn.initializers.glorot_uniform(), (inputs, outputs))
     b = param("b", nn.initializers.zeros, (outputs,))
-    return lambda x: x @ W + jnp.expand_dims(b, range(x.ndim - 1))
+
+    def output(x):
+        # With one axis before it, XLA makes the gradient of W without turning around that of all logits first.
+        return (x.reshape(-1, inputs) @ W + b[None]).reshape(*x.shape[:-1], outputs)
+
+    return output
