@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from attn_research.runs.environment import QUICK
 from benchmarks.question import OURS, Question, Work
 from benchmarks.tables import NONE, Entry, timing
 
@@ -17,7 +18,7 @@ def rows(full: bool) -> dict[str, dict[str, Work]]:
 def _sides(beam: int) -> dict[str, Work]:
     model = {"workload": WORKLOAD, "score": SCORE}
     return {
-        OURS: Work("benchmarks.searching:search", model | {"beam": beam}),
+        OURS: Work("benchmarks.searching:search", model | {"beam": beam}, environment=QUICK),
         "PyTorch loop": Work("benchmarks.pytorch_searching:search", model | {"beam_size": beam}, needs="torch"),
     }
 
