@@ -17,7 +17,7 @@ DECISIVE = ("attn_research", "configs", "experiments/*.py", "setup.cfg")
 QUICK = {
     "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1",  # huge pages for large arrays: a tenth off a large step
     # A third less time to compile, and no slower a step; operations one after another, each with all cores: up to a
-    # twelfth off a step, and a third off its memory. A jaxlib that does not know a flag ends the process: see setup.cfg.
+    # twelfth off a step, a third off its memory. A jaxlib that does not know a flag ends the process: see setup.cfg.
     "XLA_FLAGS": "--xla_backend_optimization_level=1 --xla_cpu_scheduler_type=CPU_SCHEDULER_TYPE_MEMORY_OPTIMIZED",
 }
 
