@@ -17,6 +17,7 @@ from attn_research.models.cells import cells
 from attn_research.models.combinations import combinations
 from attn_research.models.encoder import Encoded, dropout_mask
 from attn_research.models.placements import Build, Now, Seen, placements
+from attn_research.models.scan import scan
 
 
 class State(NamedTuple):
@@ -86,8 +87,8 @@ class Decoder(nn.Module):
         def force(symbols):
             xs = Input(symbols, self._masks(dropout, symbols))
             if placements.bind(c.placement).traits.waits or c.input_feeding != "none" or attend.remembers:
-                return jax.lax.scan(advance, start, xs)[1]
-            h = jax.lax.scan(blind, start, xs)[1]
+                return scan(advance, start, xs)[1]
+            h = scan(blind, start, xs)[1]
             contexts, weights = attend.all_steps(query(h, symbols))
             return combine(contexts, h, symbols), weights
 

@@ -11,6 +11,7 @@ from jaxtyping import Array, Bool, Float, Int
 from attn_research import config
 from attn_research.attention.attention import Parameters
 from attn_research.models.cells import cells
+from attn_research.models.scan import scan
 
 State = tuple[Array, ...]
 
@@ -39,7 +40,7 @@ def unroll(
         state = tuple(jnp.where(real[:, None], new, old) for new, old in zip(cell(state, symbol), state, strict=True))
         return state, state[-1]
 
-    return jax.lax.scan(step, start, (inputs, mask), reverse=reverse)
+    return scan(step, start, (inputs, mask), reverse=reverse)
 
 
 class Encoder(nn.Module):

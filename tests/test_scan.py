@@ -1,0 +1,83 @@
+"""The loop over time: the values and gradients of `jax.lax.scan`, the products of weights after the loop."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.extend.core import jaxprs_in_params
+
+from attn_research.models.scan import scan
+
+
+def step_of(weights):
+    """A step that uses a matrix twice, keys from both sides, a counter, and a product inside of a checkpoint."""
+    W, U, keys, v = weights
+
+    def step(carry, x):
+        h, count = carry
+        h = jnp.tanh(x @ W + h @ W + jnp.where(count > 1, h @ U, 0))
+        weights = jax.nn.softmax(jnp.einsum("bsa,ba->bs", keys, h))
+        context = jnp.einsum("bs,bsa->ba", weights, keys)
+        seen = jax.checkpoint(lambda q: jnp.tanh(q @ U) @ v)(context)
+        return (h + context, count + 1), (weights, seen, v @ context.T, U @ v)
+
+    return step
+
+
+def some(*shape):
+    return jnp.asarray(np.random.default_rng(sum(shape)).normal(size=shape), jnp.float32)
+
+
+WEIGHTS = some(5, 5), some(5, 5), some(2, 3, 5), some(5)
+START, XS = (some(2, 5), jnp.int32(0)), some(4, 2, 5)
+
+
+def total(loop, weights, start, xs, reverse):
+    made = loop(step_of(weights), (start, jnp.int32(0)), xs, reverse=reverse)
+    return sum((leaf**2).sum() for leaf in jax.tree.leaves(made))
+
+
+def differences(loop, reverse):
+    """Value, and gradients for everything that has one."""
+    return jax.jit(jax.value_and_grad(lambda *given: total(loop, *given, reverse), (0, 1, 2)))(WEIGHTS, START[0], XS)
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+def test_same_values_and_gradients(reverse):
+    jax.tree.map(
+        lambda ours, plain: np.testing.assert_allclose(ours, plain, rtol=1e-5, atol=1e-5),
+        differences(scan, reverse),
+        differences(jax.lax.scan, reverse),
+    )
+
+
+def test_same_results_without_a_gradient():
+    ours, plain = (loop(step_of(WEIGHTS), START, XS) for loop in (scan, jax.lax.scan))
+    jax.tree.map(np.testing.assert_array_equal, ours, plain)
+
+
+def products_in_loops(jaxpr, inside=False):
+    """Shapes of what the products inside of loops make."""
+    for operation in jaxpr.eqns:
+        if inside and operation.primitive.name == "dot_general":
+            yield operation.outvars[0].aval.shape
+        for inner in jaxprs_in_params(operation.params):
+            yield from products_in_loops(inner, inside or operation.primitive.name == "scan")
+
+
+def gradient_shapes(loop):
+    """Of the products in the loops of a gradient of two weights of sizes that nothing else has."""
+    W, keys = some(5, 7), some(2, 3, 7)
+
+    def loss(W, keys):
+        def step(h, x):
+            return h + jnp.einsum("bsa,ba->bs", keys, x @ W).sum(), None
+
+        return loop(step, jnp.float32(0), XS)[0]
+
+    return set(products_in_loops(jax.make_jaxpr(jax.grad(loss, (0, 1)))(W, keys).jaxpr))
+
+
+def test_no_product_of_weights_is_left_in_the_loop():
+    assert {(7, 5), (5, 7)} & gradient_shapes(jax.lax.scan)
+    assert not {(7, 5), (5, 7), (2, 3, 7), (2, 7, 3)} & gradient_shapes(scan)
