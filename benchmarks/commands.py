@@ -59,11 +59,17 @@ def sweep(directory: Path, steps: int) -> Ready:
 
 
 def memory(directory: Path, steps: int, sentences: int) -> Ready:
-    """`attn-research train` from its start to its end, which is not timed."""
+    """`attn-research train` from its start to its end, which is not timed, by programs and data from an earlier one."""
     task = f"dates(train={sentences}, dev=100, test=100)"
-    changes = [f"data.task={task}", f"train.steps={steps}", f"train.evaluate_every={steps}"]
-    _run(["train", "configs/dates.py", *changes, "--runs", str(directory / f"runs-{steps}-{sentences}")])
-    return Ready(None, {"peak_bytes": peak_bytes(resource.RUSAGE_CHILDREN)})
+    words = ["train", "configs/dates.py", f"data.task={task}", f"train.steps={steps}", f"train.evaluate_every={steps}"]
+    environment = os.environ | {"ATTN_RESEARCH_CACHE": str(directory / f"cache-{steps}-{sentences}")}
+    for runs in "first", "second":
+        own = [*PROGRAM, *words, "--runs", str(directory / runs)]
+        process = subprocess.Popen(own, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL)
+        _, status, usage = os.wait4(process.pid, 0)
+        if status:
+            raise ValueError(f"attn-research train ended with status {os.waitstatus_to_exitcode(status)}")
+    return Ready(None, {"peak_bytes": usage.ru_maxrss * 1024})
 
 
 def variants(directory: Path, number: int, steps: int) -> Ready:

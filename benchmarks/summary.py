@@ -43,10 +43,10 @@ def _step(record: Record) -> Figures:
 
 def _against(title: str) -> Callable[[Record], Figures]:
     def figures(record: Record) -> Figures:
-        sides = _sides(record)
-        for (row, side), entry in sides.items():
-            if side != OURS:
-                yield f"{title}, {row}: time of {side}, in ours", spread(ratios(entry, sides[row, OURS]))
+        ours = {}
+        for (row, side), entry in _sides(record).items():
+            if ours.setdefault(row, entry) is not entry:
+                yield f"{title}, {row}: time of {side}, in ours", spread(ratios(entry, ours[row]))
 
     return figures
 
@@ -83,5 +83,5 @@ FIGURES = {
     "padding": _padding,
     "start": _seconds,
     "decoding": _against("decoding"),
-    "sweep": _seconds,
+    "sweep": _against("sweep"),
 }

@@ -14,11 +14,13 @@ def scan(step: Callable, start: Any, xs: Any, reverse: bool = False) -> tuple[An
 
     y_t = x_t W has dW = sum_t x_t' dy_t. In place of a product and a sum at every t, all x_t and dy_t are kept, of
     which one product is made. This is for every array from outside, weights, keys and values, that the step multiplies
-    with what changes; what it does inside of `jax.checkpoint` and the like is left as it is.
+    with what changes; what it does inside of `jax.checkpoint` and the like is left as it is. `jax.jvp` does not go
+    through it.
     """
     first = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape[1:], x.dtype), xs)
     traced, shapes = jax.make_jaxpr(step, return_shape=True)(start, first)
     jaxpr, tree, products = traced.jaxpr, jax.tree.structure(shapes), _products(traced.jaxpr)
+    steps = len(jax.tree.leaves(xs)[0])
 
     def loop(constants, start, xs, errors):
         """`errors` are zero and added to the y_t, so that their gradients are the dy_t."""
@@ -37,11 +39,8 @@ def scan(step: Callable, start: Any, xs: Any, reverse: bool = False) -> tuple[An
         return loop(constants, start, xs, {})[0]
 
     def forward(constants, start, xs):
-        length, made = (
-            len(jax.tree.leaves(xs)[0]),
-            {place: p.operation.outvars[0].aval for place, p in products.items()},
-        )
-        errors = {place: jnp.zeros((length, *y.shape), y.dtype) for place, y in made.items()}
+        made = {place: product.operation.outvars[0].aval for place, product in products.items()}
+        errors = {place: jnp.zeros((steps, *y.shape), y.dtype) for place, y in made.items()}
         result, back, factors = jax.vjp(loop, constants, start, xs, errors, has_aux=True)
         return result, (constants, back, factors)
 
@@ -49,8 +48,8 @@ def scan(step: Callable, start: Any, xs: Any, reverse: bool = False) -> tuple[An
         constants, back, factors = kept
         gradients, start, xs, errors = back(gradient)
         for place, product in products.items():
-            W = product.constant
-            gradients[W] += product.gradient(constants[W], factors[place], errors[place])
+            W = constants[product.constant]
+            gradients[product.constant] += product.gradient(W, factors[place], errors[place])
         return gradients, start, xs
 
     whole.defvjp(forward, backward)
@@ -71,7 +70,7 @@ class Product(NamedTuple):
         """sum_t x_t' dy_t."""
         contracted, (batch, _) = self.operation.params["dimension_numbers"]
         product = jax.vmap(self, (0, None))
-        if not (self.side or batch or 0 in contracted[0]):  # rows at every t are as many more rows of one matrix
+        if not (self.side or batch or 0 in contracted[0]):  # the rows of every t are rows of one matrix
             product, x, dy = self, x.reshape(-1, *x.shape[2:]), dy.reshape(-1, *dy.shape[2:])
         return jax.linear_transpose(lambda W: product(x, W), W)(dy)[0]
 
@@ -101,9 +100,8 @@ def _run(
         operands = [read(variable) for variable in operation.invars]
         if place in products:
             product = products[place]
-            factors[place] = operands[product.side]
-            W = jax.lax.stop_gradient(constants[product.constant])
-            made = product(factors[place], W) + errors[place]
+            x, W = operands[product.side], operands[1 - product.side]
+            factors[place], made = x, product(x, jax.lax.stop_gradient(W)) + errors[place]
         else:
             made = operation.primitive.bind(*operands, **operation.primitive.get_bind_params(operation.params))
         values.update(zip(operation.outvars, made if operation.primitive.multiple_results else [made], strict=True))
