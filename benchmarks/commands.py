@@ -62,7 +62,7 @@ def memory(directory: Path, steps: int, sentences: int) -> Ready:
     """`attn-research train` from its start to its end, which is not timed, by programs and data from an earlier one."""
     task = f"dates(train={sentences}, dev=100, test=100)"
     words = ["train", "configs/dates.py", f"data.task={task}", f"train.steps={steps}", f"train.evaluate_every={steps}"]
-    environment = os.environ | {"ATTN_RESEARCH_CACHE": str(directory / f"cache-{steps}-{sentences}")}
+    environment = os.environ | {"ATTN_RESEARCH_CACHE": str(directory / "cache")}
     for runs in "first", "second":
         own = [*PROGRAM, *words, "--runs", str(directory / runs)]
         process = subprocess.Popen(own, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL)

@@ -27,7 +27,7 @@ def scan(step: Callable, start: Any, xs: Any, reverse: bool = False) -> tuple[An
 
         def body(carry, now):
             x, error = now
-            leaves, factors = _run(jaxpr, constants, jax.tree.leaves((carry, x)), error and products, error)
+            leaves, factors = _run(jaxpr, constants, jax.tree.leaves((carry, x)), products, error)
             carry, y = jax.tree.unflatten(tree, leaves)
             return carry, (y, factors)
 
@@ -42,14 +42,13 @@ def scan(step: Callable, start: Any, xs: Any, reverse: bool = False) -> tuple[An
         made = {place: product.operation.outvars[0].aval for place, product in products.items()}
         errors = {place: jnp.zeros((steps, *y.shape), y.dtype) for place, y in made.items()}
         result, back, factors = jax.vjp(loop, constants, start, xs, errors, has_aux=True)
-        return result, (constants, back, factors)
+        return result, (back, factors)
 
     def backward(kept, gradient):
-        constants, back, factors = kept
+        back, factors = kept
         gradients, start, xs, errors = back(gradient)
         for place, product in products.items():
-            W = constants[product.constant]
-            gradients[product.constant] += product.gradient(W, factors[place], errors[place])
+            gradients[product.constant] += product.gradient(factors[place], errors[place])
         return gradients, start, xs
 
     whole.defvjp(forward, backward)
@@ -66,13 +65,14 @@ class Product(NamedTuple):
     def __call__(self, x: Array, W: Array) -> Array:
         return self.operation.primitive.bind(*((W, x) if self.side else (x, W)), **self.operation.params)
 
-    def gradient(self, W: Array, x: Float[Array, "t ..."], dy: Float[Array, "t ..."]) -> Array:
-        """sum_t x_t' dy_t."""
+    def gradient(self, x: Float[Array, "t ..."], dy: Float[Array, "t ..."]) -> Array:
+        """sum_t x_t' dy_t, of W's shape."""
+        like = self.operation.invars[1 - self.side].aval
         contracted, (batch, _) = self.operation.params["dimension_numbers"]
         product = jax.vmap(self, (0, None))
         if not (self.side or batch or 0 in contracted[0]):  # the rows of every t are rows of one matrix
             product, x, dy = self, x.reshape(-1, *x.shape[2:]), dy.reshape(-1, *dy.shape[2:])
-        return jax.linear_transpose(lambda W: product(x, W), W)(dy)[0]
+        return jax.linear_transpose(lambda W: product(x, W), like)(dy)[0]
 
 
 def _products(jaxpr: Jaxpr) -> dict[int, Product]:
@@ -89,7 +89,7 @@ def _products(jaxpr: Jaxpr) -> dict[int, Product]:
 def _run(
     jaxpr: Jaxpr, constants: Sequence[Array], inputs: Sequence[Array], products: dict[int, Product], errors: dict
 ) -> tuple[list[Array], dict[int, Array]]:
-    """The step, operation by operation: what it gives, and the x of each product."""
+    """The step, operation by operation: what it gives, and the x of each product that has an error."""
     values = dict(zip((*jaxpr.constvars, *jaxpr.invars), (*constants, *inputs), strict=True))
     factors = {}
 
@@ -98,7 +98,7 @@ def _run(
 
     for place, operation in enumerate(jaxpr.eqns):
         operands = [read(variable) for variable in operation.invars]
-        if place in products:
+        if place in errors:
             product = products[place]
             x, W = operands[product.side], operands[1 - product.side]
             factors[place], made = x, product(x, jax.lax.stop_gradient(W)) + errors[place]
