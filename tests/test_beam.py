@@ -2,31 +2,26 @@
 
 import functools
 import itertools
-import json
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from small_models import LENGTHS, SIZES, parameters, sources
 
 from attn_research.attention.history import Remembering, previous_weights
 from attn_research.attention.scores import scores
-from attn_research.cli import main
-from attn_research.config import Config, Decode, flat, override
+from attn_research.config import Config, Decode, override
 from attn_research.data.batching import Batch
-from attn_research.data.vocab import BOS, EOS, PAD, Vocabulary
+from attn_research.data.vocab import BOS, EOS, PAD
 from attn_research.decoding.beam import beam_search
 from attn_research.decoding.greedy import greedy
 from attn_research.decoding.outputs import length_limits
 from attn_research.decoding.penalties import penalties
-from attn_research.models.seq2seq import Seq2Seq, first_parameters
+from attn_research.models.seq2seq import Seq2Seq
 from attn_research.registry import Spec
-from attn_research.training.checkpoint import Checkpoints
 from attn_research.training.evaluate import make_look
-from attn_research.training.step import TrainState
 
-SIZES = {"model.embedding": 5, "model.encoder.hidden": 6, "model.decoder.hidden": 6}
-LENGTHS = np.array([4, 1, 6, 0], np.int32)
 PENALTIES = {
     "none": lambda log_p, length: log_p,
     "average": lambda log_p, length: log_p / length,
@@ -58,22 +53,6 @@ def model(score: str = "general", symbols: int = 9, **changes) -> Seq2Seq:
     parts = {name: "attention" if name in ("latent", "normalizer", "heads") else "decoder" for name in changes}
     changes = {f"model.{parts[name]}.{name}": value for name, value in changes.items()}
     return Seq2Seq(override(Config(), SIZES | changes | {"model.attention.score": score}).model, 11, symbols)
-
-
-@functools.cache
-def shapes(one: Seq2Seq):
-    return jax.eval_shape(lambda: first_parameters(one, 0))
-
-
-def parameters(one: Seq2Seq, seed: int):
-    """Not trained, and nothing to compile, but with opinions."""
-    rng = np.random.default_rng(seed)
-    return jax.tree.map(lambda leaf: jnp.asarray(rng.normal(size=leaf.shape), leaf.dtype), shapes(one))
-
-
-def sources(padded: int = 6, padding: int = PAD) -> np.ndarray:
-    symbols = np.random.default_rng(0).integers(4, 11, (4, 12))[:, :padded]
-    return np.where(np.arange(padded)[None] < LENGTHS[:, None], symbols, padding).astype(np.int32)
 
 
 def decode(beam: int, penalty: str = "none", ratio: float = 0.5, extra: int = 3) -> Decode:
@@ -277,56 +256,3 @@ def test_an_evaluation_looks_at_the_best_hypothesis():
     jax.tree.map(close, seen, found(one, how, params).hypothesis(0))
     plain = jax.device_get(make_look(one, decode(1))(params, batch).outputs)
     jax.tree.map(np.testing.assert_array_equal, plain, found(one, decode(1), params, search=greedy))
-
-
-@pytest.fixture(scope="module")
-def run(tmp_path_factory):
-    """The directory of a run that was not trained, and two lines to translate."""
-    directory = tmp_path_factory.mktemp("run")
-    config = override(Config(), SIZES | {"data.task": "reverse", "model.attention.score": "general"})
-    vocabulary = Vocabulary(tuple("abcde"))
-    one = Seq2Seq(config.model, len(vocabulary), len(vocabulary))
-    (directory / "config.json").write_text(json.dumps(flat(config)))
-    for side in ("source", "target"):
-        vocabulary.save(directory / f"vocabulary_{side}.json")
-    state = TrainState(parameters(one, 0), (), jnp.int32(1), jax.random.PRNGKey(0), jnp.float32(1))
-    Checkpoints(directory / "checkpoints").save(1, state, {"best_step": 1})
-    (directory / "lines.txt").write_text("a b c\nd e\n")
-    return directory
-
-
-def translate(run, *words: str) -> int:
-    return main(["translate", str(run), "--input", str(run / "lines.txt"), *words])
-
-
-def test_translating_with_a_beam(run, capsys):
-    assert translate(run, "--beam", "3") == 0
-    best = capsys.readouterr().out.splitlines()
-    assert translate(run, "--beam", "3", "--nbest") == 0
-    lines = [line.split("\t") for line in capsys.readouterr().out.splitlines()]
-    assert [number for number, _, _ in lines] == ["1"] * 3 + ["2"] * 3
-    assert [lines[0][2], lines[3][2]] == best
-    for n_best in (lines[:3], lines[3:]):
-        scores_of = [float(score) for _, score, _ in n_best]
-        assert scores_of == sorted(scores_of, reverse=True)
-
-
-@pytest.mark.parametrize(
-    ("words", "said"),
-    [
-        ("--beam 0", "config field 'decode.beam' is 0, but must be at least 1"),
-        ("--beam two", "argument --beam: invalid int value: 'two'"),
-        ("--nbest", "--nbest lists the hypotheses of a beam, and greedy search has one; it needs --beam 2 or more"),
-        ("--length-penalty wu", "decode.length_penalty 'wu' has no effect with decode.beam 1"),
-        ("--beam 2 --length-penalty wuu", "unknown length penalty 'wuu'; known: average, none, wu; did you mean wu?"),
-    ],
-)
-def test_a_wrong_search_is_one_sentence(run, words, said, capsys):
-    try:
-        status = translate(run, *words.split())
-    except SystemExit as end:
-        status = end.code
-    captured = capsys.readouterr()
-    assert (status, captured.out) == (2, "")
-    assert captured.err.count("\n") == 1
-    assert said in captured.err

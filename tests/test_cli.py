@@ -7,51 +7,15 @@ from pathlib import Path
 
 import fake_runs
 import pytest
+from house import environment, house  # noqa: F401 (a fixture)
 
-import attn_research.sweeps.make as make_module
 from attn_research.cli import main
 from attn_research.config import Config, digest, override
 from attn_research.runs import records
-from attn_research.sweeps import local
 from attn_research.sweeps.expand import load_experiment
 from attn_research.sweeps.lock import Busy, hold
 
-EXPERIMENT = """
-from attn_research.config import Config, override
-from attn_research.reports.tables import Table
-
-def runs():
-    for score in ("dot", "general"):
-        for seed in range(3):
-            yield override(Config(), {"data.task": "fake", "model.attention.score": score, "seed": seed})
-
-table = Table("model.attention.score", ("test/exact", "parameters"))
-"""
-SCORES = "def cosine(param, keys, query_size): ...\n"
-
-
-@pytest.fixture(autouse=True)
-def house(tmp_path, monkeypatch):
-    """A folder with an experiment, a config and a score, where runs are faked."""
-    (tmp_path / "small.py").write_text(EXPERIMENT)
-    (tmp_path / "dates.py").write_text("from attn_research.config import Config\nconfig = Config()\n")
-    (tmp_path / "broken.py").write_text("from attn_research.config import Config\n\nconfig = Confi()\n")
-    (tmp_path / "mine.py").write_text(SCORES)
-    (tmp_path / "results").mkdir()
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(local, "TARGET", "fake_runs:run")
-    monkeypatch.setenv("ATTN_RESEARCH_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(make_module, "enable_compilation_cache", lambda: None)
-    before = signal.getsignal(signal.SIGTERM)
-    yield tmp_path
-    signal.signal(signal.SIGTERM, before)
-
-
-def make_runs(**other):
-    """Records of all runs of the experiment, a bit different for each."""
-    for number, config in enumerate(load_experiment("small.py").runs):
-        record = fake_runs.make_record(config, exact=0.9 + number / 1000, **other)
-        records.write(Path("runs") / digest(config), record)
+pytestmark = pytest.mark.usefixtures("house")
 
 
 @pytest.mark.parametrize(
@@ -125,10 +89,6 @@ def test_help_imports_nothing_slow():
     code = f"import sys; {words}; print(*{{name.split('.')[0] for name in sys.modules}})"
     loaded = subprocess.run([sys.executable, "-c", code], env=environment(), capture_output=True, text=True, check=True)
     assert not {"jax", "numpy", "datasets", "rich", "matplotlib"} & set(loaded.stdout.split())
-
-
-def environment() -> dict[str, str]:
-    return os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
 
 
 def test_a_sweep_makes_what_is_missing_and_no_more(capsys):
@@ -265,87 +225,3 @@ def test_training_what_is_done_prints_its_metrics(capsys):
         "test: exact 98.1, token 99.0, loss 0.1\n"
         f"run: runs/{digest(config)}\n"
     )
-
-
-def test_a_table_from_runs_is_printed_and_written(capsys):
-    make_runs()
-    assert main(["table", "small.py"]) == 0
-    captured = capsys.readouterr()
-    assert captured.err == "runs/reports/small.{md,tex,csv}\n"
-    assert captured.out == Path("runs/reports/small.md").read_text()
-    assert "`general`" in captured.out
-    for form in ("md", "tex", "csv"):
-        assert main(["table", "small.py", "--format", form]) == 0
-        assert capsys.readouterr().out == Path(f"runs/reports/small.{form}").read_text()
-
-
-def test_a_table_names_runs_that_are_missing(capsys):
-    make_runs()
-    assert main(["table", "small.py", "--add", "model.attention.score=mine.py:cosine"]) == 0
-    assert "`mine.py:cosine` has no record yet of seeds 0, 1, 2." in capsys.readouterr().out
-
-
-def test_save_and_check(capsys):
-    make_runs()
-    assert main(["table", "small.py", "--save"]) == 0
-    assert capsys.readouterr().out == "results/small.jsonl\nresults/small.md\n"
-    assert main(["table", "small.py", "--check"]) == 0
-    assert main(["table", "small.py", "--runs", "elsewhere"]) == 0
-    assert "`general`" in capsys.readouterr().out
-    page = Path("results/small.md")
-    page.write_text(page.read_text().replace("general", "generous"))
-    assert main(["table", "small.py", "--check"]) == 1
-    captured = capsys.readouterr()
-    assert "+| `general`" in captured.out
-    assert "-| `generous`" in captured.out
-    assert captured.err == "attn-research: results/small.md is not the table of its records\n"
-
-
-def test_readme_shows_the_saved_table(capsys, tmp_path):
-    make_runs()
-    (tmp_path / "experiments").mkdir()
-    (tmp_path / "small.py").rename(tmp_path / "experiments" / "small.py")
-    readme = tmp_path / "README.md"
-    readme.write_text("Before.\n<!-- table of experiments/results/small.md -->\nold\n<!-- end of table -->\nAfter.\n")
-    assert main(["table", "experiments/small.py", "--save"]) == 0
-    table = Path("experiments/results/small.md").read_text()
-    assert (
-        readme.read_text()
-        == f"Before.\n<!-- table of experiments/results/small.md -->\n{table}<!-- end of table -->\nAfter.\n"
-    )
-    assert main(["table", "experiments/small.py", "--check"]) == 0
-    readme.write_text(readme.read_text().replace("general", "generous"))
-    capsys.readouterr()
-    assert main(["table", "experiments/small.py", "--check"]) == 1
-    assert capsys.readouterr().err == f"attn-research: {readme} shows another table\n"
-
-
-@pytest.mark.parametrize(
-    ("other", "said"),
-    [
-        ({"dirty": True}, "were made with uncommitted changes"),
-        ({"dirty": None, "commit": None}, "were made with uncommitted changes"),
-        ({"commit": "d" * 40}, "are of several commits (cccccccccc, dddddddddd)"),
-    ],
-)
-def test_save_and_check_refuse_records_that_cannot_be_traced(other, said, capsys):
-    make_runs()
-    main(["table", "small.py", "--save"])
-    config = load_experiment("small.py").runs[0]
-    flawed = fake_runs.make_record(config, exact=0.9, **other)
-    records.write(Path("runs") / digest(config), flawed)
-    capsys.readouterr()
-    assert main(["table", "small.py", "--save"]) == 2
-    assert said in capsys.readouterr().err
-    kept = records.load_committed("results/small.jsonl")
-    records.save_committed("results/small.jsonl", [flawed, *(r for r in kept if r["id"] != flawed["id"])])
-    assert main(["table", "small.py", "--check"]) == 1
-    assert said in capsys.readouterr().err
-
-
-def test_a_reader_that_has_seen_enough_is_no_error():
-    make_runs()
-    shell = f"{sys.executable} -m attn_research table small.py | true; exit ${{PIPESTATUS[0]}}"
-    done = subprocess.run(["bash", "-c", shell], env=environment(), capture_output=True, text=True)
-    assert done.returncode == 0
-    assert "Traceback" not in done.stderr

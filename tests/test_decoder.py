@@ -1,4 +1,4 @@
-"""Placements, combinations and bridges against plain numpy loops, and what the decoder refuses."""
+"""Placements and combinations against plain numpy loops, and what the decoder refuses."""
 
 import functools
 
@@ -7,17 +7,14 @@ import jax.numpy as jnp
 import numpy as np
 import plain
 import pytest
+from encoded import LENGTHS, B, E, H, S, T, close, given, numbers, source
 
 from attn_research import config
-from attn_research.models.bridges import bridges
 from attn_research.models.combinations import combinations
 from attn_research.models.decoder import Decoder
-from attn_research.models.encoder import Encoded, Encoder
 from attn_research.models.seq2seq import Seq2Seq, first_parameters
 from attn_research.registry import Spec
 
-B, S, T, E, H = 3, 5, 4, 3, 4
-LENGTHS = np.array([4, 1, 5])
 PLACES = [
     # placement, layers, cell, input feeding, combination
     ("after", 2, "gru", "none", "concat"),
@@ -36,33 +33,6 @@ PLACES = [
 every_place = pytest.mark.parametrize(
     ("placement", "layers", "cell", "feeding", "combination"), [pytest.param(*p, id=f"{p[0]}-{p[2]}") for p in PLACES]
 )
-
-
-def close(a, b):
-    np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
-
-
-def numbers(shape, seed=0):
-    return np.random.default_rng([seed, *shape]).normal(size=shape).astype(np.float32)
-
-
-def source(padding=0.0, padded=S, layers=1, parts=1, direction="both"):
-    """Encoder states with `padding` behind their ends, and last states that are none of them."""
-    states = numbers((B, S, H))
-    real = np.arange(S)[None, :, None] < LENGTHS[:, None, None]
-    states = np.pad(np.where(real, states, padding), ((0, 0), (0, padded - S), (0, 0)), constant_values=padding)
-    last = [tuple(jnp.asarray(numbers((B, H), 10 * n + m)) for m in range(parts)) for n in range(layers)]
-    return Encoded(jnp.asarray(states, jnp.float32), jnp.asarray(LENGTHS), last, direction)
-
-
-def given():
-    """`param` of the variants, and the numpy arrays that it hands out."""
-    arrays = {}
-
-    def param(name, init, shape):
-        return jnp.asarray(arrays.setdefault(name, numbers(shape, sum(map(ord, name)))))
-
-    return param, arrays
 
 
 def join(*xs):
@@ -213,51 +183,6 @@ def test_placements_are_their_step_orders_in_training_and_step_by_step(placement
     jax.tree.map(close, forced, expected)
     jax.tree.map(close, walked, expected)
     jax.tree.map(close, dropped, plain_decoder(p, place, start, jax.device_get(encoded), np.asarray(ys), masks))
-
-
-def made(spec, encoded, layers, parts, hidden):
-    param, p = given()
-    return bridges.bind(Spec(spec))(param, encoded, layers, parts, hidden), p
-
-
-def test_dense_has_a_matrix_for_each_array_of_the_top_layers_output():
-    states, p = made("dense", source(layers=2), 2, 2, 6)
-    close(join(*states[0], *states[1]), np.tanh(numbers((B, H), 10) @ p["W"] + p["b"]))
-
-
-def test_dense_shared_gives_every_array_the_same():
-    states, p = made("dense(shared=True)", source(), 2, 2, 6)
-    for array in (*states[0], *states[1]):
-        close(array, np.tanh(numbers((B, H)) @ p["W"] + p["b"]))
-
-
-def test_dense_of_each_layer_reads_the_encoder_layer_of_its_height():
-    encoded = source(layers=2, parts=2)
-    states, p = made('dense(reads="each")', encoded, 2, 1, 6)
-    for n in range(2):
-        close(states[n][0], np.tanh(numbers((B, H), 10 * n + 1) @ p[f"W_{n}"] + p[f"b_{n}"]))
-
-
-def test_dense_backward_reads_the_backward_state_of_the_first_symbol():
-    encoder = Encoder(config.Encoder(Spec("gru"), 1, H, "both"), 0.0)
-    real = jnp.arange(S)[:, None] < jnp.asarray(LENGTHS)[None]
-    (states, last), _ = encoder.init_with_output(jax.random.PRNGKey(0), jnp.asarray(numbers((S, B, E))), real)
-    encoded = Encoded(states.swapaxes(0, 1), jnp.asarray(LENGTHS), last, "both")
-    ((first,),), p = made('dense(reads="backward")', encoded, 1, 1, 6)
-    close(first, np.tanh(np.asarray(states[0][:, H // 2 :]) @ p["W"] + p["b"]))
-
-
-def test_mean_is_over_the_real_states_and_padding_is_invisible():
-    ((first,),), p = made("mean", source(), 1, 1, 6)
-    mean = np.stack([row[:length].mean(0) for row, length in zip(np.asarray(source().states), LENGTHS, strict=True)])
-    close(first, np.tanh(mean @ p["W"] + p["b"]))
-    for other in (source(padding=np.nan), source(padding=9.0, padded=S + 3)):
-        np.testing.assert_array_equal(made("mean", other, 1, 1, 6)[0][0][0], first)
-
-
-def test_mean_of_no_states_is_finite():
-    empty = source()._replace(lengths=jnp.zeros(B, jnp.int32))
-    assert np.isfinite(made("mean", empty, 1, 1, 6)[0][0][0]).all()
 
 
 NONE = {"model.attention.score": "none"}

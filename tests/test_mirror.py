@@ -4,7 +4,9 @@ import subprocess
 import sys
 
 import pytest
+from fake_runs import configs
 
+import attn_research.sweeps.make as make_module
 from attn_research.config import Config, digest, flat
 from attn_research.runs.mirror import mirror
 
@@ -91,3 +93,33 @@ def test_off_writes_nothing_and_does_not_import_wandb(tmp_path):
     )
     subprocess.run([sys.executable, "-c", code], check=True)
     assert not (tmp_path / "run").exists()
+
+
+class Recorder:
+    """A mirror that keeps what it is told."""
+
+    def __init__(self, *arguments):
+        self.arguments, self.logged, self.summary = arguments, [], None
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        pass
+
+    def log(self, metrics, step):
+        self.logged.append((step, metrics))
+
+    def finish(self, summary):
+        self.summary = summary
+
+
+def test_a_run_is_mirrored(tmp_path, monkeypatch):
+    recorders, (config,) = [], configs("fake")
+    monkeypatch.setattr(make_module, "enable_compilation_cache", lambda: None)
+    monkeypatch.setattr(make_module, "mirror", lambda *words: recorders.append(Recorder(*words)) or recorders[0])
+    make_module.make("fake_runs:run", config, tmp_path, lambda numbers: None, "offline", "scores")
+    (recorder,) = recorders
+    assert recorder.arguments == ("offline", config, tmp_path, "scores")
+    assert recorder.logged == [(50, {"loss": 1.0}), (100, {"loss": 1.0})]
+    assert recorder.summary["test/exact"] == 0.981

@@ -10,17 +10,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from small_models import LENGTHS, SIZES, batch
 
 from attn_research.attention.scores import scores
-from attn_research.config import Config, Decode, hints, override
-from attn_research.data.batching import Batch
-from attn_research.data.vocab import BOS, EOS
+from attn_research.config import Config, Decode, override
+from attn_research.data.vocab import BOS
 from attn_research.decoding.greedy import greedy
 from attn_research.models.seq2seq import Seq2Seq, first_parameters
 from attn_research.registry import Spec
 from attn_research.training.step import cross_entropy, token_mask
 
-SIZES = {"model.embedding": 5, "model.encoder.hidden": 6, "model.decoder.hidden": 6}
 PLACES = {
     "luong": {},
     "no_feeding": {"model.decoder.input_feeding": "none"},
@@ -36,7 +35,6 @@ PLACES = {
     "bottom": {"model.decoder.placement": "bottom", "model.decoder.layers": 2, "model.decoder.combination": "maxout"},
     "hmm": {"model.attention.latent": "hmm", "model.decoder.input_feeding": "none"},
 }
-LENGTHS = jnp.array([4, 1, 6, 0], jnp.int32)
 DECODE = Decode(ratio=1.0, extra=3)
 
 
@@ -61,16 +59,6 @@ def model(spec: Spec, place: str) -> Seq2Seq:
 @functools.cache
 def parameters(spec: Spec, place: str):
     return first_parameters(model(spec, place), seed=3)
-
-
-def batch(padded: int = 6, padding: int = 0) -> Batch:
-    """Four rows, the last one empty; `padding` is the symbol behind each source's end."""
-    rng = np.random.default_rng(0)
-    source = rng.integers(4, 11, (4, 12)).astype(np.int32)[:, :padded]
-    source = np.where(np.arange(padded)[None] < np.asarray(LENGTHS)[:, None], source, padding).astype(np.int32)
-    target = rng.integers(4, 9, (4, 5)).astype(np.int32)
-    target[:, -1] = EOS
-    return Batch(*map(jnp.asarray, (source, LENGTHS, target, np.array([5, 5, 5, 0], np.int32), np.arange(4))))
 
 
 def step_by_step(translating, target):
@@ -120,8 +108,8 @@ def test_weights_are_a_distribution_over_real_positions(spec, place):
         assert weights.shape[-1] == 0
         return
     assert (weights >= 0).all()
-    np.testing.assert_allclose(weights.sum(-1), np.broadcast_to(np.asarray(LENGTHS) > 0, (5, 4)), atol=1e-6)
-    assert (weights[:, np.arange(6)[None] >= np.asarray(LENGTHS)[:, None]] == 0).all()
+    np.testing.assert_allclose(weights.sum(-1), np.broadcast_to(LENGTHS > 0, (5, 4)), atol=1e-6)
+    assert (weights[:, np.arange(6)[None] >= LENGTHS[:, None]] == 0).all()
 
 
 @every_variant
@@ -236,7 +224,7 @@ def test_between_two_scores_dropout_takes_the_same_units():
 
         @jax.jit
         def seen(params):
-            translating = one.apply(params, batch().source, LENGTHS, rngs=rngs)
+            translating = one.apply(params, batch().source, batch().source_lengths, rngs=rngs)
             ones = jnp.ones((5, 4, 6))
             return translating.start.cells, translating.drop_symbols(ones), translating.drop_vectors(ones)
 
@@ -257,7 +245,7 @@ def test_gradients_are_the_finite_differences_in_float64(spec):
 
         @jax.jit
         def loss(params):
-            logits, _ = one.apply(params, batch().source, LENGTHS).force(batch().target)
+            logits, _ = one.apply(params, batch().source, batch().source_lengths).force(batch().target)
             return (jax.nn.log_softmax(logits)[:, :3] ** 2).mean()
 
         gradient = jax.jit(jax.grad(loss))(params)
@@ -273,43 +261,7 @@ def test_seeds_can_be_mapped_over(spec):
     spec, place = Spec(spec), "no_feeding"
     params = parameters(spec, place)
     stacked = jax.tree.map(lambda x: jnp.stack([x, 2 * x]), params)
-    mapped = jax.vmap(lambda p: model(spec, place).apply(p, batch().source, LENGTHS).force(batch().target)[0])(stacked)
+    mapped = jax.vmap(
+        lambda p: model(spec, place).apply(p, batch().source, batch().source_lengths).force(batch().target)[0]
+    )(stacked)
     np.testing.assert_allclose(mapped[0], result(spec, place)["logits"], atol=2e-6)
-
-
-FIELDS = {
-    "model.embedding": 7, "model.dropout": 0.5,
-    "model.encoder.cell": "gru", "model.encoder.layers": 2, "model.encoder.hidden": 8,
-    "model.encoder.direction": "reversed",
-    "model.attention.score": "general", "model.attention.normalizer": "sparsemax",
-    "model.attention.window": "local_m(D=1)", "model.attention.query": "state_and_symbol",
-    "model.attention.heads": 2, "model.attention.split": False,
-    "model.attention.keys": 6, "model.attention.values": 6, "model.attention.output": 6,
-    "model.attention.latent": "hard",
-    "model.decoder.cell": "rnn", "model.decoder.layers": 2, "model.decoder.hidden": 8,
-    "model.decoder.bridge": "zero", "model.decoder.placement": "before",
-    "model.decoder.input_feeding": "context", "model.decoder.combination": "linear",
-}  # fmt: skip
-NEEDS = {  # where a field has an effect at all
-    "model.attention.split": {"model.attention.heads": 2},
-    "model.attention.latent": {"model.decoder.input_feeding": "none"},
-}
-
-
-def test_the_walk_over_the_config_knows_every_field():
-    assert set(FIELDS) == {name for name in hints(Config()) if name.startswith("model.")}
-
-
-@pytest.mark.parametrize("name", FIELDS)
-def test_no_field_of_the_model_is_inert(name):
-    """Every field changes the loss by more than rounding."""
-    base = {"model.attention.score": "concat", **NEEDS.get(name, {})}
-
-    def loss(changes):
-        one = Seq2Seq(override(Config(), SIZES | base | changes).model, 11, 9)
-        params = first_parameters(one, seed=0)
-        rngs = {"dropout": jax.random.PRNGKey(1)}
-        logits, _ = one.apply(params, batch().source, LENGTHS, rngs=rngs).force(batch().target)
-        return cross_entropy(logits, batch().target, 0.0)[:, :3].mean()
-
-    assert abs(loss({name: FIELDS[name]}) - loss({})) > 1e-5

@@ -1,16 +1,12 @@
-"""Identities between scores, and those that know the steps before against plain numpy."""
-
-import functools
+"""Identities between scores, and what they refuse."""
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from attn_research.attention.attention import Attention
 from attn_research.attention.history import History
 from attn_research.attention.scores import scores
-from attn_research.config import Attention as AttentionConfig
 from attn_research.registry import Spec
 
 rng = np.random.default_rng(0)
@@ -183,150 +179,3 @@ def test_what_would_change_nothing_is_refused(spec):
 def test_query_and_key_of_two_sizes_are_refused(spec):
     with pytest.raises(ValueError, match=f"{spec}' needs query and key of one size, but the query has 6 and the key 4"):
         logits(spec, query=LONGER)
-
-
-# Scores that know the steps before, one sentence at a time: (parameters, states [s k], queries and weights of the
-# steps before) -> the term in the tanh, [s a] or [1 a].
-
-
-def sigmoid(x):
-    return 1 / (1 + np.exp(-x))
-
-
-def total(h, before, start):
-    return sum((a for _, a in before), np.full(len(h), start / len(h)))
-
-
-def around(features, F):
-    """Cross-correlation with filters F [w i c], zero outside the sentence."""
-    width = len(F)
-    padded = np.pad(features, ((width // 2, width // 2), (0, 0)))
-    return np.array([np.einsum("wi,wic->c", padded[j : j + width], F) for j in range(len(features))])
-
-
-def counted(p, h, before, start=0.0):
-    return total(h, before, start)[:, None] @ p["G"]
-
-
-def fertile(p, h, before):
-    return (total(h, before, 0.0) / (2 * sigmoid(h @ p["w"])))[:, None] @ p["G"]
-
-
-def seen(p, h, q, a):
-    return h @ p["E"] + q @ p["D"] + a[:, None] @ p["A"]
-
-
-def neural(p, h, before, activation=np.tanh):
-    C = np.zeros((len(h), len(p["R"])))
-    for q, a in before:
-        C = activation(seen(p, h, q, a) + C @ p["R"])
-    return C @ p["G"]
-
-
-def gated(p, h, before):
-    C = np.zeros((len(h), len(p["R"])))
-    for q, a in before:
-        (x_r, x_z, x_n), (h_r, h_z, h_n) = (np.split(y, 3, -1) for y in (seen(p, h, q, a) + p["b_x"], C @ p["R"]))
-        z = sigmoid(x_z + h_z)
-        C = (1 - z) * np.tanh(x_n + sigmoid(x_r + h_r) * (h_n + p["b_n"])) + z * C
-    return C @ p["G"]
-
-
-def steps_before(h, before, n):
-    """The last n weight vectors [s n], uniform where there were none."""
-    return np.stack(([np.full(len(h), 1 / len(h))] * n + [a for _, a in before])[-n:], -1)
-
-
-def filtered(p, h, before):
-    return around(steps_before(h, before, p["F"].shape[1]), p["F"]) @ p["U"]
-
-
-def filtered_total(p, h, before):
-    return around(total(h, before, 1.0)[:, None], p["F"]) @ p["U"]
-
-
-def filtered_both(p, h, before):
-    both = np.concatenate([steps_before(h, before, 1), total(h, before, 1.0)[:, None]], -1)
-    return around(both, p["F"]) @ p["U"]
-
-
-def recurrent(p, h, before):
-    c = state = np.zeros(p["W"].shape[1] // 4)
-    for step in range(len(before) + 1):
-        f = np.maximum(around(steps_before(h, before[:step], 1), p["F"]), 0).max(0)
-        i, forget, g, o = np.split(np.concatenate([f, state]) @ p["W"], 4)
-        c = sigmoid(forget) * c + sigmoid(i) * np.tanh(g)
-        state = sigmoid(o) * np.tanh(c)
-    return state[None]
-
-
-REMEMBERING = {
-    "coverage": counted,
-    "coverage(bias=True, start='uniform', units=3)": functools.partial(counted, start=1.0),
-    "coverage(fertility=2.0)": fertile,
-    "coverage_nn(size=3)": neural,
-    "coverage_nn(activation='sigmoid', size=3)": functools.partial(neural, activation=sigmoid),
-    "coverage_gru(bias=True, size=3)": gated,
-    "location_aware(bias=True, channels=3, reach=1, units=5)": filtered,
-    "location_aware(channels=3, reach=1, reads='coverage')": filtered_total,
-    "location_aware(channels=3, reach=1, reads='both')": filtered_both,
-    "location_2d(channels=3, reach=1, steps=3)": filtered,
-    "location_recurrent(channels=3, reach=1)": recurrent,
-}
-LENGTHS = (6, 3, 1, 0)
-STATES, QUERIES = array(4, 6, 4), array(4, 4, 4)
-
-
-def plain_weights(p, h, queries, term):
-    before = []
-    for q in queries:
-        e = np.tanh(h @ p["W_k"] + q @ p["W_q"] + p.get("b", 0) + term(p, h, before)) @ p["v"]
-        before.append((q, np.exp(e) / np.exp(e).sum()))
-    return np.array([a for _, a in before])
-
-
-@functools.cache
-def walk(spec):
-    """Jitted (parameters, states [b s k]) -> weights [t b s], a step after the other."""
-    attention = Attention(AttentionConfig(score=Spec(spec)))
-
-    def weights(params, states):
-        attend = attention.apply({"params": {"score": params}}, states, jnp.array(LENGTHS), states[:, -1], 4)
-
-        def step(history, query):
-            _, weights, history = attend.step(query, history)
-            return history, weights
-
-        return jax.lax.scan(step, attend.start, jnp.asarray(QUERIES))[1]
-
-    return jax.jit(weights)
-
-
-@functools.cache
-def random_parameters(spec):
-    attention = Attention(AttentionConfig(score=Spec(spec)))
-    init = functools.partial(attention.init, lengths=jnp.array(LENGTHS), query_size=4)
-    shapes = jax.eval_shape(init, jax.random.PRNGKey(0), jnp.asarray(STATES), last=jnp.asarray(STATES[:, -1]))
-    return jax.tree.map(lambda x: array(*x.shape), shapes["params"]["score"])
-
-
-@pytest.mark.parametrize("spec", REMEMBERING)
-def test_scores_that_remember_are_their_equations(spec):
-    params = random_parameters(spec)
-    found = walk(spec)(params, jnp.asarray(STATES))
-    for row, length in enumerate(LENGTHS):
-        np.testing.assert_array_equal(found[:, row, length:], 0)
-        if length:
-            expected = plain_weights(params, STATES[row, :length], QUERIES[:, row], REMEMBERING[spec])
-            np.testing.assert_allclose(found[:, row, :length], expected, atol=1e-5)
-
-
-@pytest.mark.parametrize("spec", REMEMBERING)
-def test_padding_is_not_remembered(spec):
-    """What stands in it changes nothing; one row has nothing else."""
-    real = np.arange(6)[None] < np.array(LENGTHS)[:, None]
-    other = np.where(real[..., None], STATES, array(4, 6, 4))
-    params = random_parameters(spec)
-    found = walk(spec)(params, jnp.asarray(STATES))
-    assert np.isfinite(found).all()
-    np.testing.assert_array_equal(walk(spec)(params, jnp.asarray(other)), found)

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import fake_runs
 import pytest
+from fake_runs import configs
 
-import attn_research.sweeps.make as make_module
 from attn_research.config import Config, digest, override
 from attn_research.runs import records
 from attn_research.runs.environment import QUICK
@@ -15,9 +15,8 @@ from attn_research.sweeps import local
 from attn_research.sweeps.cache import cache_directory
 from attn_research.sweeps.expand import labels, load_experiment, programs_first
 from attn_research.sweeps.failure import sentence
-from attn_research.sweeps.local import Event, Waiting, cores, pool
+from attn_research.sweeps.local import Waiting, cores, pool
 from attn_research.sweeps.lock import Busy, hold
-from attn_research.sweeps.progress import Bars, Clock, Lines, in_words
 
 EXPERIMENT = """
 from attn_research.config import Config, override
@@ -29,10 +28,6 @@ def runs():
 
 table = "a table"
 """
-
-
-def configs(*tasks, **changes):
-    return [override(Config(), {"data.task": task, "train.steps": 100} | changes) for task in tasks]
 
 
 @pytest.fixture
@@ -268,72 +263,3 @@ def test_a_run_that_another_process_has_just_finished_is_not_made_again(tmp_path
 def test_more_jobs_than_cores_share_them(tmp_path):
     runs = configs("fake", "fake(n=1)", "fake(n=2)")
     assert len(ends(runs, tmp_path, jobs=len(cores()) + 1)) == 3
-
-
-def shown(display, events, names, runs):
-    with display(names, runs, lambda event: f"it {event.kind}") as lines:
-        for event in events:
-            lines.show(event)
-
-
-def events_of(config, kind="ended"):
-    steps = config.train.steps
-    yield Event(config, "started")
-    yield Event(config, "report", {"step": steps // 2, "steps": steps, "loss": 1.0})
-    yield Event(config, "report", {"step": steps // 2, "steps": steps, "dev/exact": None})
-    yield Event(config, kind)
-
-
-@pytest.mark.parametrize("display", [Lines, Bars])
-def test_lines_at_start_and_end(display, capsys):
-    first, second = configs("fake", "fake(n=1)")
-    events = [*events_of(first), *events_of(second, "failed")]
-    shown(display, events, {first: "concat [seed=0]", second: "dot"}, [first, second])
-    lines = [line.strip() for line in capsys.readouterr().out.split("\n") if "[" in line]
-    assert "[1/2] concat [seed=0]: it ended; about 0 s left" in lines
-    assert "[2/2] dot: it failed" in lines
-
-
-def test_nobody_knows_the_time_left_before_a_step():
-    clock = Clock(configs("fake", "fake(n=1)"))
-    assert clock.left() == ""
-    clock.at(clock_config := configs("fake")[0], 50)
-    assert clock.left() == ""
-    clock.at(clock_config, 100)
-    assert clock.left().startswith("; about ")
-    clock.without(clock_config)
-    assert clock.left() == ""
-
-
-def test_durations_in_words():
-    assert [in_words(s) for s in (0.4, 19, 89.4, 90, 5000, 9000)] == ["0 s", "19 s", "89 s", "2 min", "83 min", "2.5 h"]
-
-
-class Recorder:
-    """A mirror that keeps what it is told."""
-
-    def __init__(self, *arguments):
-        self.arguments, self.logged, self.summary = arguments, [], None
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        pass
-
-    def log(self, metrics, step):
-        self.logged.append((step, metrics))
-
-    def finish(self, summary):
-        self.summary = summary
-
-
-def test_a_run_is_mirrored(tmp_path, monkeypatch):
-    recorders, (config,) = [], configs("fake")
-    monkeypatch.setattr(make_module, "enable_compilation_cache", lambda: None)
-    monkeypatch.setattr(make_module, "mirror", lambda *words: recorders.append(Recorder(*words)) or recorders[0])
-    make_module.make("fake_runs:run", config, tmp_path, lambda numbers: None, "offline", "scores")
-    (recorder,) = recorders
-    assert recorder.arguments == ("offline", config, tmp_path, "scores")
-    assert recorder.logged == [(50, {"loss": 1.0}), (100, {"loss": 1.0})]
-    assert recorder.summary["test/exact"] == 0.981

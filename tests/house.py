@@ -1,0 +1,44 @@
+"""A user's folder for the command line, and the environment of its processes."""
+
+import os
+import signal
+import sys
+
+import pytest
+
+import attn_research.sweeps.make as make_module
+from attn_research.sweeps import local
+
+EXPERIMENT = """
+from attn_research.config import Config, override
+from attn_research.reports.tables import Table
+
+def runs():
+    for score in ("dot", "general"):
+        for seed in range(3):
+            yield override(Config(), {"data.task": "fake", "model.attention.score": score, "seed": seed})
+
+table = Table("model.attention.score", ("test/exact", "parameters"))
+"""
+SCORES = "def cosine(param, keys, query_size): ...\n"
+
+
+@pytest.fixture
+def house(tmp_path, monkeypatch):
+    """A folder with an experiment, a config and a score, where runs are faked."""
+    (tmp_path / "small.py").write_text(EXPERIMENT)
+    (tmp_path / "dates.py").write_text("from attn_research.config import Config\nconfig = Config()\n")
+    (tmp_path / "broken.py").write_text("from attn_research.config import Config\n\nconfig = Confi()\n")
+    (tmp_path / "mine.py").write_text(SCORES)
+    (tmp_path / "results").mkdir()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(local, "TARGET", "fake_runs:run")
+    monkeypatch.setenv("ATTN_RESEARCH_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(make_module, "enable_compilation_cache", lambda: None)
+    before = signal.getsignal(signal.SIGTERM)
+    yield tmp_path
+    signal.signal(signal.SIGTERM, before)
+
+
+def environment() -> dict[str, str]:
+    return os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}

@@ -1,0 +1,101 @@
+"""The command `table`, on a folder with an experiment whose runs are faked."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import fake_runs
+import pytest
+from fake_runs import make_runs
+from house import environment, house  # noqa: F401 (a fixture)
+
+from attn_research.cli import main
+from attn_research.config import digest
+from attn_research.runs import records
+from attn_research.sweeps.expand import load_experiment
+
+pytestmark = pytest.mark.usefixtures("house")
+
+
+def test_a_table_from_runs_is_printed_and_written(capsys):
+    make_runs()
+    assert main(["table", "small.py"]) == 0
+    captured = capsys.readouterr()
+    assert captured.err == "runs/reports/small.{md,tex,csv}\n"
+    assert captured.out == Path("runs/reports/small.md").read_text()
+    assert "`general`" in captured.out
+    for form in ("md", "tex", "csv"):
+        assert main(["table", "small.py", "--format", form]) == 0
+        assert capsys.readouterr().out == Path(f"runs/reports/small.{form}").read_text()
+
+
+def test_a_table_names_runs_that_are_missing(capsys):
+    make_runs()
+    assert main(["table", "small.py", "--add", "model.attention.score=mine.py:cosine"]) == 0
+    assert "`mine.py:cosine` has no record yet of seeds 0, 1, 2." in capsys.readouterr().out
+
+
+def test_save_and_check(capsys):
+    make_runs()
+    assert main(["table", "small.py", "--save"]) == 0
+    assert capsys.readouterr().out == "results/small.jsonl\nresults/small.md\n"
+    assert main(["table", "small.py", "--check"]) == 0
+    assert main(["table", "small.py", "--runs", "elsewhere"]) == 0
+    assert "`general`" in capsys.readouterr().out
+    page = Path("results/small.md")
+    page.write_text(page.read_text().replace("general", "generous"))
+    assert main(["table", "small.py", "--check"]) == 1
+    captured = capsys.readouterr()
+    assert "+| `general`" in captured.out
+    assert "-| `generous`" in captured.out
+    assert captured.err == "attn-research: results/small.md is not the table of its records\n"
+
+
+def test_readme_shows_the_saved_table(capsys, tmp_path):
+    make_runs()
+    (tmp_path / "experiments").mkdir()
+    (tmp_path / "small.py").rename(tmp_path / "experiments" / "small.py")
+    readme = tmp_path / "README.md"
+    readme.write_text("Before.\n<!-- table of experiments/results/small.md -->\nold\n<!-- end of table -->\nAfter.\n")
+    assert main(["table", "experiments/small.py", "--save"]) == 0
+    table = Path("experiments/results/small.md").read_text()
+    assert (
+        readme.read_text()
+        == f"Before.\n<!-- table of experiments/results/small.md -->\n{table}<!-- end of table -->\nAfter.\n"
+    )
+    assert main(["table", "experiments/small.py", "--check"]) == 0
+    readme.write_text(readme.read_text().replace("general", "generous"))
+    capsys.readouterr()
+    assert main(["table", "experiments/small.py", "--check"]) == 1
+    assert capsys.readouterr().err == f"attn-research: {readme} shows another table\n"
+
+
+@pytest.mark.parametrize(
+    ("other", "said"),
+    [
+        ({"dirty": True}, "were made with uncommitted changes"),
+        ({"dirty": None, "commit": None}, "were made with uncommitted changes"),
+        ({"commit": "d" * 40}, "are of several commits (cccccccccc, dddddddddd)"),
+    ],
+)
+def test_save_and_check_refuse_records_that_cannot_be_traced(other, said, capsys):
+    make_runs()
+    main(["table", "small.py", "--save"])
+    config = load_experiment("small.py").runs[0]
+    flawed = fake_runs.make_record(config, exact=0.9, **other)
+    records.write(Path("runs") / digest(config), flawed)
+    capsys.readouterr()
+    assert main(["table", "small.py", "--save"]) == 2
+    assert said in capsys.readouterr().err
+    kept = records.load_committed("results/small.jsonl")
+    records.save_committed("results/small.jsonl", [flawed, *(r for r in kept if r["id"] != flawed["id"])])
+    assert main(["table", "small.py", "--check"]) == 1
+    assert said in capsys.readouterr().err
+
+
+def test_a_reader_that_has_seen_enough_is_no_error():
+    make_runs()
+    shell = f"{sys.executable} -m attn_research table small.py | true; exit ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", shell], env=environment(), capture_output=True, text=True)
+    assert done.returncode == 0
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,46 @@
+"""No field of a model's config is without effect."""
+
+import jax
+import pytest
+from small_models import SIZES, batch
+
+from attn_research.config import Config, hints, override
+from attn_research.models.seq2seq import Seq2Seq, first_parameters
+from attn_research.training.step import cross_entropy
+
+FIELDS = {
+    "model.embedding": 7, "model.dropout": 0.5,
+    "model.encoder.cell": "gru", "model.encoder.layers": 2, "model.encoder.hidden": 8,
+    "model.encoder.direction": "reversed",
+    "model.attention.score": "general", "model.attention.normalizer": "sparsemax",
+    "model.attention.window": "local_m(D=1)", "model.attention.query": "state_and_symbol",
+    "model.attention.heads": 2, "model.attention.split": False,
+    "model.attention.keys": 6, "model.attention.values": 6, "model.attention.output": 6,
+    "model.attention.latent": "hard",
+    "model.decoder.cell": "rnn", "model.decoder.layers": 2, "model.decoder.hidden": 8,
+    "model.decoder.bridge": "zero", "model.decoder.placement": "before",
+    "model.decoder.input_feeding": "context", "model.decoder.combination": "linear",
+}  # fmt: skip
+NEEDS = {  # where a field has an effect at all
+    "model.attention.split": {"model.attention.heads": 2},
+    "model.attention.latent": {"model.decoder.input_feeding": "none"},
+}
+
+
+def test_the_walk_over_the_config_knows_every_field():
+    assert set(FIELDS) == {name for name in hints(Config()) if name.startswith("model.")}
+
+
+@pytest.mark.parametrize("name", FIELDS)
+def test_no_field_of_the_model_is_inert(name):
+    """Every field changes the loss by more than rounding."""
+    rows, base = batch(), {"model.attention.score": "concat", **NEEDS.get(name, {})}
+
+    def loss(changes):
+        one = Seq2Seq(override(Config(), SIZES | base | changes).model, 11, 9)
+        params = first_parameters(one, seed=0)
+        rngs = {"dropout": jax.random.PRNGKey(1)}
+        logits, _ = one.apply(params, rows.source, rows.source_lengths, rngs=rngs).force(rows.target)
+        return cross_entropy(logits, rows.target, 0.0)[:, :3].mean()
+
+    assert abs(loss({name: FIELDS[name]}) - loss({})) > 1e-5

@@ -1,0 +1,46 @@
+"""What is shown while a sweep is made."""
+
+import pytest
+from fake_runs import configs
+
+from attn_research.sweeps.local import Event
+from attn_research.sweeps.progress import Bars, Clock, Lines, in_words
+
+
+def shown(display, events, names, runs):
+    with display(names, runs, lambda event: f"it {event.kind}") as lines:
+        for event in events:
+            lines.show(event)
+
+
+def events_of(config, kind="ended"):
+    steps = config.train.steps
+    yield Event(config, "started")
+    yield Event(config, "report", {"step": steps // 2, "steps": steps, "loss": 1.0})
+    yield Event(config, "report", {"step": steps // 2, "steps": steps, "dev/exact": None})
+    yield Event(config, kind)
+
+
+@pytest.mark.parametrize("display", [Lines, Bars])
+def test_lines_at_start_and_end(display, capsys):
+    first, second = configs("fake", "fake(n=1)")
+    events = [*events_of(first), *events_of(second, "failed")]
+    shown(display, events, {first: "concat [seed=0]", second: "dot"}, [first, second])
+    lines = [line.strip() for line in capsys.readouterr().out.split("\n") if "[" in line]
+    assert "[1/2] concat [seed=0]: it ended; about 0 s left" in lines
+    assert "[2/2] dot: it failed" in lines
+
+
+def test_nobody_knows_the_time_left_before_a_step():
+    clock = Clock(configs("fake", "fake(n=1)"))
+    assert clock.left() == ""
+    clock.at(clock_config := configs("fake")[0], 50)
+    assert clock.left() == ""
+    clock.at(clock_config, 100)
+    assert clock.left().startswith("; about ")
+    clock.without(clock_config)
+    assert clock.left() == ""
+
+
+def test_durations_in_words():
+    assert [in_words(s) for s in (0.4, 19, 89.4, 90, 5000, 9000)] == ["0 s", "19 s", "89 s", "2 min", "83 min", "2.5 h"]
