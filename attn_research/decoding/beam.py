@@ -2,7 +2,8 @@
 
 In each step, of all continuations of the K hypotheses, those among the best K that end (with EOS, or at the row's
 limit) are kept aside, and the best K that do not end go on; so a beam of 1 is greedy search. Nothing that depends on
-the source alone is copied: the step is mapped over a leading axis of the state, and only the state is reordered.
+the source alone is copied: the step is mapped over a leading axis of the state, and only the state is reordered. The
+first step stands before the loop, because it has one hypothesis to go on with.
 """
 
 from collections.abc import Callable
@@ -40,7 +41,7 @@ class _Trail(NamedTuple):
 
 
 class _Continuations(NamedTuple):
-    """Hypotheses with a symbol more, the likeliest first."""
+    """The best 2 K hypotheses with a symbol more, the likeliest first."""
 
     log_probability: Float[Array, "n b"]
     parents: Int[Array, "n b"]
@@ -49,9 +50,9 @@ class _Continuations(NamedTuple):
 
 class _Beam(NamedTuple):
     t: Int[Array, ""]
-    state: State  # each leaf with a leading K
-    symbols: Int[Array, "K b"]  # the last one of each hypothesis
-    log_probability: Float[Array, "K b"]  # -inf marks an empty place
+    state: State  # each leaf with a leading k, which is 1 before the first step and then K
+    symbols: Int[Array, "k b"]  # the last one of each hypothesis
+    log_probability: Float[Array, "k b"]  # -inf marks an empty place
     kept: _Kept
     trail: _Trail
 
@@ -66,7 +67,7 @@ def beam_search(
 
     def advance(beam: _Beam) -> _Beam:
         state, logits, weights = step(beam.state, beam.symbols)
-        found = _continuations(beam.log_probability, logits)
+        found = _continuations(beam.log_probability, logits, 2 * decode.beam)
         ends = (found.symbols == EOS) | (beam.t + 1 >= limits)[None]
         kept = _keep(beam.kept, found, ends, beam.t + 1, score)
         going = jnp.where(ends, -jnp.inf, found.log_probability)
@@ -77,20 +78,20 @@ def beam_search(
         trail = jax.tree.map(lambda all_steps, one: all_steps.at[beam.t].set(one), beam.trail, done)
         return _Beam(beam.t + 1, _pick(state, chosen.parents), chosen.symbols, log_probability, kept, trail)
 
-    start = _start(translating, limits, decode.beam, int(by_length[-1]))
-    beam = jax.lax.while_loop(lambda beam: (beam.log_probability > -jnp.inf).any(), advance, start)
+    first = advance(_start(translating, limits, decode.beam, int(by_length[-1])))
+    beam = jax.lax.while_loop(lambda beam: (beam.log_probability > -jnp.inf).any(), advance, first)
     return _read(beam.kept, beam.trail)
 
 
 def _start(translating: Translating, limits: Int[Array, " b"], width: int, steps: int) -> _Beam:
-    """One hypothesis in K places, so that the first step does not go on with copies of it."""
-    size = (width, len(limits))
-    first, nothing, zero = jnp.full(size, BOS, jnp.int32), jnp.full(size, -jnp.inf), jnp.zeros(size, jnp.int32)
+    """One hypothesis, and `width` empty places for those that end."""
+    one, size = (1, len(limits)), (width, len(limits))
+    first, nothing, zero = jnp.full(one, BOS, jnp.int32), jnp.full(size, -jnp.inf), jnp.zeros(size, jnp.int32)
     empty = nothing.at[0].set(jnp.where(limits > 0, -jnp.inf, 0))  # with no room for a symbol, the empty output is it
-    state = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (width, *leaf.shape)), translating.start)
+    state = jax.tree.map(lambda leaf: leaf[None], translating.start)
     weights = jax.eval_shape(jax.vmap(translating.step), state, first)[2]
-    trail = [jnp.zeros((steps, *one.shape), one.dtype) for one in (zero, zero, weights)]
-    log_probability = nothing.at[0].set(jnp.where(limits > 0, 0, -jnp.inf))
+    trail = [jnp.zeros((steps, width, *like.shape[1:]), like.dtype) for like in (zero, zero, weights)]
+    log_probability = jnp.where(limits > 0, 0, -jnp.inf)[None]
     kept = _Kept(empty, empty, zero, zero, zero)
     return _Beam(jnp.zeros((), jnp.int32), state, first, log_probability, kept, _Trail(*trail))
 
@@ -103,18 +104,20 @@ def _best(values: Float[Array, "n b"], k: int) -> Int[Array, "k b"]:
 def _pick(tree: Any, places: Int[Array, "k b"]) -> Any:
     """The given places of every row, in each leaf [n b ...]; a leaf without rows is the same in all places."""
     rows = jnp.arange(places.shape[1])[None]
-    return jax.tree.map(lambda leaf: leaf[places, rows] if leaf.ndim > 1 else leaf, tree)
+    return jax.tree.map(lambda leaf: leaf[places, rows] if leaf.ndim > 1 else jnp.full(len(places), leaf[0]), tree)
 
 
-def _continuations(log_probability: Float[Array, "K b"], logits: Float[Array, "K b n"]) -> _Continuations:
-    """The best 2 K of each row, so that K at least are not EOS: first the best of each hypothesis, then of those."""
-    width, _, size = logits.shape
-    best, symbols = top_k(logits, min(2 * width, size))
+def _continuations(log_probability: Float[Array, "k b"], logits: Float[Array, "k b n"], number: int) -> _Continuations:
+    """The best `number` of each row, of which half at most are EOS: the best of each hypothesis, then those of all."""
+    n = logits.shape[-1]
+    best, symbols = top_k(logits, min(number, n))
     total = best + (log_probability - jax.nn.logsumexp(logits, -1))[..., None]
-    parents = jnp.broadcast_to(jnp.arange(width, dtype=jnp.int32)[:, None, None], total.shape)
+    few = [(0, 0), (0, 0), (0, max(0, number - n))]  # with so few symbols, one hypothesis has too few continuations
+    total, symbols = jnp.pad(total, few, constant_values=-jnp.inf), jnp.pad(symbols, few)
+    parents = jnp.broadcast_to(jnp.arange(len(total), dtype=jnp.int32)[:, None, None], total.shape)
     merge = lambda x: jnp.moveaxis(x, 2, 1).reshape(-1, x.shape[1])  # noqa: E731
     found = _Continuations(merge(total), merge(parents), merge(symbols))
-    return _pick(found, _best(found.log_probability, 2 * width))
+    return _pick(found, _best(found.log_probability, number))
 
 
 def _keep(kept: _Kept, found: _Continuations, ends: Bool[Array, "n b"], length: Array, score: Callable) -> _Kept:
