@@ -9,7 +9,7 @@ import jax
 import numpy as np
 
 from attn_research.config import Config, from_flat, override
-from attn_research.data.batching import Encoded, collate
+from attn_research.data.batching import Encoded, Sentences, collate
 from attn_research.data.segmentation import Segmentation
 from attn_research.data.vocab import EOS, Vocabulary
 from attn_research.decoding.outputs import Outputs
@@ -77,8 +77,8 @@ class Translator:
         for number, sentence in enumerate(sentences):
             if not sentence:
                 raise ValueError(f"source {number} has no symbols")
-        ids = [np.array(self.source.encode(sentence), np.int32) for sentence in sentences]
-        encoded = Encoded(ids, [np.array([EOS], np.int32)] * len(ids))
+        ids = [self.source.encode(sentence) for sentence in sentences]
+        encoded = Encoded(Sentences.of(ids), Sentences.of([[EOS]] * len(ids)))
         shape = (_round_up(max(map(len, ids), default=1)), 1)
         found = jax.device_get(self._decode(self.params, collate(encoded, range(len(ids)), shape, _round_up(len(ids)))))
         return [self._read(found, row, list(sentence)) for row, sentence in enumerate(sentences)]

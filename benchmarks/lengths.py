@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from attn_research.config import load
-from attn_research.data.batching import Encoded, Shape, choose_shapes, plan
+from attn_research.data.batching import Encoded, Sentences, Shape, choose_shapes, plan
 from attn_research.data.files import find_folder
 from attn_research.training.prepare import prepare
 from benchmarks.question import Ready
@@ -38,11 +38,11 @@ def _generate(pairs: int, mean: float, ratio: float) -> Encoded:
     rng = np.random.default_rng(0)
     sources = 1 + rng.poisson(rng.gamma(12, (mean - 1) / 12, pairs))
     targets = 2 + rng.poisson(ratio * sources - ratio)
-    return Encoded(*([np.zeros(length, np.int32) for length in side] for side in (sources, targets)))
+    return Encoded(*(Sentences(np.zeros(lengths.sum(), np.int32), lengths) for lengths in (sources, targets)))
 
 
 def _real(encoded: Encoded) -> int:
-    return sum(map(len, encoded.source)) + sum(map(len, encoded.target))
+    return int(encoded.source.lengths.sum() + encoded.target.lengths.sum())
 
 
 def share(encoded: Encoded, shapes: tuple[Shape, ...], batch: int) -> dict[str, Any]:
@@ -56,5 +56,5 @@ def random(encoded: Encoded, batch: int) -> dict[str, Any]:
     """The same where a batch is made of random pairs and padded to its own longest ones."""
     order = np.random.default_rng(0).permutation(len(encoded.source))
     batches = [order[start : start + batch] for start in range(0, len(order), batch)]
-    shapes = [tuple(max(len(side[row]) for row in rows) for side in encoded) for rows in batches]
+    shapes = [tuple(int(side.lengths[rows].max()) for side in encoded) for rows in batches]
     return {"real": _real(encoded) / (batch * sum(map(sum, shapes))), "compiled": len(set(shapes))}

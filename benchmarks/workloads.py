@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from attn_research.config import Config, override
-from attn_research.data.batching import Batch, Encoded, collate
+from attn_research.data.batching import Batch, Encoded, Sentences, collate
 from attn_research.data.vocab import EOS, UNK
 
 
@@ -67,4 +67,4 @@ def make_batch(workload: Workload, ragged: bool) -> Batch:
     for sentence in sides[1]:
         sentence[-1] = EOS
     shape = (workload.source_length, workload.target_length)
-    return collate(Encoded(*sides), range(workload.batch), shape, workload.batch)
+    return collate(Encoded(*map(Sentences.of, sides)), range(workload.batch), shape, workload.batch)

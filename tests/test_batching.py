@@ -6,7 +6,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from attn_research.data.batching import EMPTY, Encoded, choose_shapes, collate, count, cover, encode, plan, real_share
+from attn_research.data.batching import (
+    EMPTY,
+    Encoded,
+    Sentences,
+    choose_shapes,
+    collate,
+    count,
+    cover,
+    encode,
+    plan,
+    real_share,
+)
 from attn_research.data.vocab import EOS, PAD, UNK, UNKNOWN, Vocabulary
 
 LENGTHS = st.lists(st.tuples(st.integers(1, 8), st.integers(1, 12)), min_size=1, max_size=30)
@@ -15,8 +26,8 @@ LENGTHS = st.lists(st.tuples(st.integers(1, 8), st.integers(1, 12)), min_size=1,
 def of_lengths(lengths):
     """Sentences of these lengths; every symbol tells its row."""
     return Encoded(
-        [np.full(source, 4 + row, np.int32) for row, (source, _) in enumerate(lengths)],
-        [np.array([4 + row] * (target - 1) + [EOS], np.int32) for row, (_, target) in enumerate(lengths)],
+        Sentences.of([[4 + row] * source for row, (source, _) in enumerate(lengths)]),
+        Sentences.of([[4 + row] * (target - 1) + [EOS] for row, (_, target) in enumerate(lengths)]),
     )
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from attn_research.data.batching import Encoded
+from attn_research.data.batching import Encoded, Sentences
 from attn_research.runs import clock
 from benchmarks import lengths, measure, plots, results, same, server, tables
 from benchmarks.question import OURS, Work
@@ -240,6 +240,6 @@ def test_batches_have_padding_if_asked_for(ragged):
 
 
 def test_real_symbols_are_counted_against_whole_batches():
-    encoded = Encoded(*([np.ones(n, np.int32) for n in (1, 1, 3)] for _ in range(2)))
+    encoded = Encoded(*[Sentences.of([[1], [1], [1, 1, 1]])] * 2)
     assert lengths.share(encoded, ((3, 3),), batch=2) == {"real": 10 / 24, "compiled": 1}
     assert lengths.share(encoded, ((1, 1), (3, 3)), batch=2) == {"real": 10 / 16, "compiled": 2}

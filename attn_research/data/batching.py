@@ -3,6 +3,7 @@
 A shape is a padded (source, target) length; a row goes to the first shape that holds it.
 """
 
+import itertools
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -19,11 +20,29 @@ CANDIDATES = 48  # source or target lengths at most, among which shapes are chos
 EMPTY = -1  # stands in `rows` for a row that only fills up a batch
 
 
-class Encoded(NamedTuple):
-    """One split as ids: int32 arrays, those of `target` end in EOS."""
+class Sentences:
+    """Sentences as int32 ids, one after another in a single array: an array each would take more than its ids."""
 
-    source: list[np.ndarray]
-    target: list[np.ndarray]
+    def __init__(self, ids: np.ndarray, lengths: np.ndarray):
+        self.ids, self.lengths, self._ends = ids, lengths, lengths.cumsum()
+
+    @classmethod
+    def of(cls, sentences: Sequence[Sequence[int]]) -> "Sentences":
+        """Those of a list."""
+        return cls(np.fromiter(itertools.chain(*sentences), np.int32), np.array([len(one) for one in sentences], int))
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    def __getitem__(self, row: int) -> np.ndarray:
+        return self.ids[self._ends[row] - self.lengths[row] : self._ends[row]]
+
+
+class Encoded(NamedTuple):
+    """One split as ids; the sentences of `target` end in EOS."""
+
+    source: Sentences
+    target: Sentences
 
 
 class Batch(NamedTuple):
@@ -42,16 +61,14 @@ def count(sentences: "pyarrow.ChunkedArray") -> dict[str, int]:
     return {item["values"]: item["counts"] for item in _flat(sentences).value_counts().to_pylist()}
 
 
-def encode(sentences: "pyarrow.ChunkedArray", vocabulary: Vocabulary, end: bool) -> list[np.ndarray]:
-    """The int32 ids of a column of lists of symbols, sentence by sentence; with `end`, each has EOS as its last."""
+def encode(sentences: "pyarrow.ChunkedArray", vocabulary: Vocabulary, end: bool) -> Sentences:
+    """The ids of a column of lists of symbols; with `end`, each sentence has EOS as its last."""
     import pyarrow.compute
 
     symbols = _flat(sentences).dictionary_encode()
     ids = np.array(vocabulary.encode(symbols.dictionary.to_pylist()), np.int32)[_to_numpy(symbols.indices)]
-    ends = _to_numpy(pyarrow.compute.list_value_length(sentences).combine_chunks()).cumsum()
-    if end:
-        ids, ends = np.insert(ids, ends, EOS), ends + np.arange(1, len(ends) + 1)
-    return np.split(ids, ends[:-1])
+    lengths = _to_numpy(pyarrow.compute.list_value_length(sentences).combine_chunks())
+    return Sentences(np.insert(ids, lengths.cumsum(), EOS), lengths + 1) if end else Sentences(ids, lengths)
 
 
 def _flat(sentences: "pyarrow.ChunkedArray") -> "pyarrow.Array":
@@ -66,8 +83,7 @@ def _to_numpy(numbers: "pyarrow.Array") -> np.ndarray:
 
 
 def _lengths(encoded: Encoded) -> np.ndarray:
-    pairs = [(len(source), len(target)) for source, target in zip(*encoded, strict=True)]
-    return np.array(pairs, np.int64).reshape(-1, 2)
+    return np.stack([encoded.source.lengths, encoded.target.lengths], axis=1).astype(np.int64)
 
 
 def choose_shapes(encoded: Encoded, shapes: int) -> tuple[Shape, ...]:

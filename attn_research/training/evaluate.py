@@ -69,10 +69,10 @@ def evaluate(look: Callable, params: Any, split: Split, vocabulary: Vocabulary, 
         seen = jax.device_get(look(params, batch))
         nll[rows], correct[rows] = seen.nll[: len(rows)], seen.correct[: len(rows)]
         for column, row in enumerate(rows):
-            length, size = seen.outputs.lengths[column], len(split.encoded.source[row])
+            length, size = seen.outputs.lengths[column], split.encoded.source.lengths[row]
             outputs[row] = vocabulary.decode(seen.outputs.symbols[:length, column])
             weights[row] = seen.outputs.weights[:length, column, :size].copy()
-    tokens = np.array([len(target) for target in split.encoded.target])
+    tokens = split.encoded.target.lengths
     items = {"loss": (nll, tokens), "perplexity": (nll, tokens), "token": (correct, tokens)}
     if weights[0].shape[-1]:
         items["entropy"] = tuple(map(np.array, zip(*map(entropy, weights), strict=True)))

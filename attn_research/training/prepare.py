@@ -2,6 +2,7 @@
 
 import functools
 import hashlib
+import itertools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -63,7 +64,7 @@ class Prepared(NamedTuple):
         """First 16 hex characters of a sha256 over the ids of all splits."""
         sha = hashlib.sha256()
         for split in self.splits.values():
-            for sentence in (*split.encoded.source, *split.encoded.target):
+            for sentence in itertools.chain(*split.encoded):
                 sha.update(np.int32(len(sentence)).tobytes() + sentence.tobytes())
         return sha.hexdigest()[:16]
 
@@ -75,12 +76,15 @@ def prepare(data: config.Data) -> Prepared:
     Raises:
       ValueError: bad data, told with its file and line.
     """
+    import pyarrow
+
     tables = task.tables(data.task)
     source, target = (Vocabulary.build(count(tables["train"][side])) for side in SIDES)
     encoded = {
         name: Encoded(encode(table["source"], source, end=False), encode(table["target"], target, end=True))
         for name, table in tables.items()
     }
+    pyarrow.default_memory_pool().release_unused()  # it would keep as much as the ids take
     shapes = choose_shapes(encoded["train"], data.shapes)
     learned = task.learns(data.task)
     segmentations = task.load(data.task).segmentations if learned else task.plain(data.task, target.symbols)
