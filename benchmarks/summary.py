@@ -35,10 +35,13 @@ def _step(record: Record) -> Figures:
                 f"training step, {row.split()[0]} dot: time of {side}, in ours",
                 spread(ratios(entry, sides[row, OURS])),
             )
-    for (row, side), entry in sides.items():
-        dot = f"{row.split()[0]} dot"
-        if side == OURS and not row.startswith(dot):
-            yield f"training step, {row}: its time in that of dot", spread(ratios(entry, sides[dot, OURS]))
+
+
+def _scores(record: Record) -> Figures:
+    sides = _sides(record)
+    for (row, score), entry in sides.items():
+        if score != "dot":
+            yield f"training step, {row} {score}: its time in that of dot", spread(ratios(entry, sides[row, "dot"]))
 
 
 def _against(title: str) -> Callable[[Record], Figures]:
@@ -77,6 +80,7 @@ def _seconds(record: Record) -> Figures:
 
 FIGURES = {
     "step": _step,
+    "scores": _scores,
     "no_feeding": _against("no input feeding"),
     "peak": _peak,
     "additive": _additive,
