@@ -224,6 +224,14 @@ def test_a_row_of_padding_alone_gives_the_empty_output():
         assert (first.weights[:, 3] == 0).all()
 
 
+def test_with_no_room_for_a_symbol_every_output_is_empty():
+    for beam, search in ((1, greedy), (3, beam_search)):
+        outputs = found(model(), decode(beam, ratio=0.1, extra=0), parameters(model(), 0), search=search)
+        first = outputs if search is greedy else outputs.hypothesis(0)
+        assert (first.symbols == PAD).all()
+        assert not any(field.any() for field in first[1:])
+
+
 def test_limits_are_those_of_exact_arithmetic_and_of_nothing_for_nothing():
     np.testing.assert_array_equal(length_limits(Decode(ratio=0.5, extra=2), 4), [0, 2, 3, 3, 4])
 

@@ -78,7 +78,7 @@ def beam_search(
         trail = jax.tree.map(lambda all_steps, one: all_steps.at[beam.t].set(one), beam.trail, done)
         return _Beam(beam.t + 1, _pick(state, chosen.parents), chosen.symbols, log_probability, kept, trail)
 
-    first = advance(_start(translating, limits, decode.beam, int(by_length[-1])))
+    first = advance(_start(translating, limits, decode.beam, max(1, int(by_length[-1]))))
     beam = jax.lax.while_loop(lambda beam: (beam.log_probability > -jnp.inf).any(), advance, first)
     return _read(beam.kept, beam.trail)
 

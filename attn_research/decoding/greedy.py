@@ -42,10 +42,10 @@ def greedy(translating: Translating, source_size: int, lengths: Int[Array, " b"]
         return _Loop(loop.t + 1, state, symbols, active, outputs)
 
     first = jnp.full_like(lengths, BOS)
-    weights = jax.eval_shape(translating.step, translating.start, first)[2]
+    weights, steps = jax.eval_shape(translating.step, translating.start, first)[2], max(1, int(by_length[-1]))
     empty = Outputs(
-        symbols=jnp.full((by_length[-1], len(lengths)), PAD, lengths.dtype),
-        weights=jnp.zeros((by_length[-1], *weights.shape), weights.dtype),
+        symbols=jnp.full((steps, len(lengths)), PAD, lengths.dtype),
+        weights=jnp.zeros((steps, *weights.shape), weights.dtype),
         lengths=jnp.zeros_like(lengths),
         log_probability=jnp.zeros(len(lengths)),
         score=jnp.zeros(len(lengths)),

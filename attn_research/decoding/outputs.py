@@ -9,7 +9,7 @@ from attn_research import config
 
 
 class Outputs(NamedTuple):
-    """What was decoded; T is the most steps that any source of the padded length may take.
+    """What was decoded; T is the most steps that any source of the padded length may take, 1 at least.
 
     One hypothesis a source, or k of them, the best first; where there are fewer, empty ones with score -inf follow.
     """
