@@ -11,7 +11,7 @@ from jaxtyping import Array, Float, Int
 
 from attn_research import config
 from attn_research.attention.at_once import at_once
-from attn_research.attention.history import History, Step, remembering, source_mask
+from attn_research.attention.history import History, Remembering, Step, remembering, source_mask
 from attn_research.attention.latent import Latent, latents, look
 from attn_research.attention.normalizers import normalizers
 from attn_research.attention.scores import scores
@@ -143,10 +143,7 @@ class Attention(nn.Module):
     ) -> tuple[History, Callable, Callable]:
         """One head's history before the first step, its step, and all its steps at once."""
         mask = source_mask(lengths, head.keys.shape[1])
-        pieces = {
-            name: remembering(Parameters(name=head.scope + name)(piece, head.keys, head.query_size))
-            for name, piece in bound.items()
-        }
+        pieces = {name: _made(head, name, piece) for name, piece in bound.items()}
         nothing = jnp.zeros_like(mask, head.values.dtype) if remembers else None
         memory = {name: piece.start for name, piece in pieces.items()}
         start = History(jnp.zeros((), jnp.int32), lengths, nothing, nothing, memory)
@@ -223,6 +220,10 @@ class Attention(nn.Module):
                 f"model.attention.heads has no effect with split=false: score {str(c.score)!r} has no parameters, so "
                 "that all heads are alike; set model.attention.keys or values, or choose dot(project=True) or general"
             )
+
+
+def _made(head: Head, name: str, piece: Bound) -> Remembering:
+    return remembering(Parameters(name=head.scope + name)(piece, head.keys, head.query_size))
 
 
 def _next(history: History, weights: Float[Array, "b s"], memory: dict) -> History:
