@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from attn_research.commands.words import complain, warnings_as_complaints
+from attn_research.errors import UserError
 from attn_research.registry import nearest
 from attn_research.runs.environment import start_again_quick
 
@@ -226,7 +227,7 @@ def main(words: Sequence[str] | None = None) -> int:
     try:
         with warnings_as_complaints():
             return getattr(importlib.import_module(f"attn_research.commands.{module}"), function)(arguments)
-    except ValueError as error:
+    except UserError as error:
         complain(str(error))
         return 2
     except BrokenPipeError:  # whoever read our output has seen enough

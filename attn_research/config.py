@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from attn_research.errors import UserError
 from attn_research.presets import preset
 from attn_research.registry import Spec, conform, nearest
 
@@ -162,12 +163,12 @@ def override(config: Config, changes: Mapping[str, Any]) -> Config:
     """A copy of `config` with the dotted names in `changes` set.
 
     Raises:
-      ValueError: an unknown name (the nearest one is told), a value of another type or out of its range.
+      UserError: an unknown name (the nearest one is told), a value of another type or out of its range.
     """
     known = hints(config)
     for name, value in changes.items():
         if name not in known:
-            raise ValueError(f"config has no field {name!r}; {nearest(name, known)}")
+            raise UserError(f"config has no field {name!r}; {nearest(name, known)}")
         value = conform(value, known[name], f"config field {name!r}")
         _check_range(name, value)
         config = _replace(config, name.split("."), value)
@@ -178,11 +179,11 @@ def _check_range(name: str, value: Any) -> None:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return
     if name in POSITIVE and value <= 0:
-        raise ValueError(f"config field {name!r} is {value!r}, but must be above 0")
+        raise UserError(f"config field {name!r} is {value!r}, but must be above 0")
     if name not in POSITIVE and value < LEAST.get(name, 1):
-        raise ValueError(f"config field {name!r} is {value!r}, but must be at least {LEAST.get(name, 1)}")
+        raise UserError(f"config field {name!r} is {value!r}, but must be at least {LEAST.get(name, 1)}")
     if name in SHARES and value >= 1:
-        raise ValueError(f"config field {name!r} is {value!r}, but must be below 1")
+        raise UserError(f"config field {name!r} is {value!r}, but must be below 1")
 
 
 def _replace(config: Any, path: list[str], value: Any) -> Any:
@@ -201,7 +202,7 @@ def parse_changes(words: Iterable[str]) -> dict[str, Any]:
     Of two words that set the same field the later one counts.
 
     Raises:
-      ValueError: a word without `=` that is no known `preset:NAME`, or a value that is no literal where a number is
+      UserError: a word without `=` that is no known `preset:NAME`, or a value that is no literal where a number is
         wanted.
     """
     known = hints(Config())
@@ -212,7 +213,7 @@ def parse_changes(words: Iterable[str]) -> dict[str, Any]:
             continue
         name, equals, text = word.partition("=")
         if not equals:
-            raise ValueError(f"{word!r} is not of the form name=value, as in seed=2; {nearest(word, known)}")
+            raise UserError(f"{word!r} is not of the form name=value, as in seed=2; {nearest(word, known)}")
         textual = known.get(name) is Spec or typing.get_origin(known.get(name)) is Literal
         changes[name] = text if textual else _value(text)
     return changes
@@ -245,11 +246,11 @@ def load(path: str | Path) -> Config:
     """The `config` that a file in configs/ defines.
 
     Raises:
-      ValueError: no such file, or no Config named `config` in it.
+      UserError: no such file, or no Config named `config` in it.
     """
     namespace = run_file(path)
     if not isinstance(namespace.get("config"), Config):
-        raise ValueError(f"{path} defines no Config named 'config'")
+        raise UserError(f"{path} defines no Config named 'config'")
     return from_flat(flat(namespace["config"]))
 
 
@@ -260,5 +261,5 @@ def run_file(path: str | Path) -> dict[str, Any]:
     path = Path(path)
     if not path.is_file():
         beside = [p.name for p in path.parent.glob("*.py")] if path.parent.is_dir() else []
-        raise ValueError(f"no file {path}; {nearest(path.name, beside)}")
+        raise UserError(f"no file {path}; {nearest(path.name, beside)}")
     return runpy.run_path(str(path))

@@ -9,6 +9,7 @@ All attend to the encoder states unprojected, with one head.
 from collections.abc import Mapping
 from typing import Any
 
+from attn_research.errors import UserError
 from attn_research.registry import nearest
 
 # x = [y; fed], s = RNN(x), c = att(s), vector = combine(c, s); the vector is fed to the next step.
@@ -69,8 +70,8 @@ def preset(name: str) -> dict[str, Any]:
     """The changes, for `override`, that make a config attend as the system `name` does.
 
     Raises:
-      ValueError: no such preset.
+      UserError: no such preset.
     """
     if name not in PRESETS:
-        raise ValueError(f"unknown preset {name!r}; {nearest(name, PRESETS)}")
+        raise UserError(f"unknown preset {name!r}; {nearest(name, PRESETS)}")
     return dict(PRESETS[name])

@@ -23,12 +23,14 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+from attn_research.errors import UserError
+
 
 class Spec(str):
     """A spec string in its normal form: `Spec("concat( units = 64 )") == "concat(units=64)"`.
 
     Raises:
-      ValueError: the text is not `[module:]name(hyper=literal, ...)`.
+      UserError: the text is not `[module:]name(hyper=literal, ...)`.
     """
 
     module: str  # "" for a built-in variant
@@ -51,14 +53,14 @@ def _parse(text: str) -> tuple[str, str, dict[str, Any]]:
         if isinstance(call, ast.Name):
             return module.strip(), call.id, {}
         if not (isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and not call.args):
-            raise ValueError("positional arguments or another expression")
+            raise UserError("positional arguments or another expression")
         hyper = {keyword.arg: ast.literal_eval(keyword.value) for keyword in call.keywords}
         if None in hyper or len(hyper) < len(call.keywords):
-            raise ValueError("** or a hyperparameter said twice")
+            raise UserError("** or a hyperparameter said twice")
         for value in hyper.values():
             _literal(value)
     except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError) as error:
-        raise ValueError(
+        raise UserError(
             f"{text!r} is not a spec string of the form [module:]name(hyper=literal, ...), as in concat(units=64)"
         ) from error
     return module.strip(), call.func.id, hyper
@@ -74,13 +76,13 @@ def _literal(value: Any) -> str:
             return json.dumps(value, ensure_ascii=False)
         case list() | tuple():
             return "[" + ", ".join(_literal(item) for item in value) + "]"
-    raise ValueError(f"{value!r} is not a number, string, bool, None or list of these")
+    raise UserError(f"{value!r} is not a number, string, bool, None or list of these")
 
 
 def require(holds: bool, message: str) -> None:
-    """A ValueError with `message` where `holds` is False."""
+    """A UserError with `message` where `holds` is False."""
     if not holds:
-        raise ValueError(message)
+        raise UserError(message)
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
@@ -91,12 +93,12 @@ def nearest(name: str, known: Iterable[str]) -> str:
 
 
 def conform(value: Any, hint: Any, where: str) -> Any:
-    """`value` as the annotation `hint` has it (an int becomes a float, a string a Spec), or a ValueError."""
+    """`value` as the annotation `hint` has it (an int becomes a float, a string a Spec), or a UserError."""
     options = typing.get_args(hint)
     if typing.get_origin(hint) is typing.Literal:
         if value in options:
             return value
-        raise ValueError(f"{where} is {value!r}; {nearest(str(value), map(str, options))}")
+        raise UserError(f"{where} is {value!r}; {nearest(str(value), map(str, options))}")
     if isinstance(hint, types.UnionType):
         if value is None and type(None) in options:
             return None
@@ -105,12 +107,12 @@ def conform(value: Any, hint: Any, where: str) -> Any:
         try:
             return Spec(value)
         except ValueError as error:
-            raise ValueError(f"{where}: {error}") from error
+            raise UserError(f"{where}: {error}") from error
     if hint is float and type(value) in (int, float) and abs(value) <= sys.float_info.max:
         return float(value)
     if type(value) is hint and hint is not float:
         return value
-    raise ValueError(f"{where} is {value!r}, but must be of type {getattr(hint, '__name__', hint)}")
+    raise UserError(f"{where} is {value!r}, but must be of type {getattr(hint, '__name__', hint)}")
 
 
 class Bound(typing.NamedTuple):
@@ -143,10 +145,10 @@ class Registry:
             return functools.partial(self.register, **traits)
         for trait in traits:
             if trait not in self.traits:
-                raise ValueError(f"a {self.kind} has no trait {trait!r}; {nearest(trait, self.traits)}")
+                raise UserError(f"a {self.kind} has no trait {trait!r}; {nearest(trait, self.traits)}")
         function.traits = traits
         if self.known.setdefault(function.__name__, function).__module__ != function.__module__:
-            raise ValueError(f"there is a {self.kind} named {function.__name__!r} already; choose another name")
+            raise UserError(f"there is a {self.kind} named {function.__name__!r} already; choose another name")
         return function
 
     def bind(self, spec: Spec) -> Bound:
@@ -155,7 +157,7 @@ class Registry:
         A hyperparameter is a parameter of the function that has a default; its annotation is its type.
 
         Raises:
-          ValueError: an unknown name, an unknown hyperparameter or a value of another type.
+          UserError: an unknown name, an unknown hyperparameter or a value of another type.
         """
         function = self._find(spec)
         signature = inspect.signature(function)
@@ -163,7 +165,7 @@ class Registry:
         hyper = {p.name: p.default for p in signature.parameters.values() if p.default is not p.empty}
         for name, value in spec.hyper.items():
             if name not in hyper:
-                raise ValueError(f"{self.kind} {spec.name!r} has no hyperparameter {name!r}; {nearest(name, hyper)}")
+                raise UserError(f"{self.kind} {spec.name!r} has no hyperparameter {name!r}; {nearest(name, hyper)}")
             hyper[name] = conform(value, hints.get(name, type(hyper[name])), f"{name} of {self.kind} {spec.name!r}")
         return Bound(function, hyper, types.SimpleNamespace(**self.traits | getattr(function, "traits", {})))
 
@@ -173,14 +175,14 @@ class Registry:
         functions = {k: v for k, v in vars(_import(spec.module)).items() if inspect.isfunction(v)}
         if spec.name not in functions:
             known = [name for name in functions if not name.startswith("_")]
-            raise ValueError(f"no function {spec.name!r} in {spec.module}; {nearest(spec.name, known)}")
+            raise UserError(f"no function {spec.name!r} in {spec.module}; {nearest(spec.name, known)}")
         return functions[spec.name]
 
     def _installed(self, name: str) -> Callable:
         """The variant that another package offers."""
         offered = installed(self.kind)
         if name not in offered:
-            raise ValueError(f"unknown {self.kind} {name!r}; {nearest(name, [*self.known, *offered])}")
+            raise UserError(f"unknown {self.kind} {name!r}; {nearest(name, [*self.known, *offered])}")
         return _load(offered[name])
 
 
@@ -194,7 +196,7 @@ def _load(point: importlib.metadata.EntryPoint) -> Callable:
     try:
         return point.load()
     except Exception as error:
-        raise ValueError(f"cannot load {point.name!r} from {point.value!r}: {type(error).__name__}: {error}") from error
+        raise UserError(f"cannot load {point.name!r} from {point.value!r}: {type(error).__name__}: {error}") from error
 
 
 @functools.cache
@@ -211,7 +213,7 @@ def _import(module: str) -> types.ModuleType:
         return loaded
     except Exception as error:
         sys.modules.pop(module, None)
-        raise ValueError(f"cannot import {module!r}: {type(error).__name__}: {error}") from error
+        raise UserError(f"cannot import {module!r}: {type(error).__name__}: {error}") from error
 
 
 class _working_directory_first:

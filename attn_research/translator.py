@@ -14,6 +14,7 @@ from attn_research.data.segmentation import Segmentation
 from attn_research.data.vocab import EOS, Vocabulary
 from attn_research.decoding.outputs import Outputs
 from attn_research.decoding.search import make_search
+from attn_research.errors import UserError
 from attn_research.models.seq2seq import Seq2Seq, first_parameters
 from attn_research.training.checkpoint import Checkpoints
 from attn_research.training.prepare import load_sides
@@ -64,7 +65,7 @@ class Translator:
         """The best outputs for a batch of sources, each a list of symbols.
 
         Raises:
-          ValueError: a source without symbols.
+          UserError: a source without symbols.
         """
         return [found[0] for found in self.n_best(sentences)]
 
@@ -72,11 +73,11 @@ class Translator:
         """The `decode.beam` best outputs for each source, the best first; fewer where there are no more.
 
         Raises:
-          ValueError: a source without symbols.
+          UserError: a source without symbols.
         """
         for number, sentence in enumerate(sentences):
             if not sentence:
-                raise ValueError(f"source {number} has no symbols")
+                raise UserError(f"source {number} has no symbols")
         ids = [self.source.encode(sentence) for sentence in sentences]
         encoded = Encoded(Sentences.of(ids), Sentences.of([[EOS]] * len(ids)))
         shape = (_round_up(max(map(len, ids), default=1)), 1)
@@ -105,11 +106,11 @@ def load(directory: str | Path, changes: Mapping[str, Any] | None = None) -> Tra
     """The translator of a run directory; `changes` are made to its config, as in `{"decode.beam": 5}`.
 
     Raises:
-      ValueError: there is no trained run in it, or a change does not fit.
+      UserError: there is no trained run in it, or a change does not fit.
     """
     directory = Path(directory)
     if not (directory / "checkpoints" / "best").is_dir():
-        raise ValueError(f"{directory} holds no trained run; `attn-research train` makes one in runs/<id>")
+        raise UserError(f"{directory} holds no trained run; `attn-research train` makes one in runs/<id>")
     kept = json.loads((directory / "config.json").read_text(encoding="utf-8"))
     config = override(from_flat(kept), changes or {})
     return Translator(config, *load_sides(directory, config.data.task), Checkpoints(directory / "checkpoints"))

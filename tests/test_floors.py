@@ -12,6 +12,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "attn_research"
 FLOORS = {
+    "errors": -1,
     "cache": 0,
     "registry": 0,
     "presets": 0,

@@ -16,6 +16,7 @@ from attn_research.attention.latent import Latent, latents, look
 from attn_research.attention.normalizers import normalizers
 from attn_research.attention.scores import scores
 from attn_research.attention.windows import windows
+from attn_research.errors import UserError
 from attn_research.registry import Bound, Spec
 
 
@@ -128,7 +129,7 @@ class Attention(nn.Module):
         sizes = {"query": query_size, "keys": keys.shape[-1], "values": values.shape[-1]}
         if any(size % c.heads for size in sizes.values()):
             known = ", ".join(f"{size} ({name})" for name, size in sizes.items())
-            raise ValueError(
+            raise UserError(
                 f"model.attention.heads is {c.heads}, but must divide {known}; or set model.attention.split=false"
             )
         shares = zip(scopes, jnp.split(keys, c.heads, -1), jnp.split(values, c.heads, -1), strict=True)
@@ -185,7 +186,7 @@ class Attention(nn.Module):
     def _latent(self, states: Array, lengths: Array, query_size: int, values: Array, remembers: bool) -> Latent:
         bound = latents.bind(self.config.latent)
         if remembers and not bound.traits.guided:
-            raise ValueError(
+            raise UserError(
                 f"model.attention.latent {str(self.config.latent)!r} takes weights at the first step only, where there "
                 "is nothing to remember; choose a score, normalizer and window that do not, or latent hard or monotone"
             )
@@ -204,19 +205,19 @@ class Attention(nn.Module):
         """Refuses what would be without effect."""
         c = self.config
         if c.heads == 1 and not c.split:
-            raise ValueError("model.attention.split has no effect with one head; set model.attention.heads")
+            raise UserError("model.attention.split has no effect with one head; set model.attention.heads")
         unread = () if score.traits.content else ("keys",)
         if not score.traits.attends:
             unread = [item.name for item in dataclasses.fields(c) if item.name != "score"]
         for name in unread:
             if getattr(c, name) != getattr(config.Attention, name):
-                raise ValueError(f"model.attention.{name} has no effect: score {str(c.score)!r} reads no {name}")
+                raise UserError(f"model.attention.{name} has no effect: score {str(c.score)!r} reads no {name}")
 
     def _refuse_equal_heads(self, random: bool) -> None:
         """Heads that share all keys and values must have something of their own."""
         c, own = self.config, [name for name in self.variables.get("params", ()) if name.startswith("head_")]
         if not (c.split or own or random):
-            raise ValueError(
+            raise UserError(
                 f"model.attention.heads has no effect with split=false: score {str(c.score)!r} has no parameters, so "
                 "that all heads are alike; set model.attention.keys or values, or choose dot(project=True) or general"
             )

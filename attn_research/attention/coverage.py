@@ -14,6 +14,7 @@ from jaxtyping import Array, Float
 from attn_research.attention.additive import additive
 from attn_research.attention.history import Remembering, source_mask, uniform
 from attn_research.attention.scores import Keys, Param, Score, scores, vector, weight
+from attn_research.errors import UserError
 
 ACTIVATIONS = {"tanh": jnp.tanh, "sigmoid": nn.sigmoid, "relu": nn.relu, "softplus": nn.softplus}
 
@@ -75,7 +76,7 @@ def coverage_gru(
 def _fertility(param: Param, keys: Keys, most: float) -> Float[Array, "b s"]:
     """most sigmoid(w . k_j)."""
     if most <= 0:
-        raise ValueError(f"fertility of score 'coverage' is {most}, but must be above 0")
+        raise UserError(f"fertility of score 'coverage' is {most}, but must be above 0")
     return most * nn.sigmoid(keys @ param("w", vector(keys.shape[-1]), (keys.shape[-1],)))
 
 

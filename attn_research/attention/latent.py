@@ -16,6 +16,7 @@ from jaxtyping import Array, Float, Int
 
 from attn_research.attention.history import source_mask
 from attn_research.attention.scores import Keys, Param, Score, weight
+from attn_research.errors import UserError
 from attn_research.registry import Registry
 
 # chained: reads `before`, so that each step waits for the symbol before it; guided: reads a_t after the first step.
@@ -80,7 +81,7 @@ def hmm(param: Param, keys: Keys, query_size: int, lengths: Lengths, band: int =
     alone; Wu & Cotterell's own code has no score there, but the transitions from position 0.
     """
     if band < 1:
-        raise ValueError(f"band of latent attention 'hmm' is {band}, but must be at least 1")
+        raise UserError(f"band of latent attention 'hmm' is {band}, but must be at least 1")
     s, offsets = keys.shape[1], range(0 if monotone else -band, band + 1)
     W = param("W", weight, (query_size + keys.shape[-1], len(offsets)))
     b = param("b", nn.initializers.zeros, (len(offsets),))

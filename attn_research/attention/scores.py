@@ -16,6 +16,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Array, Float
 
+from attn_research.errors import UserError
 from attn_research.registry import Registry
 
 # attends: has weights at all; content: reads what the keys say, not only how many there are; positional: reads where
@@ -50,12 +51,12 @@ def no_effect(score: str, where: str, **given: bool) -> None:
     """Refuses the options that are `given` where they would change nothing."""
     for option in given:
         if given[option]:
-            raise ValueError(f"{option} of score {score!r} has no effect {where}")
+            raise UserError(f"{option} of score {score!r} has no effect {where}")
 
 
 def _same_size(score: str, keys: Keys, query_size: int) -> None:
     if keys.shape[-1] != query_size:
-        raise ValueError(
+        raise UserError(
             f"score {score!r} needs query and key of one size, but the query has {query_size} and the key "
             f"{keys.shape[-1]}; set model.attention.keys={query_size} or choose dot(project=True), general or concat"
         )
@@ -94,7 +95,7 @@ def _scaled(param: Param, keys: Keys, learned_scale: bool) -> Keys:
 def _sharpness(param: Param, score: str, sharpness: float, learned: bool) -> float | Array:
     """A positive factor, kept so by learning its logarithm."""
     if sharpness <= 0:
-        raise ValueError(f"sharpness of score {score!r} is {sharpness}, but must be above 0")
+        raise UserError(f"sharpness of score {score!r} is {sharpness}, but must be above 0")
     return jnp.exp(param("log_beta", nn.initializers.constant(math.log(sharpness)), ())) if learned else sharpness
 
 

@@ -7,6 +7,7 @@ from itertools import count, islice
 from pathlib import Path
 
 from attn_research.commands.sweep import read_experiment
+from attn_research.errors import UserError
 from attn_research.runs import records
 from attn_research.sweeps.expand import Experiment
 
@@ -21,7 +22,7 @@ def figure(arguments: argparse.Namespace) -> int:
     experiment, runs = read_experiment(arguments), Path(arguments.runs)
     directories = _first_runs(experiment, runs)
     if not directories:
-        raise ValueError(f"no run of {experiment.name} is finished in {runs}; `attn-research sweep` makes them")
+        raise UserError(f"no run of {experiment.name} is finished in {runs}; `attn-research sweep` makes them")
     items = {label: load_item(directory, arguments.item) for label, directory in directories.items()}
     for path in attention_maps(items, runs / "reports" / experiment.name):
         print(path)
@@ -41,12 +42,12 @@ def _first_runs(experiment: Experiment, runs: Path) -> dict[str, Path]:
 def translate(arguments: argparse.Namespace) -> int:
     """Prints an output line, or the n best, for every input line; draws the attention of the first if asked to."""
     if arguments.step is not None and arguments.attention is None:
-        raise ValueError("--step chooses the bars of a picture, so it needs --attention OUT.png")
+        raise UserError("--step chooses the bars of a picture, so it needs --attention OUT.png")
     from attn_research.translator import load
 
     translator = load(arguments.run, _search(arguments))
     if arguments.nbest and translator.config.decode.beam == 1:
-        raise ValueError("--nbest lists the hypotheses of a beam, and greedy search has one; it needs --beam 2 or more")
+        raise UserError("--nbest lists the hypotheses of a beam, and greedy search has one; it needs --beam 2 or more")
     picture, numbers = arguments.attention, count(1)
     typed = arguments.input is None and sys.stdin.isatty()
     for lines in _batches(_lines(arguments.input), 1 if typed else BATCH):
@@ -81,10 +82,10 @@ def _lines(path: str | None) -> Iterator[str]:
         try:
             for number, line in enumerate(file, 1):
                 if not line.strip():
-                    raise ValueError(f"{name}:{number} is empty, and there is nothing to translate")
+                    raise UserError(f"{name}:{number} is empty, and there is nothing to translate")
                 yield line.rstrip("\n")
         except UnicodeDecodeError as error:
-            raise ValueError(f"{name} is not UTF-8 text, somewhere after line {number}") from error
+            raise UserError(f"{name} is not UTF-8 text, somewhere after line {number}") from error
 
 
 def _batches(lines: Iterator[str], size: int) -> Iterable[list[str]]:

@@ -3,6 +3,7 @@
 import argparse
 
 from attn_research.commands.words import show_markdown
+from attn_research.errors import UserError
 from attn_research.registry import Spec
 
 
@@ -12,7 +13,7 @@ def scores(arguments: argparse.Namespace) -> int:
 
     if arguments.variant is None:
         if arguments.plot is not None:
-            raise ValueError(
+            raise UserError(
                 "--plot draws one variant, so it needs its name, as in `attn-research scores concat --plot`"
             )
         show_markdown(variants.INTRODUCTION + variants.page(variants.variants()))
@@ -24,6 +25,6 @@ def scores(arguments: argparse.Namespace) -> int:
         from attn_research.reports.figures import attention_maps
 
         if not variants.has_weights(kind):
-            raise ValueError(f"--plot draws attention weights, which {kind}={spec} has no part in")
+            raise UserError(f"--plot draws attention weights, which {kind}={spec} has no part in")
         print(*attention_maps({str(spec): variants.example(kind.rpartition(".")[2], spec)}, arguments.plot), sep="\n")
     return 0

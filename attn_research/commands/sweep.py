@@ -8,6 +8,7 @@ from pathlib import Path
 
 from attn_research.commands.words import complain, outcome
 from attn_research.config import Config, digest, parse_changes
+from attn_research.errors import UserError
 from attn_research.runs import records
 from attn_research.sweeps import failure, local
 from attn_research.sweeps.expand import Experiment, labels, load_experiment
@@ -25,7 +26,7 @@ def sweep(arguments: argparse.Namespace) -> int:
     experiment, runs = read_experiment(arguments), Path(arguments.runs)
     jobs = len(local.cores()) if arguments.jobs is None else arguments.jobs
     if jobs < 1:
-        raise ValueError(f"--jobs is {jobs}, but must be at least 1")
+        raise UserError(f"--jobs is {jobs}, but must be at least 1")
     for config in experiment.runs:
         records.user_code(config)  # a file that is not there is told now, not by every worker
     names = labels(experiment.runs)

@@ -10,6 +10,7 @@ from typing import Any
 from attn_research.commands.sweep import read_experiment
 from attn_research.commands.words import complain, show_markdown
 from attn_research.config import Config, from_flat
+from attn_research.errors import UserError
 from attn_research.reports.render import FORMS, Built
 from attn_research.runs import records
 from attn_research.sweeps.expand import Experiment
@@ -24,7 +25,7 @@ def table(arguments: argparse.Namespace) -> int:
     committed = Path(arguments.experiment).parent / "results" / f"{experiment.name}.jsonl"
     if arguments.check or arguments.save:
         if arguments.changes or arguments.add:
-            raise ValueError("--save and --check are for the experiment as it stands, without key=value and --add")
+            raise UserError("--save and --check are for the experiment as it stands, without key=value and --add")
         return _check(experiment, committed) if arguments.check else _save(experiment, Path(arguments.runs), committed)
     built = build(experiment, found_records(Path(arguments.runs), committed))
     stem = Path(arguments.runs) / "reports" / experiment.name
@@ -44,7 +45,7 @@ def _is_current(record: Mapping[str, Any]) -> bool:
     """Whether a record is of a config that still is one, made with the code that its specs name now."""
     try:
         return record["user_code"] == records.user_code(from_flat(record["config"]))
-    except ValueError:
+    except UserError:
         return False
 
 
@@ -52,11 +53,11 @@ def build(experiment: Experiment, found: Found) -> Built:
     """The experiment's table.
 
     Raises:
-      ValueError: there is no record at all.
+      UserError: there is no record at all.
     """
     rows, missing = experiment.table.group(experiment.runs, found)
     if not any(rows.values()):
-        raise ValueError(f"no run of {experiment.name} is finished; `attn-research sweep` makes them")
+        raise UserError(f"no run of {experiment.name} is finished; `attn-research sweep` makes them")
     return experiment.table.build(rows, experiment.published, missing)
 
 
@@ -78,7 +79,7 @@ def _save(experiment: Experiment, runs: Path, committed: Path) -> int:
     found = found_records(runs, committed)
     kept = [found[config] for config in experiment.runs if config in found]
     if flaws := _flaws(kept):
-        raise ValueError(f"the records {' and '.join(flaws)}; nothing saved")
+        raise UserError(f"the records {' and '.join(flaws)}; nothing saved")
     text = build(experiment, found).render("md")  # which names the runs that are missing
     records.save_committed(committed, kept)
     page = committed.with_suffix(".md")
@@ -116,7 +117,7 @@ def _check(experiment: Experiment, committed: Path) -> int:
     """Compares the committed table with the one that the committed records give."""
     page = committed.with_suffix(".md")
     if not (committed.is_file() and page.is_file()):
-        raise ValueError(f"{experiment.name} has no {committed} and {page.name}; --save writes them")
+        raise UserError(f"{experiment.name} has no {committed} and {page.name}; --save writes them")
     kept = records.load_committed(committed)
     flaws = [f"the records {flaw}" for flaw in _flaws(kept)]
     old, new = page.read_text(encoding="utf-8"), build(experiment, records.by_config(kept)).render("md")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from attn_research.data.vocab import EOS, PAD, Vocabulary
+from attn_research.errors import UserError
 
 if TYPE_CHECKING:
     import pyarrow
@@ -151,12 +152,12 @@ def plan(
     they are in order. The number of batches is the same in every epoch.
 
     Raises:
-      ValueError: a row fits no shape (see `cover`).
+      UserError: a row fits no shape (see `cover`).
     """
     shape_of = _first_fit(_lengths(encoded), shapes)
     if (shape_of == len(shapes)).any():
         row = int(shape_of.argmax())
-        raise ValueError(f"row {row} is longer than every shape of {shapes}")
+        raise UserError(f"row {row} is longer than every shape of {shapes}")
     rng = None if seed is None else np.random.default_rng([seed, epoch])
     batches = []
     for shape in range(len(shapes)):

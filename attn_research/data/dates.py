@@ -13,6 +13,7 @@ from typing import Literal, NamedTuple
 from attn_research.data.formats import SEEN, STYLES, UNSEEN, YEARS, Piece, align, pieces
 from attn_research.data.readings import ceiling
 from attn_research.data.task import DatasetDict, from_columns, tasks
+from attn_research.errors import UserError
 
 # How many of the 36,525 dates each split draws from; train draws from the others.
 DATES = {"dev": 1500, "test": 4000, "test_unseen": 2000}
@@ -38,10 +39,10 @@ def dates(
     test_unseen for a system that knows which locales the split has.
 
     Raises:
-      ValueError: `longest` is below 10.
+      UserError: `longest` is below 10.
     """
     if longest < LEAST:
-        raise ValueError(f"longest of task 'dates' is {longest}, but must be at least {LEAST}")
+        raise UserError(f"longest of task 'dates' is {longest}, but must be at least {LEAST}")
     sizes = {"train": train, "dev": dev, "test": test, "test_unseen": (test + 1) // 2}
     splits = {}
     for split, size in sizes.items():

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from attn_research.data.files import find_file, find_folder, read_lines
+from attn_research.errors import UserError
 from attn_research.registry import nearest
 
 HUB = "hub:"
@@ -37,7 +38,7 @@ def read(path: str, languages: Languages, test: str) -> dict[str, Pairs]:
     """The pairs of train, dev, test (what is called `test` there) and of every other `test_<what>`.
 
     Raises:
-      ValueError: something is not there, cannot be read, or has not as many lines on both sides.
+      UserError: something is not there, cannot be read, or has not as many lines on both sides.
     """
     return (_from_hub if path.startswith(HUB) else _from_folder)(path.removeprefix(HUB), languages, test)
 
@@ -64,7 +65,7 @@ def _from_files(source: Path, target: Path) -> Pairs:
     sources, targets = list(read_lines(source)), list(read_lines(target))
     if len(sources) != len(targets):
         told = f"{source} has {len(sources)} lines, but {target.name} has {len(targets)}"
-        raise ValueError(f"{told}; they must be aligned line by line")
+        raise UserError(f"{told}; they must be aligned line by line")
     return Pairs(f"{source.name} and {target.name}", source.name, range(1, len(sources) + 1), sources, targets)
 
 
@@ -75,21 +76,21 @@ def _from_hub(name: str, languages: Languages, test: str) -> dict[str, Pairs]:
         found = datasets.load_dataset(name)
     except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:
         told = " ".join(str(error).split())
-        raise ValueError(f"cannot load data set {name!r} from the Hugging Face hub: {told}") from error
+        raise UserError(f"cannot load data set {name!r} from the Hugging Face hub: {told}") from error
     parts = _parts(found.keys(), test)
     for part in parts.values():
         if part not in found:
-            raise ValueError(f"data set {name!r} has no split {part!r}; {nearest(part, found)}")
+            raise UserError(f"data set {name!r} has no split {part!r}; {nearest(part, found)}")
     return {split: _from_columns(found[part], part, languages, name) for split, part in parts.items()}
 
 
 def _from_columns(data: Any, part: str, languages: Languages, name: str) -> Pairs:
     for column in languages:
         if column not in data.column_names:
-            raise ValueError(
+            raise UserError(
                 f"split {part!r} of data set {name!r} has no column {column!r}; {nearest(column, data.column_names)}"
             )
         if getattr(data.features[column], "dtype", None) not in ("string", "large_string"):
-            raise ValueError(f"column {column!r} of data set {name!r} is {data.features[column]}, but must be text")
+            raise UserError(f"column {column!r} of data set {name!r} is {data.features[column]}, but must be text")
     sides = ([line or "" for line in data[column][:]] for column in languages)
     return Pairs(f"split {part!r} of {name}", part, range(1, len(data) + 1), *sides)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from attn_research.data.vocab import UNKNOWN
+from attn_research.errors import UserError
 
 MARK = "▁"  # stands for the space before a word
 
@@ -56,7 +57,7 @@ class Pieces:
         """The `vocabulary` most frequent words of `lines`, or as many subwords by byte-pair encoding.
 
         Raises:
-          ValueError: there are more characters than `vocabulary`, so that subwords cannot be made of them.
+          UserError: there are more characters than `vocabulary`, so that subwords cannot be made of them.
         """
         from tokenizers import Tokenizer, models, trainers
 
@@ -70,7 +71,7 @@ class Pieces:
         tokenizer.train_from_iterator(lines, trainer(vocab_size=size, special_tokens=[UNKNOWN], show_progress=False))
         if tokenizer.get_vocab_size() > size:
             characters = tokenizer.get_vocab_size() - 1
-            raise ValueError(f"vocabulary is {vocabulary}, but the training split has {characters} characters already")
+            raise UserError(f"vocabulary is {vocabulary}, but the training split has {characters} characters already")
         return cls(tokenizer)
 
     def split(self, line: str) -> list[str]:

@@ -11,6 +11,7 @@ import zlib
 from collections.abc import Callable, Sequence
 
 from attn_research.data.task import DatasetDict, from_columns, tasks
+from attn_research.errors import UserError
 
 Order = Callable[[list[int]], Sequence[int]]  # source -> for every target symbol, the source position that it copies
 
@@ -88,7 +89,7 @@ def _splits(
 
 def _at_least(name: str, value: int, least: int) -> None:
     if value < least:
-        raise ValueError(f"{name} of a synthetic task is {value}, but must be at least {least}")
+        raise UserError(f"{name} of a synthetic task is {value}, but must be at least {least}")
 
 
 def _source(rng: random.Random, symbols: int, shortest: int, longest: int) -> list[int]:
@@ -104,7 +105,7 @@ def _draw(split: str, size: int, symbols: int, longest: int, seed: int) -> list[
             drawn.append(source)
         if len(drawn) == size:
             return drawn
-    raise ValueError(
+    raise UserError(
         f"split {split!r} of a synthetic task wants {size} sources, but {symbols} symbols and lengths up to {longest} "
         "give too few; raise symbols or longest"
     )

@@ -24,6 +24,7 @@ import numpy as np
 
 from attn_research.data.kept import kept
 from attn_research.data.segmentation import Characters, Segmentation, Words
+from attn_research.errors import UserError
 from attn_research.registry import Registry, Spec, nearest
 
 DatasetDict = Any  # datasets.DatasetDict, whose import takes more than a second
@@ -45,17 +46,17 @@ def load(spec: Spec) -> DatasetDict:
     """The splits of the task that `spec` names; a second call in the same process hands out the same object.
 
     Raises:
-      ValueError: an unknown task or option, data that cannot be read, a split or column that is not there or of
+      UserError: an unknown task or option, data that cannot be read, a split or column that is not there or of
         another type, an empty split, or an item with an empty source or target.
     """
     import datasets
 
     splits = tasks.bind(spec)()
     if not isinstance(splits, datasets.DatasetDict):
-        raise ValueError(f"task {spec} gives a {type(splits).__name__}, but must give a datasets.DatasetDict")
+        raise UserError(f"task {spec} gives a {type(splits).__name__}, but must give a datasets.DatasetDict")
     for name in SPLITS:
         if name not in splits:
-            raise ValueError(f"task {spec} has no split {name!r}; {nearest(name, splits)}")
+            raise UserError(f"task {spec} has no split {name!r}; {nearest(name, splits)}")
     for name, split in splits.items():
         _check(split, f"split {name!r} of task {spec}")
     return splits
@@ -79,15 +80,15 @@ def _check(split: Any, title: str) -> None:
 
     tokens = datasets.List(datasets.Value("string"))
     if not len(split):
-        raise ValueError(f"{title} is empty")
+        raise UserError(f"{title} is empty")
     for column in COLUMNS:
         if column not in split.column_names:
-            raise ValueError(f"{title} has no column {column!r}; {nearest(column, split.column_names)}")
+            raise UserError(f"{title} has no column {column!r}; {nearest(column, split.column_names)}")
         if split.features[column] != tokens:
-            raise ValueError(f"{title}: {column} is {split.features[column]}, but must be lists of strings")
+            raise UserError(f"{title}: {column} is {split.features[column]}, but must be lists of strings")
         lengths = _lengths(split.with_format("arrow")[:], column)
         if not lengths.all():
-            raise ValueError(f"{title}: item {lengths.argmin()} has an empty {column}")
+            raise UserError(f"{title}: item {lengths.argmin()} has an empty {column}")
 
 
 def _lengths(table: "pyarrow.Table", column: str) -> np.ndarray:
@@ -118,7 +119,7 @@ def check_lengths(splits: Tables, limit: int | None, variant: str) -> None:
     """Refuses sources of more symbols than `variant`, which is named in the message, can look at.
 
     Raises:
-      ValueError: a source is longer than `limit`; the first one is named by file and line, or by split and index.
+      UserError: a source is longer than `limit`; the first one is named by file and line, or by split and index.
     """
     if limit is None:
         return
@@ -127,4 +128,4 @@ def check_lengths(splits: Tables, limit: int | None, variant: str) -> None:
         if lengths.max() > limit:
             index = int((lengths > limit).argmax())
             where = table["where"][index] if "where" in table.column_names else f"item {index} of split {name!r}"
-            raise ValueError(f"{where}: the source has {lengths[index]} symbols, but {variant} allows at most {limit}")
+            raise UserError(f"{where}: the source has {lengths[index]} symbols, but {variant} allows at most {limit}")

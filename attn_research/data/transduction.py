@@ -5,6 +5,7 @@ from pathlib import Path
 
 from attn_research.data.files import find_file, find_folder, read_lines
 from attn_research.data.task import SPLITS, DatasetDict, from_columns, tasks
+from attn_research.errors import UserError
 from attn_research.registry import require
 
 
@@ -17,7 +18,7 @@ def transduction(path: str = "") -> DatasetDict:
     `references`. A relative path is looked for from the working directory, then in $ATTN_RESEARCH_DATA.
 
     Raises:
-      ValueError: a folder or file that is not there, is empty or cannot be read, or a line of another form.
+      UserError: a folder or file that is not there, is empty or cannot be read, or a line of another form.
     """
     require(bool(path), 'task transduction needs the folder of its files, as in transduction(path="cmudict_g2p")')
     folder = find_folder(path)
@@ -31,7 +32,7 @@ def _columns(file: Path, split: str) -> dict[str, list]:
         key = (word, number) if split == "train" else (word,)
         items.setdefault(key, []).append((f"{file.name}:{number}", segments))
     if not items:
-        raise ValueError(f"{file} is empty")
+        raise UserError(f"{file} is empty")
     return {
         "source": [list(word) for word, *_ in items],
         "target": [lines[0][1] for lines in items.values()],
@@ -44,7 +45,7 @@ def _lines(file: Path) -> Iterator[tuple[str, list[str]]]:
     for number, line in enumerate(read_lines(file), 1):
         columns = line.split("\t")
         if len(columns) != 2:
-            raise ValueError(f"{file}:{number} has {len(columns)} columns, but must have two: word<TAB>segments")
+            raise UserError(f"{file}:{number} has {len(columns)} columns, but must have two: word<TAB>segments")
         if not columns[0].strip() or not columns[1].strip():
-            raise ValueError(f"{file}:{number} has an empty column, but must be word<TAB>segments")
+            raise UserError(f"{file}:{number} has an empty column, but must be word<TAB>segments")
         yield columns[0], columns[1].split()

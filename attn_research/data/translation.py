@@ -8,6 +8,7 @@ from attn_research.data import parallel
 from attn_research.data.parallel import Pairs
 from attn_research.data.segmentation import Pieces
 from attn_research.data.task import DatasetDict, from_columns, tasks
+from attn_research.errors import UserError
 from attn_research.registry import require
 
 TOLD = 5  # left-out pairs whose numbers are told
@@ -40,7 +41,7 @@ def translation(
     `longest` symbols on a side are left out, which is told; no other pairs are.
 
     Raises:
-      ValueError: a folder, file, data set or column that is not there or cannot be read, different numbers of lines,
+      UserError: a folder, file, data set or column that is not there or cannot be read, different numbers of lines,
         an empty line in dev or test, or a vocabulary that is too small.
     """
     for name, value in (("vocabulary", vocabulary), ("longest", longest)):
@@ -78,7 +79,7 @@ def _without_empty(split: str, pairs: Pairs) -> Pairs:
 
     empty = [i for i in range(len(pairs.numbers)) if not full(i)]
     if empty and split != "train":
-        raise ValueError(f"{pairs.where(empty[0])} is empty on one side, and only training pairs may be left out")
+        raise UserError(f"{pairs.where(empty[0])} is empty on one side, and only training pairs may be left out")
     return _leave_out(pairs, full, "have an empty line")
 
 

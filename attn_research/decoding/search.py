@@ -7,19 +7,20 @@ from attn_research import config
 from attn_research.decoding.beam import beam_search
 from attn_research.decoding.greedy import greedy
 from attn_research.decoding.penalties import penalties
+from attn_research.errors import UserError
 
 
 def make_search(decode: config.Decode) -> Callable:
     """`(Translating, padded source size, source lengths [b]) -> Outputs`, `decode.beam` hypotheses a source.
 
     Raises:
-      ValueError: an unknown length penalty, or one that has nothing to rank.
+      UserError: an unknown length penalty, or one that has nothing to rank.
     """
     penalties.bind(decode.length_penalty)
     if decode.beam > 1:
         return partial(beam_search, decode=decode)
     if decode.length_penalty != config.Decode.length_penalty:
-        raise ValueError(
+        raise UserError(
             f"decode.length_penalty {str(decode.length_penalty)!r} has no effect with decode.beam 1, which compares no "
             "lengths; set decode.beam to 2 or more, or decode.length_penalty to none"
         )

@@ -22,6 +22,7 @@ from functools import cached_property
 
 import numpy as np
 
+from attn_research.errors import UserError
 from attn_research.metrics.metric import Metric
 
 REPLICATES = 2000
@@ -49,7 +50,7 @@ class Comparison:
     """The rows of one column of a table, on the same test items.
 
     Raises:
-      ValueError: the rows have not the same number of items.
+      UserError: the rows have not the same number of items.
     """
 
     metric: Metric
@@ -59,7 +60,7 @@ class Comparison:
         sizes = {label: scores.parts[0].shape[1] for label, scores in self.rows.items() if scores.by_item}
         if len(set(sizes.values())) > 1:
             told = ", ".join(f"{label!r} has {size}" for label, size in sizes.items())
-            raise ValueError(f"rows can only be compared on the same test items, but {told}")
+            raise UserError(f"rows can only be compared on the same test items, but {told}")
 
     @cached_property
     def means(self) -> dict[str, float]:

@@ -11,6 +11,7 @@ from flax import linen as nn
 from jaxtyping import Array, Float
 
 from attn_research.attention.history import source_mask
+from attn_research.errors import UserError
 from attn_research.models.encoder import Encoded
 from attn_research.registry import Registry
 
@@ -32,7 +33,7 @@ def copy(param: Callable, source: Encoded, layers: int, parts: int, hidden: int)
     came = (len(last), len(last[0]), last[0][0].shape[-1])
     if came != (layers, parts, hidden):
         names = "{} layer(s) of {} array(s) of size {}"
-        raise ValueError(
+        raise UserError(
             f"bridge 'copy' needs encoder and decoder of one shape, but the encoder's last state has "
             f"{names.format(*came)} and the decoder's first {names.format(layers, parts, hidden)}; use bridge 'dense'"
         )
@@ -53,7 +54,7 @@ def dense(
         h = source.last[-1][-1] if reads == "top" else _backward(source)
         return _states(param, h, layers, parts, hidden, shared=shared)
     if len(source.last) != layers or layers == 1 or shared:
-        raise ValueError(
+        raise UserError(
             "bridge 'dense(reads=\"each\")' needs as many encoder as decoder layers, two or more, and shared=False, "
             f"but they have {len(source.last)} and {layers} layer(s), and shared is {shared}"
         )
@@ -80,7 +81,7 @@ def _states(
 ) -> tuple:
     """tanh(h W + b), cut into the arrays of all layers."""
     if shared and layers * parts == 1:
-        raise ValueError("shared of bridge 'dense' has no effect: the decoder's state is one layer of one array")
+        raise UserError("shared of bridge 'dense' has no effect: the decoder's state is one layer of one array")
     own, times = (1, layers * parts) if shared else (layers * parts, 1)
     W = param(f"W{suffix}", nn.initializers.glorot_uniform(), (h.shape[-1], own * hidden))
     b = param(f"b{suffix}", nn.initializers.zeros, (own * hidden,))
@@ -90,7 +91,7 @@ def _states(
 
 def _backward(source: Encoded) -> Float[Array, "b i"]:
     if source.direction != "both":
-        raise ValueError(
+        raise UserError(
             "bridge 'dense(reads=\"backward\")' needs model.encoder.direction both, but it is "
             f'{source.direction!r}, whose one last state is that of reads="top"'
         )

@@ -13,6 +13,7 @@ from typing import Literal
 import jax.numpy as jnp
 from flax import linen as nn
 
+from attn_research.errors import UserError
 from attn_research.registry import Registry
 
 # reads: whether the context enters at all.
@@ -38,7 +39,7 @@ def _join(*vectors):
 def _size(size: int | None, default: int) -> int:
     size = default if size is None else size
     if size < 1:
-        raise ValueError(f"size of the combination is {size}, but must be at least 1")
+        raise UserError(f"size of the combination is {size}, but must be at least 1")
     return size
 
 
@@ -74,7 +75,7 @@ def gated(
     gate is `both` with symbol=False, without y; its z is 1 - z here.
     """
     if not context_size:
-        raise ValueError("combination 'gated' has no effect without attention: there is no context to gate")
+        raise UserError("combination 'gated' has no effect without attention: there is no context to gate")
     size, y = _size(size, hidden), embedding if symbol else 0
     inner = tanh(lambda _, *args: param("W_a", *args), context_size, hidden, embedding) if attentional else None
     source_size = hidden if attentional else context_size
@@ -101,7 +102,7 @@ def maxout(
     placement before(output="old").
     """
     if pieces < 2:
-        raise ValueError(f"pieces of combination 'maxout' is {pieces}, but a maximum needs at least 2")
+        raise UserError(f"pieces of combination 'maxout' is {pieces}, but a maximum needs at least 2")
     size = _size(size, hidden // pieces)
     affine = _sum(param, {"U_o": hidden, "V_o": embedding, "C_o": context_size}, pieces * size, "b" if bias else None)
 
@@ -129,7 +130,7 @@ def readout(
 def concat(param: Callable, context_size: int, hidden: int, embedding: int, symbol: bool = False) -> Callable:
     """[c; h], with `symbol` [c; h; y]: the output layer reads them as they are   (ESPnet's context residual)."""
     if not (context_size or symbol):
-        raise ValueError("combination 'concat' has no effect without attention: it is the state alone; set it to none")
+        raise UserError("combination 'concat' has no effect without attention: it is the state alone; set it to none")
     return lambda context, state, y: _join(context, state, y) if symbol else _join(context, state)
 
 

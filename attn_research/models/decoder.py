@@ -12,6 +12,7 @@ from attn_research import config
 from attn_research.attention.attention import Attend, Attention, Parameters
 from attn_research.attention.history import History
 from attn_research.attention.latent import Latent
+from attn_research.errors import UserError
 from attn_research.models.bridges import bridges
 from attn_research.models.cells import cells
 from attn_research.models.combinations import combinations
@@ -131,32 +132,32 @@ class Decoder(nn.Module):
             self._check_latent(attend.latent, waits, reads)
         if attend.context_size:
             if not (reads or waits or c.input_feeding == "context"):
-                raise ValueError(
+                raise UserError(
                     f"combination {str(c.combination)!r} with placement {str(c.placement)!r} and input_feeding "
                     f"{c.input_feeding!r} never reads the context; set combination to tanh or linear, placement to "
                     "before or input_feeding to context"
                 )
             return
         if waits:
-            raise ValueError(f"placement {str(c.placement)!r} has no effect: score {score!r} gives no context to place")
+            raise UserError(f"placement {str(c.placement)!r} has no effect: score {score!r} gives no context to place")
         if c.input_feeding == "context":
-            raise ValueError(f"input_feeding 'context' has no effect: score {score!r} gives no context to feed")
+            raise UserError(f"input_feeding 'context' has no effect: score {score!r} gives no context to feed")
         if not attend.fixed.shape[-1] and not bridges.bind(c.bridge).traits.informs:
-            raise ValueError(
+            raise UserError(
                 f"with score {score!r} and bridge {str(c.bridge)!r} the decoder knows nothing of the source"
             )
 
     def _check_latent(self, latent: Latent, waits: bool, reads: bool) -> None:
         c, name = self.config, f"model.attention.latent {str(self.attention.latent)!r}"
         if not reads:
-            raise ValueError(f"{name} has no effect with combination {str(c.combination)!r}, which reads no position")
+            raise UserError(f"{name} has no effect with combination {str(c.combination)!r}, which reads no position")
         if c.input_feeding == "attentional":
-            raise ValueError(
+            raise UserError(
                 f"input_feeding 'attentional' has no meaning with {name}, where every source position has a "
                 "vector of its own; set model.decoder.input_feeding=none"
             )
         if latent.chained and (waits or c.input_feeding != "none"):
-            raise ValueError(
+            raise UserError(
                 f"{name} gives no context to the layers, whose weights would not be those that it believes in; set "
                 "model.decoder.placement=after and model.decoder.input_feeding=none, or latent hard"
             )

@@ -10,6 +10,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from attn_research import config
 from attn_research.attention.attention import Parameters
+from attn_research.errors import UserError
 from attn_research.models.cells import cells
 from attn_research.models.scan import scan
 
@@ -65,7 +66,7 @@ class Encoder(nn.Module):
 
     def _ways(self) -> tuple[str, ...]:
         if self.config.direction == "both" and self.config.hidden % 2:
-            raise ValueError(f"model.encoder.hidden is {self.config.hidden}, but two directions need an even size")
+            raise UserError(f"model.encoder.hidden is {self.config.hidden}, but two directions need an even size")
         return ("forward", "reversed") if self.config.direction == "both" else (self.config.direction,)
 
     def _direction(self, layer: int, way: str, inputs: Array, mask: Array) -> tuple[State, Array]:

@@ -10,6 +10,7 @@ from typing import Any, Literal, NamedTuple
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from attn_research.errors import UserError
 from attn_research.registry import Registry
 
 # waits: whether a layer reads the context, so that the layers cannot run through the target before the attention does.
@@ -65,7 +66,7 @@ class Build(NamedTuple):
     def refuse_one_layer(self, choice: str) -> None:
         """For a choice that is about several layers."""
         if self.layers == 1:
-            raise ValueError(f"{choice} has no effect with one decoder layer; set model.decoder.layers to 2 or more")
+            raise UserError(f"{choice} has no effect with one decoder layer; set model.decoder.layers to 2 or more")
 
 
 @placements.register(waits=False)

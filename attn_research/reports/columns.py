@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from attn_research.errors import UserError
 from attn_research.metrics import METRICS, Comparison, Metric, Scores
 from attn_research.metrics.statistics import comparable
 from attn_research.registry import Spec, nearest
@@ -73,13 +74,13 @@ class Measured:
         """The rows that have this metric.
 
         Raises:
-          ValueError: no row has it, or the rows were not tested on the same items.
+          UserError: no row has it, or the rows were not tested on the same items.
         """
         scores = {label: self._scores(records) for label, records in rows.items()}
         if any(rows.values()) and not any(scores.values()):
             splits = [record["splits"] for records in rows.values() for record in records]
             known = {f"{split}/{metric}" for found in splits for split in found for metric in found[split]["metrics"]}
-            raise ValueError(f"no record has {self.name!r}; {nearest(self.name, known)}")
+            raise UserError(f"no record has {self.name!r}; {nearest(self.name, known)}")
         return Comparison(self.metric, {label: row for label, row in scores.items() if row})
 
     def _scores(self, records: Sequence[Record]) -> Scores | None:
@@ -173,7 +174,7 @@ def column(name: str) -> Column:
     """The column that a table names: one of PLAIN, or `split/metric`; either after `task:`.
 
     Raises:
-      ValueError: neither; the nearest name is told.
+      UserError: neither; the nearest name is told.
     """
     task, colon, rest = name.partition(":")
     if colon:
@@ -183,9 +184,9 @@ def column(name: str) -> Column:
     if name in PLAIN:
         return PLAIN[name]
     if not slash:
-        raise ValueError(f"a table has no column {name!r}; {nearest(name, [*PLAIN, 'test/exact'])}")
+        raise UserError(f"a table has no column {name!r}; {nearest(name, [*PLAIN, 'test/exact'])}")
     if metric not in METRICS:
-        raise ValueError(f"column {name!r} has no metric {metric!r}; {nearest(metric, METRICS)}")
+        raise UserError(f"column {name!r} has no metric {metric!r}; {nearest(metric, METRICS)}")
     found = METRICS[metric]
     header = f"{split.replace('_', ' ')} {found.label}{', %' if found.percent else ''}"
     return Measured(name, header + {True: " ↓", False: " ↑", None: ""}[found.lower_is_better], split, found)

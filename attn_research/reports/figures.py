@@ -15,6 +15,7 @@ from matplotlib.image import AxesImage
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
+from attn_research.errors import UserError
 from attn_research.reports.fonts import symbol_label, text_label
 from attn_research.reports.items import Item
 
@@ -45,10 +46,10 @@ def attention_maps(items: Mapping[str, Item], path: str | Path) -> list[Path]:
       path: of the picture, with or without suffix.
 
     Raises:
-      ValueError: the items are not of one source.
+      UserError: the items are not of one source.
     """
     if len({tuple(item.source) for item in items.values()}) != 1:
-        raise ValueError("the maps of a figure are of one source, but these items have several")
+        raise UserError("the maps of a figure are of one source, but these items have several")
     columns, size = _page(list(items.values()))
     figure = Figure(figsize=size, layout="constrained")
     grid = list(figure.subplots(math.ceil(len(items) / columns), columns, squeeze=False).ravel())
@@ -64,13 +65,13 @@ def bars(item: Item, step: int, path: str | Path, title: str = "") -> list[Path]
     """One map, and above it a bar for each source symbol: how much of it output step `step` (from 0) took.
 
     Raises:
-      ValueError: there is no such step, or the run has no attention.
+      UserError: there is no such step, or the run has no attention.
     """
     steps, symbols = item.weights.shape
     if not item.attends:
-        raise ValueError("there are no bars to draw, since the model has no attention")
+        raise UserError("there are no bars to draw, since the model has no attention")
     if not 0 <= step < steps:
-        raise ValueError(f"there is no output step {step}; the steps are 0 to {steps - 1}")
+        raise UserError(f"there is no output step {step}; the steps are 0 to {steps - 1}")
     width, height = _panel(item)
     figure = Figure(figsize=(max(width + 1.2, 5), height + 2), layout="constrained")
     above, below = figure.subplots(2, 1, height_ratios=[1.2, height], sharex=True)

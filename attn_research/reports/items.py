@@ -9,6 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
+from attn_research.errors import UserError
+
 END = "</s>"
 
 
@@ -49,16 +51,16 @@ def load_item(directory: str | Path, index: int) -> Item:
     """Item `index` of the test items whose weights a finished run kept.
 
     Raises:
-      ValueError: the run has kept no weights, or not those of this item.
+      UserError: the run has kept no weights, or not those of this item.
     """
     outputs = Path(directory) / "outputs"
     lines, maps = outputs / "test.jsonl", outputs / "attention.npz"
     for path in (lines, maps):
         if not path.is_file():
-            raise ValueError(f"there is no {path}, so the run is not finished and its attention cannot be drawn")
+            raise UserError(f"there is no {path}, so the run is not finished and its attention cannot be drawn")
     with np.load(maps) as kept:
         if str(index) not in kept:
-            raise ValueError(f"{maps} has the weights of items 0 to {len(kept.files) - 1}, but not of item {index}")
+            raise UserError(f"{maps} has the weights of items 0 to {len(kept.files) - 1}, but not of item {index}")
         weights = kept[str(index)]
     made = json.loads(lines.read_text(encoding="utf-8").split("\n")[index])
     gold = [tuple(pair) for pair in made["alignment"]] if "alignment" in made else ()

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from attn_research.errors import UserError
 from attn_research.registry import nearest
 from attn_research.reports.columns import Cell, Column, Measured
 
@@ -52,7 +53,7 @@ class Built:
     def render(self, form: str) -> str:
         """The table as `md`, `tex` (booktabs) or `csv` (raw numbers)."""
         if form not in FORMS:
-            raise ValueError(f"a table has no format {form!r}; {nearest(form, FORMS)}")
+            raise UserError(f"a table has no format {form!r}; {nearest(form, FORMS)}")
         return FORMS[form](self)
 
 

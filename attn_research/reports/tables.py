@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from attn_research.config import Config, diff, flat, from_flat, hints
+from attn_research.errors import UserError
 from attn_research.registry import nearest
 from attn_research.reports.columns import MISSING, Cell, Column, Measured, Record, Rows, column
 from attn_research.reports.notes import PUBLISHED, notes
@@ -23,7 +24,7 @@ class Table:
     `task:column` is of one of them (`reverse:test_long/exact`).
 
     Raises:
-      ValueError: no such config field or column.
+      UserError: no such config field or column.
     """
 
     row: str | Callable[[Config], str]
@@ -34,7 +35,7 @@ class Table:
     def __post_init__(self):
         fields = hints(Config())
         if isinstance(self.row, str) and self.row not in fields:
-            raise ValueError(f"a table's row is no config field {self.row!r}; {nearest(self.row, fields)}")
+            raise UserError(f"a table's row is no config field {self.row!r}; {nearest(self.row, fields)}")
         for name in self.columns:
             column(name)
 
@@ -66,7 +67,7 @@ class Table:
           missing: seeds that a row should have and has not, to be named below the table.
 
         Raises:
-          ValueError: records of one row that differ in more than the seed, a metric that no record has, rows that
+          UserError: records of one row that differ in more than the seed, a metric that no record has, rows that
             were tested on different items, or a published number for a column that the table has not.
         """
         for label, records in rows.items():
@@ -96,17 +97,17 @@ def _check_alike(label: str, records: Sequence[Record]) -> None:
 def _check_task(label: str, configs: Sequence[Config]) -> None:
     for config in configs[1:]:
         if others := [name for name in diff(configs[0], config) if name != "seed"]:
-            raise ValueError(f"the records of row {label!r} differ not only in the seed, but in {', '.join(others)}")
+            raise UserError(f"the records of row {label!r} differ not only in the seed, but in {', '.join(others)}")
     seeds = [config.seed for config in configs]
     if twice := sorted({seed for seed in seeds if seeds.count(seed) > 1}):
-        raise ValueError(f"row {label!r} has more than one record of seed {twice[0]}")
+        raise UserError(f"row {label!r} has more than one record of seed {twice[0]}")
 
 
 def _published_rows(published: Published, columns: Sequence[Column]) -> dict[str, list[Cell]]:
     measured = {shown.name: shown for shown in columns if isinstance(shown, Measured)}
     for label, name in published:
         if name not in measured:
-            raise ValueError(f"the published number of {label!r} is of no column {name!r}; {nearest(name, measured)}")
+            raise UserError(f"the published number of {label!r} is of no column {name!r}; {nearest(name, measured)}")
     cells = {key: _cited(measured[key[1]], *number) for key, number in published.items()}
     return {
         label: [cells.get((label, shown.name), Cell(None, MISSING)) for shown in columns]

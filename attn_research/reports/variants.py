@@ -17,6 +17,7 @@ from attn_research.attention.scores import scores
 from attn_research.attention.windows import windows
 from attn_research.config import Attention as Options
 from attn_research.decoding.penalties import penalties
+from attn_research.errors import UserError
 from attn_research.models.bridges import bridges
 from attn_research.models.combinations import combinations
 from attn_research.models.placements import placements
@@ -69,13 +70,13 @@ def kind_of(spec: Spec) -> str:
     """The config field whose variant `spec` names; a user's own is a score.
 
     Raises:
-      ValueError: there is no variant of that name.
+      UserError: there is no variant of that name.
     """
     if spec.module:
         return "model.attention.score"
     known = {name: kind for kind, registry in reversed(REGISTRIES.items()) for name in registry.known}
     if spec.name not in known:
-        raise ValueError(f"unknown variant {spec.name!r}; {nearest(spec.name, known)}")
+        raise UserError(f"unknown variant {spec.name!r}; {nearest(spec.name, known)}")
     return known[spec.name]
 
 
@@ -83,7 +84,7 @@ def describe(kind: str, spec: Spec) -> Variant:
     """A variant with the options that `spec` sets.
 
     Raises:
-      ValueError: there is no such variant of this kind.
+      UserError: there is no such variant of this kind.
     """
     bound = REGISTRIES[kind].bind(spec)
     options = ", ".join(f"{name}={value!r}" for name, value in bound.hyper.items())

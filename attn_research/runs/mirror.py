@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from attn_research.config import Config, digest, flat
+from attn_research.errors import UserError
 from attn_research.registry import nearest
 
 MODES = ("off", "offline", "online")
@@ -35,10 +36,10 @@ def mirror(mode: str, config: Config, directory: str | Path, group: str | None =
       group: the experiment's name.
 
     Raises:
-      ValueError: no such mode, or wandb cannot start.
+      UserError: no such mode, or wandb cannot start.
     """
     if mode not in MODES:
-        raise ValueError(f"there is no wandb mode {mode!r}; {nearest(mode, MODES)}")
+        raise UserError(f"there is no wandb mode {mode!r}; {nearest(mode, MODES)}")
     return Off() if mode == "off" else Wandb(mode, config, Path(directory), group)
 
 
@@ -82,7 +83,7 @@ class Wandb:
             )
         except wandb.Error as error:
             reason = " ".join(str(error).split()).rstrip(".")
-            raise ValueError(f"wandb cannot mirror {mode}: {reason}; the mode 'offline' needs no account") from error
+            raise UserError(f"wandb cannot mirror {mode}: {reason}; the mode 'offline' needs no account") from error
 
     def __enter__(self) -> "Wandb":
         return self

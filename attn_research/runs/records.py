@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from attn_research.config import Config, digest, flat, from_flat
+from attn_research.errors import UserError
 from attn_research.registry import Spec, fingerprint
 from attn_research.runs.environment import environment
 
@@ -42,7 +43,7 @@ def pack(array: np.ndarray) -> str:
     """Integers from 0 to 65,535, an item each, as text: base64 of zlib of little-endian uint16."""
     array = np.asarray(array)
     if array.size and not 0 <= array.min() <= array.max() < 2**16:
-        raise ValueError(f"items from {array.min()} to {array.max()} cannot be packed; the range is 0 to 65535")
+        raise UserError(f"items from {array.min()} to {array.max()} cannot be packed; the range is 0 to 65535")
     return base64.b64encode(zlib.compress(array.astype("<u2").tobytes(), 9)).decode()
 
 
@@ -60,7 +61,7 @@ def read(directory: str | Path) -> Record | None:
     """The record in `directory`, or None if the run is not done.
 
     Raises:
-      ValueError: the file is not a record; it says where.
+      UserError: the file is not a record; it says where.
     """
     path = Path(directory) / FILE
     return _parse(_text(path), path) if path.is_file() else None
@@ -75,7 +76,7 @@ def load_committed(path: str | Path) -> list[Record]:
     """The records in a file with one a line; none if there is no such file.
 
     Raises:
-      ValueError: a line is not a record; it says which.
+      UserError: a line is not a record; it says which.
     """
     path = Path(path)
     if not path.is_file():
@@ -95,7 +96,7 @@ def by_config(records: Iterable[Record]) -> dict[Config, Record]:
     for record in records:
         try:
             found.setdefault(from_flat(record["config"]), record)
-        except ValueError:
+        except UserError:
             continue
     return found
 
@@ -123,7 +124,7 @@ def _text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
-        raise ValueError(f"{path} is not UTF-8 text (byte {error.start}), so it holds no records") from error
+        raise UserError(f"{path} is not UTF-8 text (byte {error.start}), so it holds no records") from error
 
 
 def _parse(text: str, path: Path, line: int | None = None) -> Record:
@@ -131,9 +132,9 @@ def _parse(text: str, path: Path, line: int | None = None) -> Record:
         record = json.loads(text)
     except json.JSONDecodeError as error:
         place = f"{path}:{line or error.lineno}"
-        raise ValueError(f"{place} is not a record: {error.msg} at column {error.colno}") from error
+        raise UserError(f"{place} is not a record: {error.msg} at column {error.colno}") from error
     if not (isinstance(record, dict) and isinstance(record.get("config"), dict) and "id" in record):
-        raise ValueError(f"{path}:{line or 1} is not a record: it has no 'id' and 'config'")
+        raise UserError(f"{path}:{line or 1} is not a record: it has no 'id' and 'config'")
     return record
 
 

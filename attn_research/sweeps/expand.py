@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from attn_research.config import Config, flat, from_flat, override, program_of, run_file
+from attn_research.errors import UserError
 from attn_research.registry import Spec
 
 
@@ -32,16 +33,16 @@ def load_experiment(
       added: each adds the configs that come from setting it in every config, so all seeds of new rows.
 
     Raises:
-      ValueError: the file cannot be run or is no experiment, or a change does not fit.
+      UserError: the file cannot be run or is no experiment, or a change does not fit.
     """
     with blaming(path):
         names = {"PUBLISHED": {}, "CLAIMS": []} | run_file(path)
         missing = [name for name in ("runs", "table") if name not in names]
         if missing:
-            raise ValueError(f"{path} is no experiment: it does not define {' and '.join(missing)}")
+            raise UserError(f"{path} is no experiment: it does not define {' and '.join(missing)}")
         configs = [_checked(item, path) for item in names["runs"]()]
     if not configs:
-        raise ValueError(f"{path} has no runs: its runs() yields nothing")
+        raise UserError(f"{path} has no runs: its runs() yields nothing")
     configs = [override(config, changes or {}) for config in configs]
     configs += [override(config, change) for change in added for config in configs]
     return Experiment(
@@ -51,21 +52,21 @@ def load_experiment(
 
 def _checked(item: Any, path: str | Path) -> Config:
     if not isinstance(item, Config):
-        raise ValueError(f"{path}: runs() yields {item!r}, which is no Config")
+        raise UserError(f"{path}: runs() yields {item!r}, which is no Config")
     return from_flat(flat(item))
 
 
 @contextlib.contextmanager
 def blaming(path: str | Path) -> Iterator[None]:
-    """Turns what goes wrong in the file at `path` into a ValueError that names the file and its line."""
+    """Turns what goes wrong in the file at `path` into a UserError that names the file and its line."""
     try:
         yield
     except Exception as error:
-        text = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
+        text = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
         lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
         if lines:
-            raise ValueError(f"{path}:{lines[-1]}: {text}") from error
-        raise ValueError(text if str(path) in text else f"{path}: {text}") from error
+            raise UserError(f"{path}:{lines[-1]}: {text}") from error
+        raise UserError(text if str(path) in text else f"{path}: {text}") from error
 
 
 def programs_first(configs: Iterable[Config]) -> tuple[Config, ...]:

@@ -1,16 +1,15 @@
 """What a run that failed leaves in its directory."""
 
-import traceback
 from pathlib import Path
 
-PACKAGE = Path(__file__).parent.parent
+from attn_research.errors import UserError
+
 FILE = "failure.txt"
 
 
 def is_users(error: Exception) -> bool:
     """Whether this package itself says that the user did something wrong; a ValueError of a library does not."""
-    raised_in = Path(traceback.extract_tb(error.__traceback__)[-1].filename)
-    return isinstance(error, ValueError) and PACKAGE in raised_in.parents
+    return isinstance(error, UserError)
 
 
 def sentence(error: Exception) -> str:

@@ -5,8 +5,10 @@ import fcntl
 from collections.abc import Iterator
 from pathlib import Path
 
+from attn_research.errors import UserError
 
-class Busy(ValueError):
+
+class Busy(UserError):
     """Another process makes this run."""
 
 

@@ -10,6 +10,7 @@ from jaxtyping import Array, Float
 
 from attn_research import config
 from attn_research.attention.scores import scores
+from attn_research.errors import UserError
 from attn_research.registry import Bound, Registry, Spec
 
 # links: needs gold alignments, which not every task has.
@@ -60,13 +61,13 @@ def check(train: config.Train, score: Spec, task: Spec, has_links: bool) -> None
     """Refuses losses that have nothing to read.
 
     Raises:
-      ValueError: the score has no weights, or the task no gold alignments.
+      UserError: the score has no weights, or the task no gold alignments.
     """
     for name, loss in used(train).items():
         if not scores.bind(score).traits.attends:
-            raise ValueError(f"train.auxiliary.{name} has no effect: score {str(score)!r} has no weights")
+            raise UserError(f"train.auxiliary.{name} has no effect: score {str(score)!r} has no weights")
         if loss.traits.links and not has_links:
-            raise ValueError(f"train.auxiliary.{name} needs gold alignments, but task {str(task)!r} has none")
+            raise UserError(f"train.auxiliary.{name} needs gold alignments, but task {str(task)!r} has none")
 
 
 def losses(train: config.Train, weights: Weights, mask: Mask, links: Links | None) -> dict[str, Array]:

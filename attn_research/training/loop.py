@@ -15,6 +15,7 @@ from attn_research.attention.attention import source_limit
 from attn_research.config import Config, digest, flat
 from attn_research.data.batching import Batch, collate, plan
 from attn_research.data.task import check_lengths
+from attn_research.errors import UserError
 from attn_research.metrics import METRICS
 from attn_research.models.seq2seq import first_parameters
 from attn_research.registry import Spec, nearest
@@ -44,7 +45,7 @@ def run(config: Config, directory: Path, report: Report = lambda metrics: None) 
       report: is called with `step`, `steps` and the metrics of every line of metrics.jsonl.
 
     Raises:
-      ValueError: the config or its data is wrong; nothing has been written.
+      UserError: the config or its data is wrong; nothing has been written.
     """
     training = Training(config, Clock("prepare"), report)
     training.open(directory)
@@ -215,10 +216,10 @@ def load_data(config: Config) -> Prepared:
 
 
 def check_select(select: str, dev: Split, task: Spec) -> None:
-    """A ValueError where the metric that picks the best checkpoint is none of dev's."""
+    """A UserError where the metric that picks the best checkpoint is none of dev's."""
     if select not in selectable(dev):
         known = nearest(select, selectable(dev))
-        raise ValueError(f"train.select is {select!r}, which is not measured on the outputs of task {task}; {known}")
+        raise UserError(f"train.select is {select!r}, which is not measured on the outputs of task {task}; {known}")
 
 
 def mean_finite(step: int, pending: list[dict[str, jax.Array]]) -> dict[str, float]:

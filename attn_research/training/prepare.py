@@ -74,7 +74,7 @@ def prepare(data: config.Data) -> Prepared:
     """Loads the task, builds the vocabularies and chooses the shapes.
 
     Raises:
-      ValueError: bad data, told with its file and line.
+      UserError: bad data, told with its file and line.
     """
     import pyarrow
 

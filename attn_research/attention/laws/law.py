@@ -9,6 +9,7 @@ import jax
 
 from attn_research import config
 from attn_research.attention.laws.trial import Sizes, Trial, trial_of
+from attn_research.errors import UserError
 
 FULL = Sizes(rows=5, source=24, steps=4)
 SMALLER = (Sizes(1, 0, 1), Sizes(1, 2, 1), Sizes(1, 2, 2), Sizes(2, 3, 3), Sizes(3, 3, 2))
@@ -57,11 +58,11 @@ def check(
     """Every law, but those named, on one variant, and if one fails, the first of the `smaller` sizes that shows it.
 
     Raises:
-      ValueError: the config names what is not there, or a score that has no weights.
+      UserError: the config names what is not there, or a score that has no weights.
     """
     trials = [trial_of(attention, sizes)]
     if not trials[0].pieces["score"].traits.attends:
-        raise ValueError(f"score {str(attention.score)!r} has no weights, so the laws of attention say nothing of it")
+        raise UserError(f"score {str(attention.score)!r} has no weights, so the laws of attention say nothing of it")
     if trials[0].any_trait("random"):
         trials.append(trial_of(attention, sizes, training=True))
     runs = True
