@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 from attn_research.errors import UserError
 from attn_research.presets import preset
-from attn_research.registry import Spec, conform, nearest
+from attn_research.registry import LOWERCASE, Spec, conform, nearest
 
 
 @dataclass(frozen=True)
@@ -214,12 +214,15 @@ def parse_changes(words: Iterable[str]) -> dict[str, Any]:
         name, equals, text = word.partition("=")
         if not equals:
             raise UserError(f"{word!r} is not of the form name=value, as in seed=2; {nearest(word, known)}")
-        textual = known.get(name) is Spec or typing.get_origin(known.get(name)) is Literal
-        changes[name] = text if textual else _value(text)
+        changes[name] = _value(text, known.get(name))
     return changes
 
 
-def _value(text: str) -> Any:
+def _value(text: str, hint: Any) -> Any:
+    if hint is Spec or typing.get_origin(hint) is Literal:
+        return text
+    if hint is bool and text in LOWERCASE:
+        return LOWERCASE[text]
     try:
         return ast.literal_eval(text)
     except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError):

@@ -54,7 +54,7 @@ def _parse(text: str) -> tuple[str, str, dict[str, Any]]:
             return module.strip(), call.id, {}
         if not (isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and not call.args):
             raise UserError("positional arguments or another expression")
-        hyper = {keyword.arg: ast.literal_eval(keyword.value) for keyword in call.keywords}
+        hyper = {keyword.arg: ast.literal_eval(_Lowercase().visit(keyword.value)) for keyword in call.keywords}
         if None in hyper or len(hyper) < len(call.keywords):
             raise UserError("** or a hyperparameter said twice")
         for value in hyper.values():
@@ -64,6 +64,14 @@ def _parse(text: str) -> tuple[str, str, dict[str, Any]]:
             f"{text!r} is not a spec string of the form [module:]name(hyper=literal, ...), as in concat(units=64)"
         ) from error
     return module.strip(), call.func.id, hyper
+
+
+LOWERCASE = {"true": True, "false": False}  # as JSON, YAML and our own messages write them
+
+
+class _Lowercase(ast.NodeTransformer):
+    def visit_Name(self, node: ast.Name) -> ast.expr:
+        return ast.Constant(LOWERCASE[node.id]) if node.id in LOWERCASE else node
 
 
 def _literal(value: Any) -> str:

@@ -16,6 +16,7 @@ from attn_research.decoding.outputs import Outputs
 from attn_research.decoding.search import make_search
 from attn_research.errors import UserError
 from attn_research.models.seq2seq import Seq2Seq, first_parameters
+from attn_research.runs.compilation_cache import enable_compilation_cache
 from attn_research.training.checkpoint import Checkpoints
 from attn_research.training.prepare import load_sides
 
@@ -44,7 +45,7 @@ class Translator:
     ):
         self.config, (self.source, self.target), self._segmentations = config, vocabularies, segmentations
         model, search = Seq2Seq(config.model, len(self.source), len(self.target)), make_search(config.decode)
-        self.params = checkpoints.restore_best(first_parameters(model, config.seed))
+        self.params = checkpoints.restore_best(jax.eval_shape(lambda: first_parameters(model, config.seed)))
 
         @jax.jit
         def decode(params, batch):
@@ -113,4 +114,6 @@ def load(directory: str | Path, changes: Mapping[str, Any] | None = None) -> Tra
         raise UserError(f"{directory} holds no trained run; `attn-research train` makes one in runs/<id>")
     kept = json.loads((directory / "config.json").read_text(encoding="utf-8"))
     config = override(from_flat(kept), changes or {})
+    if jax.config.jax_compilation_cache_dir is None:  # a program that uses this package may have its own
+        enable_compilation_cache()
     return Translator(config, *load_sides(directory, config.data.task), Checkpoints(directory / "checkpoints"))

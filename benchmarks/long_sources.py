@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from attn_research import config
 from attn_research.attention.attention import Attention
 from attn_research.registry import Spec
-from attn_research.sweeps.cache import enable_compilation_cache
+from attn_research.runs.compilation_cache import enable_compilation_cache
 from benchmarks.question import Ready
 
 LIMIT = 4 * 2**30  # bytes; what would need more is compiled, but not run

@@ -12,7 +12,7 @@ from attn_research.config import Config
 from attn_research.data.batching import Batch
 from attn_research.models.seq2seq import Seq2Seq, first_parameters
 from attn_research.runs.clock import Clock
-from attn_research.sweeps.cache import enable_compilation_cache
+from attn_research.runs.compilation_cache import enable_compilation_cache
 from attn_research.training.compiled import Compiled
 from attn_research.training.step import TrainState, first_state, make_step
 from benchmarks import same

@@ -10,7 +10,7 @@ from attn_research.config import Decode
 from attn_research.data.vocab import EOS
 from attn_research.decoding.search import make_search
 from attn_research.models.seq2seq import first_parameters
-from attn_research.sweeps.cache import enable_compilation_cache
+from attn_research.runs.compilation_cache import enable_compilation_cache
 from benchmarks import ours, same
 from benchmarks.question import Ready
 from benchmarks.workloads import WORKLOADS, make_batch, make_config

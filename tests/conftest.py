@@ -5,6 +5,8 @@ import os
 os.environ["JAX_PLATFORMS"] = "cpu"
 os.environ["JAX_NUMPY_RANK_PROMOTION"] = "raise"
 
+os.environ["JAX_COMPILATION_CACHE_DIR"] = ""  # what a test loads is not kept; programs that train choose their own
+
 import hypothesis
 
 hypothesis.settings.register_profile("everywhere", deadline=None, derandomize=True, database=None, max_examples=200)

@@ -1,5 +1,7 @@
 import json
 import math
+import re
+from pathlib import Path
 
 import pytest
 from hypothesis import example, given
@@ -171,3 +173,21 @@ def test_load_of_no_file_names_the_nearest(tmp_path):
     (tmp_path / "dates.py").touch()
     with pytest.raises(ValueError, match=r"no file .*date.py; known: dates.py; did you mean dates.py\?"):
         load(tmp_path / "date.py")
+
+
+@pytest.mark.parametrize(("written", "value"), [("true", True), ("false", False), ("True", True), ("False", False)])
+def test_truth_values_may_be_written_in_lower_case(written, value):
+    words = [f"model.attention.split={written}", f"model.attention.score=concat(bias={written})"]
+    attention = override(Config(), parse_changes(words)).model.attention
+    assert attention.split is value
+    assert attention.score == f"concat(bias={value})"
+
+
+def test_what_messages_advise_is_accepted():
+    """Every `field=value` in the text of the package can be said on the command line."""
+    sources = (Path(__file__).parent.parent / "attn_research").rglob("*.py")
+    text = "".join(path.read_text(encoding="utf-8") for path in sources)
+    advised = set(re.findall(rf"\b((?:{'|'.join(map(re.escape, FIELDS))})=\w+(?:\([^)]*\))?)(?![.:\w])", text))
+    assert {"model.attention.split=false", "model.decoder.input_feeding=none"} <= advised
+    for word in sorted(advised):
+        override(Config(), parse_changes([word]))

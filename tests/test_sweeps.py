@@ -10,9 +10,9 @@ from fake_runs import configs
 
 from attn_research.config import Config, digest, override
 from attn_research.runs import records
+from attn_research.runs.compilation_cache import cache_directory
 from attn_research.runs.environment import QUICK
 from attn_research.sweeps import local
-from attn_research.sweeps.cache import cache_directory
 from attn_research.sweeps.expand import labels, load_experiment, programs_first
 from attn_research.sweeps.failure import sentence
 from attn_research.sweeps.local import Waiting, cores, pool

@@ -13,6 +13,7 @@ from attn_research.data.vocab import Vocabulary
 from attn_research.models.seq2seq import Seq2Seq
 from attn_research.training.checkpoint import Checkpoints
 from attn_research.training.step import TrainState
+from attn_research.translator import load
 
 
 @pytest.fixture(scope="module")
@@ -66,3 +67,20 @@ def test_a_wrong_search_is_one_sentence(run, words, said, capsys):
     assert (status, captured.out) == (2, "")
     assert captured.err.count("\n") == 1
     assert said in captured.err
+
+
+def test_loading_compiles_nothing(run):
+    compiled = []
+
+    def listen(event, seconds, **_):
+        if event == "/jax/core/compile/backend_compile_duration":
+            compiled.append(event)
+
+    load(run)
+    jax.monitoring.register_event_duration_secs_listener(listen)
+    jax.clear_caches()
+    try:
+        load(run)
+    finally:
+        jax.monitoring.unregister_event_duration_listener(listen)
+    assert not compiled

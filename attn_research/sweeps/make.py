@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from attn_research.config import Config
+from attn_research.runs.compilation_cache import enable_compilation_cache
 from attn_research.runs.mirror import mirror
 from attn_research.sweeps import failure
-from attn_research.sweeps.cache import enable_compilation_cache
 
 PROGRESS = ("step", "steps")  # of a report, beside its metrics
 
