@@ -14,6 +14,7 @@ PACKAGE = ROOT / "attn_research"
 FLOORS = {
     "errors": -1,
     "cache": 0,
+    "storage": 0,
     "registry": 0,
     "presets": 0,
     "config": 0,

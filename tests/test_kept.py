@@ -1,4 +1,5 @@
 import pyarrow
+from damage import ways
 
 from attn_research.data import kept, task
 from attn_research.registry import Spec
@@ -36,14 +37,19 @@ def test_other_code_draws_anew(tmp_path, monkeypatch):
     assert len(calls) == 2
 
 
-def test_what_is_not_whole_is_drawn_anew(tmp_path, monkeypatch):
+def test_what_is_damaged_is_drawn_anew_and_replaced(tmp_path, monkeypatch):
+    """Never are other data read, whatever happened to whichever file of an entry."""
     monkeypatch.setenv("ATTN_RESEARCH_CACHE", str(tmp_path))
-    calls = []
+    calls, right = [], drawn([])()
     kept.kept("letters", drawn(calls))
-    for file in (tmp_path / "data").rglob("dev"):
-        file.write_bytes(b"")
-    assert kept.kept("letters", drawn(calls)) == drawn([])()
-    assert len(calls) == 2
+    for file in [path for path in (tmp_path / "data").rglob("*") if path.is_file()]:
+        for number, damage in enumerate(ways(file, 50), len(calls) + 1):
+            damage(file)
+            assert kept.kept("letters", drawn(calls)) == right
+            assert len(calls) == number
+            assert kept.kept("letters", drawn(calls)) == right
+            assert len(calls) == number, "the entry is whole again"
+    assert len(list((tmp_path / "data").iterdir())) == 1
 
 
 def test_a_cache_that_cannot_be_written_is_done_without(tmp_path, monkeypatch):

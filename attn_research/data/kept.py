@@ -4,12 +4,13 @@ import contextlib
 import hashlib
 import importlib.metadata
 import platform
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from attn_research import storage
 from attn_research.cache import cache_root
+from attn_research.storage import Damaged
 
 if TYPE_CHECKING:
     import pyarrow
@@ -21,14 +22,12 @@ PACKAGES = ("babel", "datasets", "pyarrow")  # what else decides about it
 def kept(name: str, make: Callable[[], "dict[str, pyarrow.Table]"]) -> "dict[str, pyarrow.Table]":
     """The tables that `make` draws, or those that the same code drew before under this name."""
     directory = cache_root() / "data" / _key(name)
-    with contextlib.suppress(OSError, ValueError):  # they are not there, or not whole
+    with contextlib.suppress(OSError, Damaged):  # they are not there, or not as they were written
+        storage.verify(directory)
         return _read(directory)
     tables = make()
-    with contextlib.suppress(OSError):  # nowhere to keep them, or another process was first
-        directory.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=directory.parent) as draft:
-            _write(tables, Path(draft) / "data")
-            (Path(draft) / "data").rename(directory)
+    with contextlib.suppress(OSError), storage.new_folder(directory) as draft:  # suppressed: nowhere to keep them
+        _write(tables, draft)
     return tables
 
 
@@ -42,7 +41,6 @@ def _read(directory: Path) -> "dict[str, pyarrow.Table]":
 def _write(tables: "dict[str, pyarrow.Table]", directory: Path) -> None:
     import pyarrow
 
-    directory.mkdir()
     (directory / "splits").write_text("\n".join(tables))
     for name, table in tables.items():
         with pyarrow.ipc.new_file(directory / name, table.schema) as file:
@@ -54,6 +52,6 @@ def _key(name: str) -> str:
     sha = hashlib.sha256(f"{name} {platform.python_version()}".encode())
     for package in PACKAGES:
         sha.update(importlib.metadata.version(package).encode())
-    for file in sorted(CODE.rglob("*.py")):
+    for file in (*sorted(CODE.rglob("*.py")), Path(storage.__file__)):
         sha.update(file.read_bytes())
     return sha.hexdigest()[:16]

@@ -7,7 +7,6 @@ a config field that came later, with a default that keeps the behaviour, orphans
 import base64
 import json
 import math
-import os
 import zlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from attn_research import storage
 from attn_research.config import Config, digest, flat, from_flat
 from attn_research.errors import UserError
 from attn_research.registry import Spec, fingerprint
@@ -54,7 +54,7 @@ def unpack(text: str) -> np.ndarray:
 
 def write(directory: str | Path, record: Mapping[str, Any]) -> None:
     """Put `result.json` into `directory`, all of it or nothing; numbers that are not finite become null."""
-    _replace(Path(directory) / FILE, _json(record, indent=1) + "\n")
+    storage.write(Path(directory) / FILE, _json(record, indent=1) + "\n")
 
 
 def read(directory: str | Path) -> Record | None:
@@ -87,7 +87,7 @@ def load_committed(path: str | Path) -> list[Record]:
 def save_committed(path: str | Path, records: Iterable[Record]) -> None:
     """Write `records` to `path`, one a line, by id: the same records always make the same file."""
     lines = [_json(record) + "\n" for record in sorted(records, key=lambda record: record["id"])]
-    _replace(Path(path), "".join(lines))
+    storage.write(Path(path), "".join(lines))
 
 
 def by_config(records: Iterable[Record]) -> dict[Config, Record]:
@@ -151,26 +151,3 @@ def _finite(value: Any) -> Any:
         case float() if not math.isfinite(value):
             return None
     return value
-
-
-def _replace(path: Path, text: str) -> None:
-    """Write by rename, so that a reader, or a machine that comes up again, sees the old file or the whole new one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with draft.open("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
-    _sync(path.parent)
-
-
-def _sync(directory: Path) -> None:
-    handle = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
