@@ -1,4 +1,4 @@
-"""A finished run, ready to be used: `load("runs/<id>").translate([list("2 May 1997")])`."""
+"""A finished run, ready to be used: `load("runs/<id>").translate(["2 May 1997"])`."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -8,19 +8,19 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from attn_research.config import Config, from_flat, override
+from attn_research.config import Config, from_flat, hints, override
 from attn_research.data.batching import Encoded, Sentences, collate
+from attn_research.data.buckets import buckets
 from attn_research.data.segmentation import Segmentation
 from attn_research.data.vocab import EOS, Vocabulary
 from attn_research.decoding.outputs import Outputs
 from attn_research.decoding.search import make_search
 from attn_research.errors import UserError
 from attn_research.models.seq2seq import Seq2Seq, first_parameters
+from attn_research.registry import Spec, nearest
 from attn_research.runs.compilation_cache import enable_compilation_cache
 from attn_research.training.checkpoint import Checkpoints
-from attn_research.training.prepare import load_sides
-
-MULTIPLE = 8  # sources and batches are padded to multiples of it, so that few shapes are compiled
+from attn_research.training.prepare import load_sides, saved_files
 
 
 class Translation(NamedTuple):
@@ -62,35 +62,52 @@ class Translator:
         """The symbols of an output as a line of text."""
         return self._segmentations[1].join(symbols)
 
-    def translate(self, sentences: Sequence[Sequence[str]]) -> list[Translation]:
-        """The best outputs for a batch of sources, each a list of symbols.
+    def translate(self, sentences: Sequence[str | Sequence[str]]) -> list[Translation]:
+        """The best output for each source, in the order given.
+
+        Args:
+          sentences: each a line of text, which is split as in training, or a list of symbols, which is taken as it is.
 
         Raises:
-          UserError: a source without symbols.
+          UserError: one string in place of a list, or a source without symbols.
         """
         return [found[0] for found in self.n_best(sentences)]
 
-    def n_best(self, sentences: Sequence[Sequence[str]]) -> list[list[Translation]]:
+    def n_best(self, sentences: Sequence[str | Sequence[str]]) -> list[list[Translation]]:
         """The `decode.beam` best outputs for each source, the best first; fewer where there are no more.
 
-        Raises:
-          UserError: a source without symbols.
+        Sources of like length are computed together: neither the others nor their order change an output.
         """
-        for number, sentence in enumerate(sentences):
-            if not sentence:
-                raise UserError(f"source {number} has no symbols")
-        ids = [self.source.encode(sentence) for sentence in sentences]
+        sources = self._symbols(sentences)
+        ids = [self.source.encode(source) for source in sources]
         encoded = Encoded(Sentences.of(ids), Sentences.of([[EOS]] * len(ids)))
-        shape = (_round_up(max(map(len, ids), default=1)), 1)
-        found = jax.device_get(self._decode(self.params, collate(encoded, range(len(ids)), shape, _round_up(len(ids)))))
-        return [self._read(found, row, list(sentence)) for row, sentence in enumerate(sentences)]
+        found: dict[int, list[Translation]] = {}
+        for bucket in buckets([len(source) for source in sources]):
+            batch = collate(encoded, bucket.rows, (bucket.length, 1), bucket.size)
+            outputs = jax.device_get(self._decode(self.params, batch))
+            found |= {row: self._read(outputs, place, sources[row]) for place, row in enumerate(bucket.rows)}
+        return [found[row] for row in range(len(sources))]
+
+    def _symbols(self, sentences: Sequence[str | Sequence[str]]) -> list[list[str]]:
+        if isinstance(sentences, str):
+            raise UserError(f"one source is a list of one, as in translate([{sentences[:20]!r}]), not a string")
+        sources = []
+        for number, sentence in enumerate(sentences):
+            source = self.split(sentence) if isinstance(sentence, str) else list(sentence)
+            if not source:
+                raise UserError(f"source {number} has no symbols")
+            for symbol in source:
+                if not isinstance(symbol, str):
+                    raise UserError(f"source {number} has {symbol!r} among its symbols, which must be strings")
+            sources.append(source)
+        return sources
 
     def _read(self, found: Outputs, row: int, sentence: list[str]) -> list[Translation]:
         return [
             Translation(
                 sentence,
                 self.target.decode(found.symbols[:length, k, row]),
-                found.weights[:length, k, row, : len(sentence)],
+                found.weights[:length, k, row, : len(sentence)].copy(),  # a view would keep the whole batch
                 float(found.log_probability[k, row]),
                 float(found.score[k, row]),
             )
@@ -99,21 +116,46 @@ class Translator:
         ]
 
 
-def _round_up(size: int) -> int:
-    return -(-size // MULTIPLE) * MULTIPLE
-
-
 def load(directory: str | Path, changes: Mapping[str, Any] | None = None) -> Translator:
-    """The translator of a run directory; `changes` are made to its config, as in `{"decode.beam": 5}`.
+    """The translator of a run directory; `changes` are made to how it decodes, as in `{"decode.beam": 5}`.
 
     Raises:
-      UserError: there is no trained run in it, or a change does not fit.
+      UserError: there is no trained run in it, a file of it is missing, or a change does not fit.
     """
     directory = Path(directory)
-    if not (directory / "checkpoints" / "best").is_dir():
+    if not any(path.name.isdigit() for path in (directory / "checkpoints" / "best").glob("*")):
         raise UserError(f"{directory} holds no trained run; `attn-research train` makes one in runs/<id>")
-    kept = json.loads((directory / "config.json").read_text(encoding="utf-8"))
-    config = override(from_flat(kept), changes or {})
+    config = override(_config(directory), _of_decoding(changes or {}))
+    sides = _sides(directory, config.data.task)
     if jax.config.jax_compilation_cache_dir is None:  # a program that uses this package may have its own
         enable_compilation_cache()
-    return Translator(config, *load_sides(directory, config.data.task), Checkpoints(directory / "checkpoints"))
+    return Translator(config, *sides, Checkpoints(directory / "checkpoints"))
+
+
+def _config(directory: Path) -> Config:
+    path = directory / "config.json"
+    try:
+        return from_flat(json.loads(path.read_text(encoding="utf-8")))
+    except FileNotFoundError as error:
+        raise UserError(f"{directory} has no config.json, so what its parameters mean is not known") from error
+    except (ValueError, AttributeError) as error:
+        raise UserError(f"{path} is not the config of a run: {error}") from error
+
+
+def _sides(directory: Path, task: Spec) -> tuple[list[Vocabulary], Sequence[Segmentation]]:
+    for part in saved_files(task):
+        if not (directory / part).is_file():
+            raise UserError(f"{directory} has no {part}, so its symbols are not known; the run is not whole")
+    try:
+        return load_sides(directory, task)
+    except ValueError as error:
+        raise UserError(f"the vocabularies in {directory} cannot be read: {error}") from error
+
+
+def _of_decoding(changes: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The changes, if they are those of fields that trained parameters leave open."""
+    known = [name for name in hints(Config()) if name.startswith("decode.")]
+    for name in changes:
+        if name not in known:
+            raise UserError(f"{name!r} cannot be changed in a trained run; {nearest(name, known)}")
+    return changes

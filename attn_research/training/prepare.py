@@ -95,6 +95,12 @@ def prepare(data: config.Data) -> Prepared:
     return Prepared(source, target, splits, segmentations)
 
 
+def saved_files(spec: Spec) -> list[str]:
+    """The names of the files that `Prepared.save` writes for a task."""
+    kinds = ("vocabulary", "segmentation") if task.learns(spec) else ("vocabulary",)
+    return [f"{kind}_{side}.json" for kind in kinds for side in SIDES]
+
+
 def load_sides(directory: Path, spec: Spec) -> tuple[list[Vocabulary], Sequence[Segmentation]]:
     """Source's and target's vocabularies and segmentations, as `Prepared.save` wrote them."""
     vocabularies = [Vocabulary.load(directory / f"vocabulary_{side}.json") for side in SIDES]

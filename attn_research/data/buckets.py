@@ -1,0 +1,44 @@
+"""Length-bucketed batches of sources, in so few padded shapes that a model compiles rarely."""
+
+from collections.abc import Sequence
+from itertools import groupby
+from typing import NamedTuple
+
+LEAST = 8  # padded symbols of a source, and padded rows of a batch
+ROWS = 64  # of a batch at most
+SYMBOLS = 8192  # of a batch at most, padding included; a longer source is alone
+
+
+class Bucket(NamedTuple):
+    """Sources that are computed together."""
+
+    rows: tuple[int, ...]  # index of each source
+    length: int  # padded
+    size: int  # padded number of rows
+
+
+def buckets(lengths: Sequence[int]) -> list[Bucket]:
+    """Every source in exactly one bucket, the shortest first.
+
+    A source is padded by less than half of its length, or to `LEAST`; rows are padded to a power of two.
+    """
+    order = sorted(range(len(lengths)), key=lengths.__getitem__)
+    found = []
+    for length, group in groupby(order, key=lambda row: padded_length(lengths[row])):
+        rows, most = tuple(group), max(1, min(ROWS, power_of_two(SYMBOLS // length + 1) // 2))
+        for start in range(0, len(rows), most):
+            chunk = rows[start : start + most]
+            found.append(Bucket(chunk, length, min(most, max(LEAST, power_of_two(len(chunk))))))
+    return found
+
+
+def padded_length(length: int) -> int:
+    """The first of 8, 12, 16, 24, 32, 48 ... that is not below `length`."""
+    power = max(LEAST, power_of_two(length))
+    step = 3 * power // 4
+    return step if step > LEAST and length <= step else power
+
+
+def power_of_two(number: int) -> int:
+    """The least power of two that is not below `number`, 1 at least."""
+    return 1 << max(0, number - 1).bit_length()

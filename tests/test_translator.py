@@ -1,0 +1,123 @@
+"""A run as an object that translates, and what is said where it cannot be loaded."""
+
+import shutil
+
+import jax
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from attn_research.data.buckets import LEAST, ROWS, SYMBOLS, buckets, padded_length
+from attn_research.translator import load
+
+LINES = ["a b c", "d e", "e", "c a b d e c a b d e a", "b b"]
+
+
+@pytest.fixture(scope="module")
+def translator(run):
+    return load(run, {"decode.beam": 2, "decode.ratio": 1.0, "decode.extra": 2})
+
+
+@given(st.lists(st.integers(1, 2 * SYMBOLS), max_size=3 * ROWS))
+def test_every_source_is_in_one_bucket_that_holds_it(lengths):
+    found = buckets(lengths)
+    assert sorted(row for bucket in found for row in bucket.rows) == list(range(len(lengths)))
+    for bucket in found:
+        longest = max(lengths[row] for row in bucket.rows)
+        assert longest <= bucket.length == padded_length(longest) <= max(LEAST, 1.5 * longest)
+        assert len(bucket.rows) <= bucket.size <= ROWS
+        assert bucket.size == 1 or bucket.size * bucket.length <= SYMBOLS
+
+
+def test_few_shapes_hold_all_lengths():
+    assert len({padded_length(length) for length in range(1, 1000)}) <= 15
+    sizes = {bucket.size for count in range(1, 200) for bucket in buckets([5] * count)}
+    assert sizes == {8, 16, 32, 64}
+
+
+def test_neither_the_batch_nor_the_order_changes_an_output(translator):
+    together, order = translator.n_best(LINES), [3, 0, 4, 2, 1]
+    moved = translator.n_best([LINES[row] for row in order])
+    for line, found, other in zip(LINES, together, (moved[order.index(row)] for row in range(5)), strict=True):
+        for same in (other, translator.n_best([line])[0]):
+            assert [one.output for one in same] == [one.output for one in found]
+            for a, b in zip(same, found, strict=True):
+                assert a.source == b.source == line.split()
+                assert a.log_probability == pytest.approx(b.log_probability, abs=1e-4)
+                np.testing.assert_allclose(a.weights, b.weights, atol=1e-5)
+
+
+def test_text_is_split_and_symbols_are_taken_as_they_are(translator):
+    lines = translator.translate(["a b c", ["a", "b", "c"], list("abc"), ("a b", "c")])
+    assert [one.source for one in lines] == [["a", "b", "c"]] * 3 + [["a b", "c"]]
+    assert lines[0].output == lines[1].output
+
+
+@pytest.mark.parametrize(
+    ("sentences", "said"),
+    [
+        ("a b c", r"one source is a list of one, as in translate\(\['a b c'\]\), not a string"),
+        (["a", []], "source 1 has no symbols"),
+        ([[1, 2]], "source 0 has 1 among its symbols, which must be strings"),
+    ],
+)
+def test_what_is_no_source_is_told(translator, sentences, said):
+    with pytest.raises(ValueError, match=said):
+        translator.translate(sentences)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"decode.beam": 0}, "config field 'decode.beam' is 0, but must be at least 1"),
+        ({"decode.beams": 2}, "'decode.beams' cannot be changed in a trained run; .* did you mean decode.beam?"),
+        ({"model.embedding": 7}, "'model.embedding' cannot be changed in a trained run; known: decode.beam, "),
+    ],
+)
+def test_a_change_that_does_not_fit_is_told(run, changes, said):
+    with pytest.raises(ValueError, match=said):
+        load(run, changes)
+
+
+@pytest.mark.parametrize(
+    ("lost", "said"),
+    [
+        ("checkpoints", "holds no trained run"),
+        ("checkpoints/best/1", "holds no trained run"),
+        ("config.json", "has no config.json"),
+        ("vocabulary_target.json", "has no vocabulary_target.json"),
+    ],
+)
+def test_what_a_run_lacks_is_told(run, tmp_path, lost, said):
+    shutil.copytree(run, tmp_path / "run")
+    (tmp_path / "run" / lost).rename(tmp_path / "lost")
+    with pytest.raises(ValueError, match=f"{tmp_path / 'run'} {said}"):
+        load(tmp_path / "run")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"), [("{", "Expecting"), ("[]", "'items'"), ('{"model.embeding": 5}', "did you mean model.embedding")]
+)
+def test_a_config_that_is_none_is_told(run, tmp_path, text, said):
+    shutil.copytree(run, tmp_path / "run")
+    (tmp_path / "run" / "config.json").write_text(text)
+    with pytest.raises(ValueError, match=f"config.json is not the config of a run: .*{said}"):
+        load(tmp_path / "run")
+
+
+def test_loading_compiles_nothing(run):
+    compiled = []
+
+    def listen(event, seconds, **_):
+        if event == "/jax/core/compile/backend_compile_duration":
+            compiled.append(event)
+
+    load(run)
+    jax.monitoring.register_event_duration_secs_listener(listen)
+    jax.clear_caches()
+    try:
+        load(run)
+    finally:
+        jax.monitoring.unregister_event_duration_listener(listen)
+    assert not compiled
