@@ -23,6 +23,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+from attn_research import user_modules
 from attn_research.errors import UserError
 
 
@@ -148,15 +149,21 @@ class Registry:
         self.kind, self.traits, self.known = kind, traits, {}
 
     def register(self, function: Callable | None = None, **traits: Any) -> Callable:
-        """Decorator; `traits` are those that differ from the registry's own."""
+        """Decorator; `traits` are those that differ from the registry's own.
+
+        A user's function gets its traits and no name here: a spec names it together with its file.
+        """
         if function is None:
             return functools.partial(self.register, **traits)
         for trait in traits:
             if trait not in self.traits:
                 raise UserError(f"a {self.kind} has no trait {trait!r}; {nearest(trait, self.traits)}")
-        function.traits = traits
-        if self.known.setdefault(function.__name__, function).__module__ != function.__module__:
+        built_in = function.__module__.partition(".")[0] == user_modules.OWN
+        if built_in and function.__name__ in self.known:
             raise UserError(f"there is a {self.kind} named {function.__name__!r} already; choose another name")
+        if built_in:
+            self.known[function.__name__] = function
+        function.traits = traits
         return function
 
     def bind(self, spec: Spec) -> Bound:
@@ -180,7 +187,7 @@ class Registry:
     def _find(self, spec: Spec) -> Callable:
         if not spec.module:
             return self.known[spec.name] if spec.name in self.known else self._installed(spec.name)
-        functions = {k: v for k, v in vars(_import(spec.module)).items() if inspect.isfunction(v)}
+        functions = {k: v for k, v in vars(user_modules.load(spec.module)).items() if inspect.isfunction(v)}
         if spec.name not in functions:
             known = [name for name in functions if not name.startswith("_")]
             raise UserError(f"no function {spec.name!r} in {spec.module}; {nearest(spec.name, known)}")
@@ -207,29 +214,16 @@ def _load(point: importlib.metadata.EntryPoint) -> Callable:
         raise UserError(f"cannot load {point.name!r} from {point.value!r}: {type(error).__name__}: {error}") from error
 
 
-@functools.cache
-def _import(module: str) -> types.ModuleType:
-    try:
-        if not module.endswith(".py"):
-            with _working_directory_first():
-                return importlib.import_module(module)
-        path = Path(module).resolve(strict=True)
-        name = f"{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
-        found = importlib.util.spec_from_file_location(name, path)
-        loaded = sys.modules[name] = importlib.util.module_from_spec(found)
-        found.loader.exec_module(loaded)
-        return loaded
-    except Exception as error:
-        sys.modules.pop(module, None)
-        raise UserError(f"cannot import {module!r}: {type(error).__name__}: {error}") from error
+def source(spec: Spec, kind: str) -> user_modules.Source | None:
+    """The files that `spec` comes from, as they are now; None for a built-in variant. Nothing is imported.
 
-
-class _working_directory_first:
-    def __enter__(self):
-        sys.path.insert(0, str(Path.cwd()))
-
-    def __exit__(self, *_):
-        sys.path.pop(0)
+    `kind` is the registry's: a name without a file or module may be that of an installed package's variant.
+    """
+    if spec.module:
+        return user_modules.read(spec.module)
+    if spec.name in installed(kind):
+        return user_modules.read(installed(kind)[spec.name].module)
+    return None
 
 
 def fingerprint(spec: Spec, kind: str) -> str | None:
@@ -238,7 +232,7 @@ def fingerprint(spec: Spec, kind: str) -> str | None:
     `kind` is the registry's: a name without a file or module may be that of an installed package's variant.
     """
     if spec.module:
-        module = _import(spec.module)
+        module = user_modules.load(spec.module)
     elif spec.name in installed(kind):
         module = sys.modules[_load(installed(kind)[spec.name]).__module__]
     else:

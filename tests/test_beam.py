@@ -43,7 +43,7 @@ def forgetful(param, keys, query_size):
 
 @pytest.fixture(autouse=True)
 def known():
-    scores.register(forgetful, remembers=True)
+    scores.known["forgetful"] = scores.register(forgetful, remembers=True)
     yield
     del scores.known["forgetful"]
 

@@ -16,6 +16,7 @@ FLOORS = {
     "cache": 0,
     "storage": 0,
     "registry": 0,
+    "user_modules": 0,
     "presets": 0,
     "config": 0,
     "attention": 1,
@@ -32,7 +33,8 @@ FLOORS = {
     "cli": 6,
     "__main__": 6,
 }
-SIDEWAYS = ({"registry", "presets", "config"}, {"__main__", "cli", "commands"})  # besides the modules of one package
+# Besides the modules of one package.
+SIDEWAYS = ({"registry", "presets", "config", "user_modules"}, {"__main__", "cli", "commands"})
 MODULES = [path.relative_to(PACKAGE) for path in sorted(PACKAGE.rglob("*.py"))]
 
 

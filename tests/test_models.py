@@ -85,7 +85,7 @@ def test_coverage_is_the_sum_of_the_weights_before():
 
         return score
 
-    scores.register(watching, remembers=True)
+    scores.known["watching"] = scores.register(watching, remembers=True)
     try:
         attention = Attention(AttentionConfig(score=Spec("watching")))
         attend = attention.apply({}, KEYS, jnp.array([5, 5]), KEYS[:, -1], 4)

@@ -92,15 +92,21 @@ def test_conform_keeps_types_apart():
 def scores():
     registry = Registry("score", remembers=False)
 
-    @registry.register
     def dot(param, keys):
         return param, keys
 
-    @registry.register(remembers=True)
     def coverage(param, keys, units: int = 64, scale: float = 1.0):
         return units, scale
 
+    for function, traits in ((dot, {}), (coverage, {"remembers": True})):
+        built_in(function)
+        registry.register(function, **traits)
     return registry
+
+
+def built_in(function):
+    """As if it stood in this package."""
+    function.__module__ = "attn_research.attention.scores"
 
 
 def test_a_bound_variant_has_its_defaults_and_traits(scores):
@@ -130,7 +136,7 @@ def test_errors_name_what_is_known(scores, text, said):
 @given(NAMES)
 def test_an_unknown_name_is_told_what_is_known(name):
     registry = Registry("score")
-    registry.register(nearest)
+    registry.known["nearest"] = nearest
     assume(name != "nearest")
     with pytest.raises(ValueError, match="known: nearest"):
         registry.bind(Spec(name))
@@ -138,11 +144,22 @@ def test_an_unknown_name_is_told_what_is_known(name):
 
 def test_a_name_is_taken_once(scores):
     def dot():
-        """From another module."""
+        """Another one."""
 
-    dot.__module__ = "elsewhere"
+    built_in(dot)
     with pytest.raises(ValueError, match="there is a score named 'dot' already"):
         scores.register(dot)
+    with pytest.raises(ValueError, match="there is a score named 'coverage' already"):
+        scores.register(scores.known["coverage"])
+
+
+def test_registering_a_users_function_declares_its_traits_alone(scores):
+    def dot(param, keys): ...
+
+    scores.register(dot, remembers=True)
+    assert dot.traits == {"remembers": True}
+    assert scores.known["dot"] is not dot
+    assert not scores.bind(Spec("dot")).traits.remembers
 
 
 def test_an_unknown_trait(scores):
@@ -160,7 +177,7 @@ def test_a_users_file(scores, tmp_path, monkeypatch):
     assert scores.bind(Spec("my_scores:cosine"))(None, None) == 1.0
     assert fingerprint(spec, "score") == fingerprint(Spec("my_scores:cosine"), "score")
     assert fingerprint(Spec("dot"), "score") is None
-    sys.modules.pop("my_scores")
+    sys.modules.pop("my_scores", None)
 
 
 @pytest.mark.parametrize(
