@@ -7,16 +7,20 @@ import ast
 import dataclasses
 import hashlib
 import json
-import math
 import typing
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from attn_research.errors import UserError
+from attn_research.annotations import Count, Range, Seed, Share, Size, conform
+from attn_research.errors import UserError, nearest
 from attn_research.presets import preset
-from attn_research.registry import LOWERCASE, Spec, conform, nearest
+from attn_research.registry import LOWERCASE, Spec
+
+Shapes = Annotated[int, Range(least=1, most=1000)]
+Depth = Annotated[int, Range(least=1, most=64)]
+Coefficient = Annotated[float, Range(least=0, most=1e6)]
 
 
 @dataclass(frozen=True)
@@ -24,8 +28,10 @@ class Data:
     """What is learned, and how sentence pairs are put into batches."""
 
     task: Spec = Spec("dates")  # the task with its own options
-    batch_size: int = 64  # sentence pairs a training step
-    shapes: int = 3  # padded (source, target) lengths at most; each is compiled once
+    batch_size: Size = 64  # sentence pairs a training step
+    shapes: Annotated[int, Range(least=1, most=1000)] = (
+        3  # padded (source, target) lengths at most; each is compiled once
+    )
 
 
 @dataclass(frozen=True)
@@ -33,8 +39,8 @@ class Encoder:
     """Reads the source; its states are the keys and values."""
 
     cell: Spec = Spec("lstm")  # rnn, gru or lstm
-    layers: int = 1
-    hidden: int = 64  # size of a state, both directions together
+    layers: Depth = 1
+    hidden: Size = 64  # size of a state, both directions together
     direction: Literal["forward", "reversed", "both"] = "both"  # reversed: the source is read from its end
 
 
@@ -46,11 +52,11 @@ class Attention:
     normalizer: Spec = Spec("softmax")  # from logits to weights
     window: Spec | None = None  # where a step may look; None: everywhere
     query: Literal["state", "state_and_symbol"] = "state"  # what asks; the symbol is the last one written
-    heads: int = 1  # each with a score, weights and history of its own
+    heads: Size = 1  # each with a score, weights and history of its own
     split: bool = True  # a head has its share of query, keys and values; else all of them
-    keys: int | None = None  # size of a projection of their own; None: the encoder states themselves
-    values: int | None = None  # the same for the values
-    output: int | None = None  # size of a projection of the heads' joined contexts; None: none
+    keys: Size | None = None  # size of a projection of their own; None: the encoder states themselves
+    values: Size | None = None  # the same for the values
+    output: Size | None = None  # size of a projection of the heads' joined contexts; None: none
     latent: Spec | None = None  # the position as a variable that is summed out; None: contexts are weighted sums
 
 
@@ -59,8 +65,8 @@ class Decoder:
     """Writes the target, a symbol a step."""
 
     cell: Spec = Spec("lstm")  # rnn, gru or lstm
-    layers: int = 1
-    hidden: int = 64  # size of a state, the query
+    layers: Depth = 1
+    hidden: Size = 64  # size of a state, the query
     bridge: Spec = Spec("dense")  # first state from what the encoder made: zero, copy, dense or mean
     placement: Spec = Spec("after")  # where in a step it attends: before, after, between or bottom
     input_feeding: Literal["attentional", "context", "none"] = "attentional"  # what of the last step enters the next
@@ -72,8 +78,8 @@ class Decoder:
 class Model:
     """The encoder-decoder."""
 
-    embedding: int = 32  # size of a symbol's vector, source and target
-    dropout: float = 0.0  # share of zeroed inputs of every cell and of the output layer, in training
+    embedding: Size = 32  # size of a symbol's vector, source and target
+    dropout: Share = 0.0  # share of zeroed inputs of every cell and of the output layer, in training
     encoder: Encoder = field(default_factory=Encoder)
     attention: Attention = field(default_factory=Attention)
     decoder: Decoder = field(default_factory=Decoder)
@@ -83,25 +89,25 @@ class Model:
 class Auxiliary:
     """Coefficients of what is added to the loss from the attention weights, each a mean over the target symbols."""
 
-    coverage: float = 0.0  # looking again where the steps before looked
-    alignment: float = 0.0  # cross-entropy against the gold links, for tasks that have them
-    entropy: float = 0.0  # above 0 sharpens the weights, below 0 spreads them
+    coverage: Coefficient = 0.0  # looking again where the steps before looked
+    alignment: Coefficient = 0.0  # cross-entropy against the gold links, for tasks that have them
+    entropy: Annotated[float, Range(least=-1e6, most=1e6)] = 0.0  # above 0 sharpens the weights, below 0 spreads them
 
 
 @dataclass(frozen=True)
 class Train:
     """The optimisation, and when to look, stop and choose."""
 
-    steps: int = 1500  # updates at most
-    learning_rate: float = 5e-3  # peak of the schedule
+    steps: Count = 1500  # updates at most
+    learning_rate: Annotated[float, Range(above=0, most=1e6)] = 5e-3  # peak of the schedule
     schedule: Spec = Spec("cosine")  # constant, linear, cosine or halving
     optimizer: Spec = Spec("adam")  # adam, adadelta or sgd
-    clip: float = 1.0  # largest global norm of the gradient
-    label_smoothing: float = 0.0  # share of the target's probability spread over all symbols
+    clip: Annotated[float, Range(above=0)] = 1.0  # largest global norm of the gradient
+    label_smoothing: Share = 0.0  # share of the target's probability spread over all symbols
     auxiliary: Auxiliary = field(default_factory=Auxiliary)
-    log_every: int = 50  # steps between two lines of metrics
-    evaluate_every: int = 500  # steps between two looks at dev, each with a checkpoint
-    patience: int | None = None  # looks without a gain before stopping; None: never
+    log_every: Count = 50  # steps between two lines of metrics
+    evaluate_every: Count = 500  # steps between two looks at dev, each with a checkpoint
+    patience: Count | None = None  # looks without a gain before stopping; None: never
     # dev metric that picks the best checkpoint
     select: Literal["loss", "exact", "token", "wer", "per", "bleu", "bleu_lc", "chrf"] = "loss"
 
@@ -110,9 +116,9 @@ class Train:
 class Decode:
     """How outputs are searched; a sentence ends by itself or at `ratio * its source length + extra` symbols."""
 
-    ratio: float = 2.0
-    extra: int = 10
-    beam: int = 1  # hypotheses that go on side by side; 1: greedy search
+    ratio: Annotated[float, Range(least=0, most=100)] = 2.0
+    extra: Annotated[int, Range(least=0, most=10_000)] = 10
+    beam: Annotated[int, Range(least=1, most=1000)] = 1  # hypotheses that go on side by side; 1: greedy search
     length_penalty: Spec = Spec("none")  # from log probability to the score that ranks them: none, average or wu
 
 
@@ -124,17 +130,7 @@ class Config:
     model: Model = field(default_factory=Model)
     train: Train = field(default_factory=Train)
     decode: Decode = field(default_factory=Decode)
-    seed: int = 0
-
-
-# Fields with a least value of their own; every other number must be at least 1.
-LEAST = {
-    **dict.fromkeys(("model.dropout", "train.label_smoothing", "decode.ratio", "decode.extra", "seed"), 0),
-    **{"train.auxiliary.coverage": 0, "train.auxiliary.alignment": 0, "train.auxiliary.entropy": -math.inf},
-}
-# Shares, which must stay below one.
-SHARES = ("model.dropout", "train.label_smoothing")
-POSITIVE = ("train.learning_rate", "train.clip")
+    seed: Seed = 0
 
 
 def flat(config: Any, prefix: str = "") -> dict[str, Any]:
@@ -150,7 +146,7 @@ def flat(config: Any, prefix: str = "") -> dict[str, Any]:
 def hints(config: Any, prefix: str = "") -> dict[str, Any]:
     """The annotation of every leaf, by the names of `flat`."""
     leaves = {}
-    for name, hint in typing.get_type_hints(type(config)).items():
+    for name, hint in typing.get_type_hints(type(config), include_extras=True).items():
         leaves |= (
             hints(getattr(config, name), f"{prefix}{name}.")
             if dataclasses.is_dataclass(hint)
@@ -170,20 +166,8 @@ def override(config: Config, changes: Mapping[str, Any]) -> Config:
         if name not in known:
             raise UserError(f"config has no field {name!r}; {nearest(name, known)}")
         value = conform(value, known[name], f"config field {name!r}")
-        _check_range(name, value)
         config = _replace(config, name.split("."), value)
     return config
-
-
-def _check_range(name: str, value: Any) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return
-    if name in POSITIVE and value <= 0:
-        raise UserError(f"config field {name!r} is {value!r}, but must be above 0")
-    if name not in POSITIVE and value < LEAST.get(name, 1):
-        raise UserError(f"config field {name!r} is {value!r}, but must be at least {LEAST.get(name, 1)}")
-    if name in SHARES and value >= 1:
-        raise UserError(f"config field {name!r} is {value!r}, but must be below 1")
 
 
 def _replace(config: Any, path: list[str], value: Any) -> Any:

@@ -7,7 +7,6 @@ named, and is imported. A name that is not ours may be that of an installed pack
 """
 
 import ast
-import difflib
 import functools
 import hashlib
 import importlib
@@ -19,12 +18,13 @@ import math
 import sys
 import types
 import typing
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from attn_research import user_modules
-from attn_research.errors import UserError
+from attn_research.annotations import conform_all, hyperparameters
+from attn_research.errors import UserError, nearest
 
 
 class Spec(str):
@@ -94,36 +94,6 @@ def require(holds: bool, message: str) -> None:
         raise UserError(message)
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
-    """'known: a, b, c; did you mean b?': the second half of every message about an unknown name."""
-    known = sorted(known)
-    match = difflib.get_close_matches(name, known, n=1)
-    return f"known: {', '.join(known) or 'none'}" + (f"; did you mean {match[0]}?" if match else "")
-
-
-def conform(value: Any, hint: Any, where: str) -> Any:
-    """`value` as the annotation `hint` has it (an int becomes a float, a string a Spec), or a UserError."""
-    options = typing.get_args(hint)
-    if typing.get_origin(hint) is typing.Literal:
-        if value in options:
-            return value
-        raise UserError(f"{where} is {value!r}; {nearest(str(value), map(str, options))}")
-    if isinstance(hint, types.UnionType):
-        if value is None and type(None) in options:
-            return None
-        return conform(value, next(option for option in options if option is not type(None)), where)
-    if hint is Spec and isinstance(value, str):
-        try:
-            return Spec(value)
-        except ValueError as error:
-            raise UserError(f"{where}: {error}") from error
-    if hint is float and type(value) in (int, float) and abs(value) <= sys.float_info.max:
-        return float(value)
-    if type(value) is hint and hint is not float:
-        return value
-    raise UserError(f"{where} is {value!r}, but must be of type {getattr(hint, '__name__', hint)}")
-
-
 class Bound(typing.NamedTuple):
     """A variant with its hyperparameters filled in; calling it calls the variant's function with them."""
 
@@ -169,19 +139,18 @@ class Registry:
     def bind(self, spec: Spec) -> Bound:
         """The variant that `spec` names, its hyperparameters checked and its defaults filled in.
 
-        A hyperparameter is a parameter of the function that has a default; its annotation is its type.
+        A hyperparameter is a parameter of the function that has a default; its annotation says what it may be.
 
         Raises:
-          UserError: an unknown name, an unknown hyperparameter or a value of another type.
+          UserError: an unknown name, an unknown hyperparameter, or a value of another type or outside its range.
         """
         function = self._find(spec)
-        signature = inspect.signature(function)
-        hints = typing.get_type_hints(function)
-        hyper = {p.name: p.default for p in signature.parameters.values() if p.default is not p.empty}
-        for name, value in spec.hyper.items():
-            if name not in hyper:
-                raise UserError(f"{self.kind} {spec.name!r} has no hyperparameter {name!r}; {nearest(name, hyper)}")
-            hyper[name] = conform(value, hints.get(name, type(hyper[name])), f"{name} of {self.kind} {spec.name!r}")
+        known = [one.name for one in hyperparameters(function)]
+        for name in spec.hyper:
+            if name not in known:
+                raise UserError(f"{self.kind} {spec.name!r} has no hyperparameter {name!r}; {nearest(name, known)}")
+        title = f"{self.kind} {spec.name!r}" + (f" in {spec.module}" if spec.module else "")
+        hyper = conform_all(function, spec.hyper, title)
         return Bound(function, hyper, types.SimpleNamespace(**self.traits | getattr(function, "traits", {})))
 
     def _find(self, spec: Spec) -> Callable:

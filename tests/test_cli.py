@@ -211,7 +211,10 @@ def test_training_that_fails_keeps_its_traceback(capsys):
 
 def test_training_with_a_users_error_is_a_sentence(capsys):
     assert main(["train", "dates.py", "data.task=fake(how='user')"]) == 2
-    assert capsys.readouterr().err == "attn-research: config field 'seed' is -1, but must be at least 0\n"
+    assert (
+        capsys.readouterr().err
+        == "attn-research: config field 'seed' is -1, but must be at least 0 and at most 4294967295\n"
+    )
     assert not list(Path("runs").glob("*/failure.txt"))
 
 

@@ -131,7 +131,7 @@ def test_parse_changes_keeps_specs_and_choices_as_text():
         ("train.steps=0", "config field 'train.steps' is 0, but must be at least 1"),
         ("train.steps=1.5", "config field 'train.steps' is 1.5, but must be of type int"),
         ("train.learning_rate=0", "config field 'train.learning_rate' is 0.0, but must be above 0"),
-        ("model.dropout=1", "config field 'model.dropout' is 1.0, but must be below 1"),
+        ("model.dropout=1", "config field 'model.dropout' is 1.0, but must be at least 0 and below 1"),
         ("model.encoder.direction=bth", "known: both, forward, reversed; did you mean both?"),
         ("model.attention.score=a(1)", "config field 'model.attention.score': 'a(1)' is not a spec string"),
     ],

@@ -77,11 +77,11 @@ def test_the_seed_alone_decides_the_sources():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ("symbols=0", "symbols of a synthetic task is 0, but must be at least 1"),
-        ("longest=0", "longest of a synthetic task is 0"),
+        ("symbols=0", "symbols of task 'copy' is 0, but must be at least 1"),
+        ("longest=0", "longest of task 'copy' is 0"),
         ("longest=8, longest_test=8", "longest_test of a synthetic task is 8, but must be at least 9"),
-        ("train=0", "train of a synthetic task is 0"),
-        ("test=-1", "test of a synthetic task is -1"),
+        ("train=0", "train of task 'copy' is 0"),
+        ("test=-1", "test of task 'copy' is -1"),
         ("symbols=1, longest=1", "1 symbols and lengths up to 1 give too few; raise symbols or longest"),
     ],
 )
@@ -91,5 +91,5 @@ def test_impossible_options_are_told(options, message):
 
 
 def test_repeating_no_times_is_refused():
-    with pytest.raises(ValueError, match="times of a synthetic task is 0"):
+    with pytest.raises(ValueError, match="times of task 'repeat' is 0"):
         made("repeat", "times=0")

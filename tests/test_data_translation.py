@@ -125,7 +125,7 @@ def test_missing_files_folders_and_options_are_told(folder):
     refused(folder, "no train.fr or train.fr.gz in .*; known: ", target="fr")
     refused(folder / "nowhere", "no folder .*nowhere")
     refused(folder, "units of task 'translation' is 'letters'; known: subwords, words", units="letters")
-    refused(folder, "vocabulary of task translation is 0, but must be at least 1", vocabulary=0)
+    refused(folder, "vocabulary of task 'translation' is 0, but must be at least 1", vocabulary=0)
     refused(folder, "vocabulary is 5, but the training split has 33 characters already", vocabulary=5)
     for path in ("", "hub:"):
         refused(path, "translation needs the folder of its files, as in translation")

@@ -200,7 +200,7 @@ REFUSED = {
         ["backward", "both", "reversed"],
     ),
     "shared by one array": ({"bridge": "dense(shared=True)", "cell": "gru"}, ["shared", "one layer of one array"]),
-    "vectors of no size": ({"combination": "readout(size=0)"}, ["size of the combination", "0", "at least 1"]),
+    "vectors of no size": ({"combination": "readout(size=0)"}, ["size of combination 'readout'", "0", "at least 1"]),
     "maximum of one": ({"combination": "maxout(pieces=1)"}, ["pieces", "maxout", "at least 2"]),
     "heads that are all alike": (
         {"model.attention.heads": 2, "model.attention.split": False},

@@ -13,6 +13,7 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "attn_research"
 FLOORS = {
     "errors": -1,
+    "annotations": 0,
     "cache": 0,
     "storage": 0,
     "registry": 0,
@@ -34,7 +35,10 @@ FLOORS = {
     "__main__": 6,
 }
 # Besides the modules of one package.
-SIDEWAYS = ({"registry", "presets", "config", "user_modules"}, {"__main__", "cli", "commands"})
+SIDEWAYS = (
+    {"annotations", "registry", "presets", "config", "user_modules"},
+    {"__main__", "cli", "commands"},
+)
 MODULES = [path.relative_to(PACKAGE) for path in sorted(PACKAGE.rglob("*.py"))]
 
 

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
+from attn_research.annotations import conform
 from attn_research.config import Config, override
-from attn_research.registry import Registry, Spec, conform, fingerprint, installed, nearest
+from attn_research.registry import Registry, Spec, fingerprint, installed, nearest
 from attn_research.runs.records import user_code
 
 NAMES = st.from_regex(r"[a-z_][a-z0-9_]{0,8}", fullmatch=True).filter(lambda name: not keyword.iskeyword(name))

@@ -132,7 +132,9 @@ def raises(error):
 
 
 def test_errors_as_sentences():
-    assert sentence(caught(override, Config(), {"seed": -1})) == "config field 'seed' is -1, but must be at least 0"
+    assert sentence(caught(override, Config(), {"seed": -1})).startswith(
+        "config field 'seed' is -1, but must be at least 0"
+    )
     assert sentence(caught(raises, ValueError("so it is\nat length"))) == "ValueError: so it is"
     assert sentence(caught(raises, MemoryError())) == "MemoryError"
 

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
+from attn_research.annotations import Size
 from attn_research.attention.scores import Keys, Param, Score, no_effect, scores, vector, weight
 
 Bias = Literal[False, True, "both"]
@@ -15,7 +16,7 @@ LayerNorm = Literal["none", "sum", "each"]
 
 @scores.register
 def concat(
-    param: Param, keys: Keys, query_size: int, units: int | None = None, bias: Bias = False,
+    param: Param, keys: Keys, query_size: int, units: Size | None = None, bias: Bias = False,
     project_keys: bool = True, layer_norm: LayerNorm = "none", normed: bool = False,
 ) -> Score:  # fmt: skip
     """v . tanh(W_q q + W_k k_j [+ b])   (Bahdanau et al. 2015, appendix A.1.2; Luong et al. 2015, eq. 8, concat).

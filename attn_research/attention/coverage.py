@@ -11,18 +11,18 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Array, Float
 
+from attn_research.annotations import Factor, Size
 from attn_research.attention.additive import additive
 from attn_research.attention.history import Remembering, source_mask, uniform
 from attn_research.attention.scores import Keys, Param, Score, scores, vector, weight
-from attn_research.errors import UserError
 
 ACTIVATIONS = {"tanh": jnp.tanh, "sigmoid": nn.sigmoid, "relu": nn.relu, "softplus": nn.softplus}
 
 
 @scores.register(remembers=True)
 def coverage(
-    param: Param, keys: Keys, query_size: int, units: int | None = None, bias: bool = False,
-    fertility: float | None = None, start: Literal["zero", "uniform"] = "zero",
+    param: Param, keys: Keys, query_size: int, units: Size | None = None, bias: bool = False,
+    fertility: Factor | None = None, start: Literal["zero", "uniform"] = "zero",
 ) -> Score:  # fmt: skip
     """C_j the sum of the weights so far   (Sockeye's "count"; ESPnet's coverage starts it "uniform").
 
@@ -42,8 +42,8 @@ def coverage(
 
 @scores.register(remembers=True)
 def coverage_nn(
-    param: Param, keys: Keys, query_size: int, units: int | None = None, bias: bool = False,
-    size: int = 10, activation: Literal["tanh", "sigmoid", "relu", "softplus"] = "tanh",
+    param: Param, keys: Keys, query_size: int, units: Size | None = None, bias: bool = False,
+    size: Size = 10, activation: Literal["tanh", "sigmoid", "relu", "softplus"] = "tanh",
 ) -> Remembering:  # fmt: skip
     """C'_j = tanh(E k_j + D q + R C_j + A a_j), of `size` units   (Tu et al. 2016, neural; Sockeye's "tanh" ...)."""
     seen = _seen(param, keys, query_size, size)
@@ -54,7 +54,7 @@ def coverage_nn(
 
 @scores.register(remembers=True)
 def coverage_gru(
-    param: Param, keys: Keys, query_size: int, units: int | None = None, bias: bool = False, size: int = 10
+    param: Param, keys: Keys, query_size: int, units: Size | None = None, bias: bool = False, size: Size = 10
 ) -> Remembering:
     """C'_j = GRU([k_j; q; a_j], C_j), of `size` units   (Tu et al. 2016, neural; Sockeye's "gru").
 
@@ -75,8 +75,6 @@ def coverage_gru(
 
 def _fertility(param: Param, keys: Keys, most: float) -> Float[Array, "b s"]:
     """most sigmoid(w . k_j)."""
-    if most <= 0:
-        raise UserError(f"fertility of score 'coverage' is {most}, but must be above 0")
     return most * nn.sigmoid(keys @ param("w", vector(keys.shape[-1]), (keys.shape[-1],)))
 
 

@@ -7,17 +7,22 @@ sparsemax at 2   (Peters et al. 2019; Correia et al. 2019).
 import functools
 import math
 from collections.abc import Callable
+from typing import Annotated
 
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Array, Float
 
+from attn_research.annotations import Range
 from attn_research.attention.normalizers import Mask, Row, normalizers
 from attn_research.attention.scores import Keys, Param, Score
 from attn_research.registry import require
 
 NONE = -2.0  # once the largest logit is 0, tau is at least -1, so from here down p is 0
+
+# Weights are right to 1e-5 in float32. Nearer to 1 entmax is softmax; above, p is a root of what rounding leaves.
+Alpha = Annotated[float, Range(least=1.01, most=2.25)]
 
 
 @normalizers.register
@@ -27,12 +32,11 @@ def sparsemax(param: Param, keys: Keys, query_size: int) -> Score:
 
 
 @normalizers.register
-def entmax(param: Param, keys: Keys, query_size: int, alpha: float = 1.5, learned: bool = False) -> Score:
+def entmax(param: Param, keys: Keys, query_size: int, alpha: Alpha = 1.5, learned: bool = False) -> Score:
     """max((alpha - 1) e_j - tau, 0)^(1 / (alpha - 1))   (Peters et al. 2019).
 
     With `learned`, alpha = 1.01 + 0.99 sigmoid(a) starts at `alpha` (Correia et al. 2019); S7 predicts a.
     """
-    require(alpha > 1, f"alpha of normalizer 'entmax' is {alpha}, but must be above 1; at 1 it is softmax")
     if learned:
         require(1.01 < alpha < 2, f"alpha of normalizer 'entmax' is {alpha}, but learned it must be between 1.01 and 2")
         a = math.log((alpha - 1.01) / (2 - alpha))

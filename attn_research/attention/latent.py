@@ -7,22 +7,23 @@ step the prior is a_1 for all of them. A probability of zero is NEVER in the log
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Array, Float, Int
 
+from attn_research.annotations import Range
 from attn_research.attention.history import source_mask
 from attn_research.attention.scores import Keys, Param, Score, weight
-from attn_research.errors import UserError
 from attn_research.registry import Registry
 
 # chained: reads `before`, so that each step waits for the symbol before it; guided: reads a_t after the first step.
 latents = Registry("latent attention", chained=True, guided=True)
 
 NEVER = -1e9
+Band = Annotated[int, Range(least=1, most=1000)]
 
 LogWeights = Float[Array, "b s"]
 Lengths = Int[Array, " b"]
@@ -74,14 +75,12 @@ def monotone(param: Param, keys: Keys, query_size: int, lengths: Lengths) -> Sco
 
 
 @latents.register(guided=False)
-def hmm(param: Param, keys: Keys, query_size: int, lengths: Lengths, band: int = 5, monotone: bool = False) -> Score:
+def hmm(param: Param, keys: Keys, query_size: int, lengths: Lengths, band: Band = 5, monotone: bool = False) -> Score:
     """p(z_t = i + o | z_{t-1} = i) = softmax_o(W [q; k_i] + b), |o| <= band   (Wu & Cotterell 2019, 1st-order).
 
     Only offsets inside the sentence share the mass; with `monotone` only o >= 0. The score decides the first position
     alone; Wu & Cotterell's own code has no score there, but the transitions from position 0.
     """
-    if band < 1:
-        raise UserError(f"band of latent attention 'hmm' is {band}, but must be at least 1")
     s, offsets = keys.shape[1], range(0 if monotone else -band, band + 1)
     W = param("W", weight, (query_size + keys.shape[-1], len(offsets)))
     b = param("b", nn.initializers.zeros, (len(offsets),))

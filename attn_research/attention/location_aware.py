@@ -5,16 +5,19 @@ A filter has `reach` positions on each side; positions outside the sentence coun
 """
 
 from collections.abc import Callable
-from typing import Literal
+from typing import Annotated, Literal
 
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Array, Float
 
+from attn_research.annotations import Range, Size
 from attn_research.attention.additive import additive
 from attn_research.attention.history import History, Remembering, previous_weights, source_mask, uniform
 from attn_research.attention.scores import Keys, Param, Score, scores, weight
+
+Reach = Annotated[int, Range(least=0, most=1000)]
 
 
 def _last(history: History) -> Float[Array, "b s"]:
@@ -30,8 +33,8 @@ READS = {"weights": (_last,), "coverage": (_total,), "both": (_last, _total)}
 
 @scores.register(positional=True, remembers=True)
 def location_aware(
-    param: Param, keys: Keys, query_size: int, units: int | None = None, bias: bool = False, channels: int = 10,
-    reach: int = 5, reads: Literal["weights", "coverage", "both"] = "weights",
+    param: Param, keys: Keys, query_size: int, units: Size | None = None, bias: bool = False, channels: Size = 10,
+    reach: Reach = 5, reads: Literal["weights", "coverage", "both"] = "weights",
 ) -> Score:  # fmt: skip
     """f = F * a', a' the weights of the step before   (Chorowski et al. 2015, eq. 8 and 9, with `bias`).
 
@@ -49,8 +52,8 @@ def location_aware(
 
 @scores.register(positional=True, remembers=True)
 def location_2d(
-    param: Param, keys: Keys, query_size: int, units: int | None = None, bias: bool = False, channels: int = 10,
-    reach: int = 5, steps: int = 5,
+    param: Param, keys: Keys, query_size: int, units: Size | None = None, bias: bool = False, channels: Size = 10,
+    reach: Reach = 5, steps: Size = 5,
 ) -> Remembering:  # fmt: skip
     """f = F * [a^(t-n); ...; a^(t-1)], the weights of the last n = `steps` steps   (ESPnet's "location2d")."""
     score = additive(param, keys, query_size, units, bias)
@@ -70,8 +73,8 @@ def location_2d(
 
 @scores.register(positional=True, remembers=True)
 def location_recurrent(
-    param: Param, keys: Keys, query_size: int, units: int | None = None, bias: bool = False, channels: int = 10,
-    reach: int = 5,
+    param: Param, keys: Keys, query_size: int, units: Size | None = None, bias: bool = False, channels: Size = 10,
+    reach: Reach = 5,
 ) -> Remembering:  # fmt: skip
     """In place of U f_j, for all j alike, h_t = LSTM(max_j relu(F * a')_j, h_(t-1))   (ESPnet's "location_recurrent").
 

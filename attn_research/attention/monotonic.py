@@ -1,19 +1,23 @@
 """Normalisers that move along the source: where a step looks depends on where the one before looked."""
 
 from collections.abc import Callable
+from typing import Annotated
 
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
+from attn_research.annotations import Logit, Range, Size, Trace
 from attn_research.attention.history import History, Remembering, previous_weights
 from attn_research.attention.normalizers import Mask, Row, normalizers
 from attn_research.attention.scores import Keys, Param, Score, scores
 from attn_research.registry import Spec, require
 
+Noise = Annotated[float, Range(least=0, most=1e6)]
+
 
 @normalizers.register(mass="at most one", positional=True, remembers=True, random=True)
-def monotonic(param: Param, keys: Keys, query_size: int, noise: float = 0.0, offset: float = 0.0) -> Remembering:
+def monotonic(param: Param, keys: Keys, query_size: int, noise: Noise = 0.0, offset: Logit = 0.0) -> Remembering:
     """a_j = p_j q_j, q_j = (1 - p_{j-1}) q_{j-1} + a'_j, p = sigma(e + r + noise N(0, 1))   (Raffel et al. 2017).
 
     The expected alignment of a scan that stops at j with chance p_j; a' is the a of the step before and starts at
@@ -29,22 +33,21 @@ def mocha(
     keys: Keys,
     query_size: int,
     score: Spec = Spec("concat"),
-    width: int = 2,
-    noise: float = 0.0,
-    offset: float = 0.0,
+    width: Size = 2,
+    noise: Noise = 0.0,
+    offset: Logit = 0.0,
 ) -> Remembering:
     """sum_{k=j}^{j+w-1} a_k exp(u_j) / sum_{l=k-w+1}^{k} exp(u_l), a that of `monotonic`   (Chiu & Raffel 2018).
 
     Where the scan stops, a softmax over the last w positions, whose energy u is a score with parameters of its own.
     """
-    require(width >= 1, f"width of normalizer 'mocha' is {width}, but must be at least 1")
     energy = _energy("mocha", param, keys, query_size, score)
     return _moving(param, keys, noise, offset, chunkwise(energy, width))
 
 
 @normalizers.register(mass="at most one", positional=True, remembers=True, random=True)
 def milk(
-    param: Param, keys: Keys, query_size: int, score: Spec = Spec("concat"), noise: float = 0.0, offset: float = 0.0
+    param: Param, keys: Keys, query_size: int, score: Spec = Spec("concat"), noise: Noise = 0.0, offset: Logit = 0.0
 ) -> Remembering:
     """`mocha` whose softmax goes back to the source's start   (Arivazhagan et al. 2019)."""
     energy = _energy("milk", param, keys, query_size, score)
@@ -69,10 +72,9 @@ def forward(param: Param, keys: Keys, query_size: int, agent: bool = False) -> S
 
 @normalizers.register(positional=True, remembers=True, leaks=True)
 def clamped_forward(
-    param: Param, keys: Keys, query_size: int, agent: bool = False, clamp: float = 1e-6
+    param: Param, keys: Keys, query_size: int, agent: bool = False, clamp: Trace = 1e-6
 ) -> Score | Remembering:
     """`forward` with w_j (a'_j + a'_{j-1}) at least `clamp` before it is divided by its sum, padding too   (ESPnet)."""
-    require(clamp > 0, f"clamp of normalizer 'clamped_forward' is {clamp}, but must be above 0")
 
     def normalise(moved, logits, visible):
         clamped = jnp.maximum(moved * jax.nn.softmax(logits, where=visible), clamp)
@@ -83,7 +85,6 @@ def clamped_forward(
 
 def _moving(param: Param, keys: Keys, noise: float, offset: float, spread: Callable) -> Remembering:
     """Remembers the monotonic alignment; `spread` makes the weights of it."""
-    require(noise >= 0, f"noise of a monotonic normalizer is {noise}, but must be at least 0")
     r, first = param("r", nn.initializers.constant(offset), ()), _first(keys)
 
     def alpha(logits: Row, visible: Mask, history: History) -> Row:

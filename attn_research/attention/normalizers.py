@@ -12,8 +12,9 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Array, Bool, Float
 
+from attn_research.annotations import Factor, Logit, Size, Trace
 from attn_research.attention.scores import Keys, Param, Score
-from attn_research.registry import Registry, require
+from attn_research.registry import Registry
 
 # mass: what the weights of a step sum to where something is visible: "one", or "at most one"; positional: reads where a
 # position stands; remembers: reads earlier steps, so steps can't run all at once; random: draws from history.key in
@@ -28,12 +29,11 @@ Mask = Bool[Array, "b s"]
 
 
 @normalizers.register
-def softmax(param: Param, keys: Keys, query_size: int, temperature: float = 1.0, learned: bool = False) -> Score:
+def softmax(param: Param, keys: Keys, query_size: int, temperature: Factor = 1.0, learned: bool = False) -> Score:
     """exp(e_j / T) / sum_l exp(e_l / T)   (Bahdanau et al. 2015, eq. 6).
 
     With `learned`, T starts at `temperature` and its logarithm is a parameter. ESPnet's "scaling" of 2 is T = 0.5.
     """
-    require(temperature > 0, f"temperature of normalizer 'softmax' is {temperature}, but must be above 0")
     T = jnp.exp(param("log_T", nn.initializers.constant(math.log(temperature)), ())) if learned else temperature
     return lambda logits, visible, query, history: jax.nn.softmax(logits / T, where=visible)
 
@@ -49,9 +49,8 @@ def filled_softmax(param: Param, keys: Keys, query_size: int, fill: float = -999
 
 
 @normalizers.register(leaks=True)
-def leaky_softmax(param: Param, keys: Keys, query_size: int, leak: float = 1e-7) -> Score:
+def leaky_softmax(param: Param, keys: Keys, query_size: int, leak: Trace = 1e-7) -> Score:
     """w_j / sum_l w_l with w = softmax(e) visible + leak, the softmax over padding too   (neural-transducer)."""
-    require(leak > 0, f"leak of normalizer 'leaky_softmax' is {leak}, but must be above 0")
 
     def weights(logits, visible, query, history):
         w = jax.nn.softmax(logits) * visible + leak
@@ -61,7 +60,7 @@ def leaky_softmax(param: Param, keys: Keys, query_size: int, leak: float = 1e-7)
 
 
 @normalizers.register(mass="at most one")
-def sink(param: Param, keys: Keys, query_size: int, logit: float = 0.0, learned: bool = True) -> Score:
+def sink(param: Param, keys: Keys, query_size: int, logit: Logit = 0.0, learned: bool = True) -> Score:
     """exp(e_j) / (exp(e_0) + sum_l exp(e_l))   (with `logit=0, learned=False` the "softmax one" of Miller 2023).
 
     A null slot takes the rest; its e_0 is learned and starts at `logit`.
@@ -82,9 +81,8 @@ def sigmoid(param: Param, keys: Keys, query_size: int) -> Score:
 
 
 @normalizers.register
-def top_k(param: Param, keys: Keys, query_size: int, k: int = 4) -> Score:
+def top_k(param: Param, keys: Keys, query_size: int, k: Size = 4) -> Score:
     """Softmax over the k largest logits, and those equal to the k-th   (Zhao et al. 2019, explicit selection)."""
-    require(k >= 1, f"k of normalizer 'top_k' is {k}, but must be at least 1")
 
     def weights(logits, visible, query, history):
         largest, _ = jax.lax.top_k(jnp.where(visible, logits, -jnp.inf), min(k, logits.shape[1]))
@@ -101,13 +99,12 @@ def hard(param: Param, keys: Keys, query_size: int) -> Score:
 
 @normalizers.register(random=True, exact_gradient=False)
 def gumbel(
-    param: Param, keys: Keys, query_size: int, temperature: float = 1.0, straight_through: bool = False
+    param: Param, keys: Keys, query_size: int, temperature: Factor = 1.0, straight_through: bool = False
 ) -> Score:
     """softmax((e + g) / T), g from Gumbel(0, 1) in training and 0 otherwise   (Jang et al. 2017, eq. 2).
 
     With `straight_through` the weights are 1 at the largest of them, with the gradient of the softmax.
     """
-    require(temperature > 0, f"temperature of normalizer 'gumbel' is {temperature}, but must be above 0")
 
     def weights(logits, visible, query, history):
         if history.key is not None:

@@ -16,6 +16,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Array, Float
 
+from attn_research.annotations import Factor, Size
 from attn_research.errors import UserError
 from attn_research.registry import Registry
 
@@ -92,16 +93,14 @@ def _scaled(param: Param, keys: Keys, learned_scale: bool) -> Keys:
     return keys * param("g", nn.initializers.ones, ()) if learned_scale else keys
 
 
-def _sharpness(param: Param, score: str, sharpness: float, learned: bool) -> float | Array:
+def _sharpness(param: Param, sharpness: float, learned: bool) -> float | Array:
     """A positive factor, kept so by learning its logarithm."""
-    if sharpness <= 0:
-        raise UserError(f"sharpness of score {score!r} is {sharpness}, but must be above 0")
     return jnp.exp(param("log_beta", nn.initializers.constant(math.log(sharpness)), ())) if learned else sharpness
 
 
 @scores.register
 def dot(
-    param: Param, keys: Keys, query_size: int, project: bool = False, units: int | None = None, bias: bool = False,
+    param: Param, keys: Keys, query_size: int, project: bool = False, units: Size | None = None, bias: bool = False,
     activation: Literal["none", "tanh"] = "none",
 ) -> Score:  # fmt: skip
     """k_j . q   (Luong et al. 2015, eq. 8, dot).
@@ -118,8 +117,8 @@ def dot(
 
 @scores.register
 def scaled_dot(
-    param: Param, keys: Keys, query_size: int, project: bool = False, units: int | None = None,
-    scale: float | None = None, learned_scale: bool = False,
+    param: Param, keys: Keys, query_size: int, project: bool = False, units: Size | None = None,
+    scale: Factor | None = None, learned_scale: bool = False,
 ) -> Score:  # fmt: skip
     """k_j . q / sqrt(k)   (Vaswani et al. 2017, eq. 1; with their projections W_q and W_k where `project`).
 
@@ -132,7 +131,7 @@ def scaled_dot(
 
 
 @scores.register
-def general(param: Param, keys: Keys, query_size: int, rank: int | None = None, learned_scale: bool = False) -> Score:
+def general(param: Param, keys: Keys, query_size: int, rank: Size | None = None, learned_scale: bool = False) -> Score:
     """k_j . W q   (Luong et al. 2015, eq. 8, general).
 
     With `rank`, W = U V through so many units: what dot(project=True, units=rank) computes. `learned_scale`
@@ -158,25 +157,25 @@ def biaffine(param: Param, keys: Keys, query_size: int) -> Score:
 
 
 @scores.register
-def cosine(param: Param, keys: Keys, query_size: int, sharpness: float = 10.0, learned: bool = True) -> Score:
+def cosine(param: Param, keys: Keys, query_size: int, sharpness: Factor = 10.0, learned: bool = True) -> Score:
     """beta k_j . q / (|k_j| |q|)   (Graves et al. 2014, eq. 5 and 6, where the controller emits beta).
 
     beta, the inverse of a temperature, is `sharpness` at first and `learned` for all steps alike.
     """
     _same_size("cosine", keys, query_size)
-    beta = _sharpness(param, "cosine", sharpness, learned)
+    beta = _sharpness(param, sharpness, learned)
     unit = lambda x: x * jax.lax.rsqrt((x * x).sum(-1, keepdims=True) + EPSILON)  # noqa: E731
     return _inner(beta * unit(keys), unit)
 
 
 @scores.register
-def rbf(param: Param, keys: Keys, query_size: int, sharpness: float = 0.5, learned: bool = True) -> Score:
+def rbf(param: Param, keys: Keys, query_size: int, sharpness: Factor = 0.5, learned: bool = True) -> Score:
     """-beta |k_j - q|^2   (radial basis function: a softmax of it compares Gaussians around the query).
 
     beta is `sharpness` at first and `learned` for all steps alike.
     """
     _same_size("rbf", keys, query_size)
-    beta = _sharpness(param, "rbf", sharpness, learned)
+    beta = _sharpness(param, sharpness, learned)
     related, length = _inner(keys), (keys * keys).sum(-1)
     return lambda query, history: beta * (2 * related(query, history) - length - (query * query).sum(-1, keepdims=True))
 

@@ -5,23 +5,27 @@ visible [b s], reweigh`: True where the step may look, and what is done to the w
 Positions and steps count from 0. Without a window (Luong's "global") every real position is visible.
 """
 
+from typing import Annotated
+
 import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Array, Bool, Float, Int
 
+from attn_research.annotations import Range, Size
 from attn_research.attention.scores import Keys, Param, Score, weight
-from attn_research.registry import Registry, require
+from attn_research.registry import Registry
 
 # mass: what the weights of a step sum to: "one" (unless nothing is visible), or "at most one"; remembers: reads
 # earlier steps, so steps can't run all at once; random: reads history.key, if only to know training by it; the
 # others as for normalisers.
 windows = Registry("window", mass="one", positional=True, remembers=False, random=False, exact_gradient=True)
 
+Distance = Annotated[int, Range(least=0, most=65_536)]
+
 
 @windows.register
-def local_m(param: Param, keys: Keys, query_size: int, D: int = 10) -> Score:
+def local_m(param: Param, keys: Keys, query_size: int, D: Distance = 10) -> Score:
     """|j - p_t| <= D, p_t = min(t, S - 1), t the step and S the source's length   (Luong et al. 2015, section 3.2)."""
-    require(D >= 0, f"D of window 'local_m' is {D}, but must be at least 0")
 
     def window(query, history):
         return _near(jnp.minimum(history.step, history.lengths - 1), D, keys.shape[1]), lambda weights: weights
@@ -30,14 +34,13 @@ def local_m(param: Param, keys: Keys, query_size: int, D: int = 10) -> Score:
 
 
 @windows.register(mass="at most one")
-def local_p(param: Param, keys: Keys, query_size: int, D: int = 10, renormalise: bool = False) -> Score:
+def local_p(param: Param, keys: Keys, query_size: int, D: Size = 10, renormalise: bool = False) -> Score:
     """a_j exp(-(j - p_t)^2 / (2 (D/2)^2)), |j - floor(p_t)| <= D, p_t = S sigma(v_p . tanh(W_p q))   (Luong et al.
     2015, section 3.2).
 
     As in the authors' code, a is normalised inside the window, and not again after the
     Gaussian unless `renormalise`; p_t has a gradient through the Gaussian only. Counted from 1, p_t is 1 + S sigma(.).
     """
-    require(D >= 1, f"D of window 'local_p' is {D}, but must be at least 1")
     W_p = param("W_p", weight, (query_size, query_size))
     v_p = param("v_p", nn.initializers.normal(query_size**-0.5), (query_size,))
 
@@ -52,13 +55,11 @@ def local_p(param: Param, keys: Keys, query_size: int, D: int = 10, renormalise:
 
 
 @windows.register(remembers=True, random=True)
-def around_last(param: Param, keys: Keys, query_size: int, back: int = 1, ahead: int = 3) -> Score:
+def around_last(param: Param, keys: Keys, query_size: int, back: Distance = 1, ahead: Size = 3) -> Score:
     """last - back <= j < last + ahead, except in training   (Deep Voice 3, Ping et al. 2018, section 3.4).
 
     `last` is where the step before looked most, 0 at first; the values are ESPnet's.
     """
-    require(back >= 0, f"back of window 'around_last' is {back}, but must be at least 0")
-    require(ahead >= 1, f"ahead of window 'around_last' is {ahead}, but must be at least 1")
 
     def window(query, history):
         last, j = history.weights.argmax(-1)[:, None], jnp.arange(keys.shape[1])[None]

@@ -8,12 +8,12 @@ split only.
 import datetime
 import functools
 import random
-from typing import Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
+from attn_research.annotations import Items, Range
 from attn_research.data.formats import SEEN, STYLES, UNSEEN, YEARS, Piece, align, pieces
 from attn_research.data.readings import ceiling
 from attn_research.data.task import DatasetDict, from_columns, tasks
-from attn_research.errors import UserError
 
 # How many of the 36,525 dates each split draws from; train draws from the others.
 DATES = {"dev": 1500, "test": 4000, "test_unseen": 2000}
@@ -23,10 +23,10 @@ LEAST = 10  # characters of an ISO date; with a lower limit hardly a date would 
 @tasks.register(generated=True)
 def dates(
     locale: Literal["shown", "hidden"] = "shown",
-    train: int = 30_000,
-    dev: int = 500,
-    test: int = 2000,
-    longest: int = 40,
+    train: Items = 30_000,
+    dev: Items = 500,
+    test: Items = 2000,
+    longest: Annotated[int, Range(least=LEAST, most=10_000)] = 40,
 ) -> DatasetDict:
     """`<en> M a r c h   9 ,   1 9 8 7` to `1 9 8 7 - 0 3 - 0 9`.
 
@@ -37,12 +37,7 @@ def dates(
 
     `ceiling` stands in dev and test when the locale is hidden; otherwise no text has two readings, nor has it in
     test_unseen for a system that knows which locales the split has.
-
-    Raises:
-      UserError: `longest` is below 10.
     """
-    if longest < LEAST:
-        raise UserError(f"longest of task 'dates' is {longest}, but must be at least {LEAST}")
     sizes = {"train": train, "dev": dev, "test": test, "test_unseen": (test + 1) // 2}
     splits = {}
     for split, size in sizes.items():

@@ -9,11 +9,16 @@ and `test_long` have as many items as test.
 import random
 import zlib
 from collections.abc import Callable, Sequence
+from typing import Annotated
 
+from attn_research.annotations import Items, Length, Range, Seed
 from attn_research.data.task import DatasetDict, from_columns, tasks
 from attn_research.errors import UserError
+from attn_research.registry import require
 
 Order = Callable[[list[int]], Sequence[int]]  # source -> for every target symbol, the source position that it copies
+Symbols = Annotated[int, Range(least=1, most=1_000_000)]
+Times = Annotated[int, Range(least=1, most=1000)]
 
 SHARES = {"dev": (0,), "test": (1,), "train": range(2, 10)}  # last digit of the checksum
 TRIES = 100  # drawn sources for each one that is wanted, before the space is called too small
@@ -21,7 +26,12 @@ TRIES = 100  # drawn sources for each one that is wanted, before the space is ca
 
 @tasks.register(symbols="words", generated=True)
 def copy(
-    symbols: int = 20, longest: int = 10, longest_test: int = 20, train: int = 10_000, test: int = 1000, seed: int = 0
+    symbols: Symbols = 20,
+    longest: Length = 10,
+    longest_test: Length = 20,
+    train: Items = 10_000,
+    test: Items = 1000,
+    seed: Seed = 0,
 ) -> DatasetDict:
     """The source again."""
     return _splits(lambda source: range(len(source)), symbols, longest, longest_test, train, test, seed)
@@ -29,7 +39,12 @@ def copy(
 
 @tasks.register(symbols="words", generated=True)
 def reverse(
-    symbols: int = 20, longest: int = 10, longest_test: int = 20, train: int = 10_000, test: int = 1000, seed: int = 0
+    symbols: Symbols = 20,
+    longest: Length = 10,
+    longest_test: Length = 20,
+    train: Items = 10_000,
+    test: Items = 1000,
+    seed: Seed = 0,
 ) -> DatasetDict:
     """The source from its end."""
     return _splits(lambda source: range(len(source))[::-1], symbols, longest, longest_test, train, test, seed)
@@ -37,7 +52,12 @@ def reverse(
 
 @tasks.register(symbols="words", generated=True)
 def sort(
-    symbols: int = 20, longest: int = 10, longest_test: int = 20, train: int = 10_000, test: int = 1000, seed: int = 0
+    symbols: Symbols = 20,
+    longest: Length = 10,
+    longest_test: Length = 20,
+    train: Items = 10_000,
+    test: Items = 1000,
+    seed: Seed = 0,
 ) -> DatasetDict:
     """The symbols by their number; equal ones keep their order."""
 
@@ -49,16 +69,15 @@ def sort(
 
 @tasks.register(symbols="words", generated=True)
 def repeat(
-    times: int = 2,
-    symbols: int = 20,
-    longest: int = 10,
-    longest_test: int = 20,
-    train: int = 10_000,
-    test: int = 1000,
-    seed: int = 0,
+    times: Times = 2,
+    symbols: Symbols = 20,
+    longest: Length = 10,
+    longest_test: Length = 20,
+    train: Items = 10_000,
+    test: Items = 1000,
+    seed: Seed = 0,
 ) -> DatasetDict:
     """Every symbol `times` times in a row."""
-    _at_least("times", times, 1)
 
     def order(source):
         return [i for i in range(len(source)) for _ in range(times)]
@@ -75,21 +94,13 @@ def _splits(
     test: int,
     seed: int,
 ) -> DatasetDict:
-    _at_least("symbols", symbols, 1)
-    _at_least("longest", longest, 1)
-    _at_least("longest_test", longest_test, longest + 1)
-    _at_least("train", train, 1)
-    _at_least("test", test, 1)
+    told = f"longest_test of a synthetic task is {longest_test}, but must be at least {longest + 1}"
+    require(longest_test > longest, f"{told}, which is longest + 1")
     sizes = {"train": train, "dev": test, "test": test}
     drawn = {split: _draw(split, size, symbols, longest, seed) for split, size in sizes.items()}
     rng = random.Random(f"{seed} test_long")
     drawn["test_long"] = [_source(rng, symbols, longest + 1, longest_test) for _ in range(test)]
     return from_columns({split: _columns(sources, order) for split, sources in drawn.items()})
-
-
-def _at_least(name: str, value: int, least: int) -> None:
-    if value < least:
-        raise UserError(f"{name} of a synthetic task is {value}, but must be at least {least}")
 
 
 def _source(rng: random.Random, symbols: int, shortest: int, longest: int) -> list[int]:

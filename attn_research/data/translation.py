@@ -2,8 +2,9 @@
 
 import logging
 from collections.abc import Callable
-from typing import Literal
+from typing import Annotated, Literal
 
+from attn_research.annotations import Length, Range
 from attn_research.data import parallel
 from attn_research.data.parallel import Pairs
 from attn_research.data.segmentation import Pieces
@@ -23,10 +24,10 @@ def translation(
     target: str = "en",
     test: str = "test",
     units: Literal["words", "subwords"] = "subwords",
-    vocabulary: int = 8000,
+    vocabulary: Annotated[int, Range(least=1, most=1_000_000)] = 8000,
     joint: bool = False,
     lowercase: bool = False,
-    longest: int = 100,
+    longest: Length = 100,
 ) -> DatasetDict:
     """The line-aligned files train.de, train.en, dev.* (or val.*) and test.* in the folder `path`, plain or as .gz.
 
@@ -44,8 +45,6 @@ def translation(
       UserError: a folder, file, data set or column that is not there or cannot be read, different numbers of lines,
         an empty line in dev or test, or a vocabulary that is too small.
     """
-    for name, value in (("vocabulary", vocabulary), ("longest", longest)):
-        require(value >= 1, f"{name} of task translation is {value}, but must be at least 1")
     example = 'translation(path="multi30k") or translation(path="hub:bentrevett/multi30k")'
     require(path not in ("", parallel.HUB), f"task translation needs the folder of its files, as in {example}")
     pairs = parallel.read(path, (source, target), test)

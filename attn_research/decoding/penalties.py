@@ -4,14 +4,18 @@
 score grows with the log probability, and with the length it only grows or only falls: beam search stops by that.
 """
 
+from typing import Annotated
+
 from jaxtyping import Array, Float, Int
 
+from attn_research.annotations import Range
 from attn_research.registry import Registry
 
 penalties = Registry("length penalty")
 
 LogProbability = Float[Array, "..."]
 Length = Int[Array, "..."]
+Alpha = Annotated[float, Range(least=0, most=5)]
 
 
 @penalties.register
@@ -30,6 +34,6 @@ def average(log_probability: LogProbability, length: Length) -> LogProbability:
 
 
 @penalties.register
-def wu(log_probability: LogProbability, length: Length, alpha: float = 0.6) -> LogProbability:
+def wu(log_probability: LogProbability, length: Length, alpha: Alpha = 0.6) -> LogProbability:
     """log p / ((5 + l) / 6)^alpha   (Wu et al. 2016, eq. 14, without its coverage penalty)."""
     return log_probability / ((5 + length) / 6) ** alpha

@@ -8,11 +8,12 @@ Here c comes first in [c; h] (as in OpenNMT-py and fairseq; Sockeye, Joey NMT an
 import functools
 import operator
 from collections.abc import Callable
-from typing import Literal
+from typing import Annotated, Literal
 
 import jax.numpy as jnp
 from flax import linen as nn
 
+from attn_research.annotations import Range, Size
 from attn_research.errors import UserError
 from attn_research.registry import Registry
 
@@ -45,7 +46,7 @@ def _size(size: int | None, default: int) -> int:
 
 @combinations.register
 def tanh(
-    param: Callable, context_size: int, hidden: int, embedding: int, size: int | None = None, bias: bool = False
+    param: Callable, context_size: int, hidden: int, embedding: int, size: Size | None = None, bias: bool = False
 ) -> Callable:
     """tanh(W_c [c; h] + b)   (Luong et al. 2015, eq. 5, without b; Sockeye and Joey NMT have b)."""
     affine = linear(param, context_size, hidden, embedding, size, bias)
@@ -54,7 +55,7 @@ def tanh(
 
 @combinations.register
 def linear(
-    param: Callable, context_size: int, hidden: int, embedding: int, size: int | None = None, bias: bool = False
+    param: Callable, context_size: int, hidden: int, embedding: int, size: Size | None = None, bias: bool = False
 ) -> Callable:
     """W_c [c; h] + b   (tensorflow/nmt and TensorFlow Addons, under the name of Luong, without b)."""
     size = _size(size, hidden)
@@ -64,7 +65,7 @@ def linear(
 
 @combinations.register
 def gated(
-    param: Callable, context_size: int, hidden: int, embedding: int, size: int | None = None,
+    param: Callable, context_size: int, hidden: int, embedding: int, size: Size | None = None,
     gate: Literal["source", "target", "both"] = "both", symbol: bool = True, attentional: bool = False,
 ) -> Callable:  # fmt: skip
     """tanh((1 - z) T + z S), z = sigmoid(W_z [y; h; c] + b_z), S = W_s c + b_s, T = W_t [y; h] + b_t   (Tu et al.
@@ -93,16 +94,14 @@ def gated(
 
 @combinations.register
 def maxout(
-    param: Callable, context_size: int, hidden: int, embedding: int, size: int | None = None,
-    pieces: int = 2, bias: bool = False,
+    param: Callable, context_size: int, hidden: int, embedding: int, size: Size | None = None,
+    pieces: Annotated[int, Range(least=2, most=1000)] = 2, bias: bool = False,
 ) -> Callable:  # fmt: skip
     """max over `pieces` of U_o h + V_o y + C_o c (+ b)   (deep output, Bahdanau et al. 2015, appendix A.2.2).
 
     `size` counts the maxima; None: as many as make hidden = pieces * size. Bahdanau's h is the state before the step:
     placement before(output="old").
     """
-    if pieces < 2:
-        raise UserError(f"pieces of combination 'maxout' is {pieces}, but a maximum needs at least 2")
     size = _size(size, hidden // pieces)
     affine = _sum(param, {"U_o": hidden, "V_o": embedding, "C_o": context_size}, pieces * size, "b" if bias else None)
 
@@ -115,7 +114,7 @@ def maxout(
 
 @combinations.register
 def readout(
-    param: Callable, context_size: int, hidden: int, embedding: int, size: int | None = None, bias: bool = False
+    param: Callable, context_size: int, hidden: int, embedding: int, size: Size | None = None, bias: bool = False
 ) -> Callable:
     """tanh(W_e y + W_s h + W_c c + b)   (Nematus and Marian, whose size is that of the symbol vectors).
 

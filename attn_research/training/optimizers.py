@@ -1,10 +1,13 @@
 """Optimisers and learning-rate schedules by name; the mathematics is optax's."""
 
+from typing import Annotated
+
 import optax
 from jaxtyping import Array, Float
 
 from attn_research import config
-from attn_research.registry import Registry
+from attn_research.annotations import Range, Share, Trace
+from attn_research.registry import Registry, require
 
 # Parameters from which each array is updated for itself, a sixteenth off the step at 13 million. Fewer are one vector:
 # an eighth less to compile, and a quicker step where the arrays are small.
@@ -14,6 +17,16 @@ LARGE = 500_000
 schedules = Registry("schedule")
 optimizers = Registry("optimizer")
 
+Part = Annotated[float, Range(least=0, most=1)]
+Every = Annotated[float, Range(least=1e-6, most=1)]
+
+
+def _rise(warmup: float, steps: int) -> int:
+    """Steps of the warmup, after which one at least must follow."""
+    rise = round(warmup * steps)
+    require(rise < steps, f"warmup {warmup!r} of train.schedule takes all of train.steps {steps}, and none is left")
+    return rise
+
 
 @schedules.register
 def constant(steps: int) -> optax.Schedule:
@@ -22,41 +35,41 @@ def constant(steps: int) -> optax.Schedule:
 
 
 @schedules.register
-def linear(steps: int, warmup: float = 0.0) -> optax.Schedule:
+def linear(steps: int, warmup: Share = 0.0) -> optax.Schedule:
     """Up from 0 in the first `warmup` share of the steps, then down to 0."""
-    rise = round(warmup * steps)
+    rise = _rise(warmup, steps)
     return optax.join_schedules(
         [optax.linear_schedule(0.0, 1.0, rise), optax.linear_schedule(1.0, 0.0, steps - rise)], [rise]
     )
 
 
 @schedules.register
-def cosine(steps: int, warmup: float = 0.0, final: float = 0.0) -> optax.Schedule:
+def cosine(steps: int, warmup: Share = 0.0, final: Part = 0.0) -> optax.Schedule:
     """Up in the first `warmup` share of the steps, then half a cosine down to `final` of the peak."""
-    rise = round(warmup * steps)
+    rise = _rise(warmup, steps)
     return optax.warmup_cosine_decay_schedule(0.0 if rise else 1.0, 1.0, rise, steps, end_value=final)
 
 
 @schedules.register
-def halving(steps: int, begin: float = 0.5, every: float = 0.1) -> optax.Schedule:
+def halving(steps: int, begin: Part = 0.5, every: Every = 0.1) -> optax.Schedule:
     """The peak, halved each `every` share of the steps from the share `begin` on   (Luong et al. 2015)."""
     return lambda step: 0.5 ** ((step - begin * steps) // (every * steps) + 1).clip(0)
 
 
 @optimizers.register
-def adam(rate: optax.Schedule, b1: float = 0.9, b2: float = 0.999, eps: float = 1e-8) -> optax.GradientTransformation:
+def adam(rate: optax.Schedule, b1: Share = 0.9, b2: Share = 0.999, eps: Trace = 1e-8) -> optax.GradientTransformation:
     """Kingma & Ba 2015."""
     return optax.adam(rate, b1, b2, eps)
 
 
 @optimizers.register
-def adadelta(rate: optax.Schedule, rho: float = 0.95, eps: float = 1e-6) -> optax.GradientTransformation:
+def adadelta(rate: optax.Schedule, rho: Share = 0.95, eps: Trace = 1e-6) -> optax.GradientTransformation:
     """Zeiler 2012; Bahdanau et al. 2015 with a learning rate of 1."""
     return optax.adadelta(rate, rho, eps)
 
 
 @optimizers.register
-def sgd(rate: optax.Schedule, momentum: float = 0.0) -> optax.GradientTransformation:
+def sgd(rate: optax.Schedule, momentum: Share = 0.0) -> optax.GradientTransformation:
     """Gradient descent, plain or with momentum."""
     return optax.sgd(rate, momentum)
 

@@ -1,6 +1,5 @@
 """Other values of a variant's options, and whether they change anything."""
 
-import inspect
 import types
 import typing
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from attn_research.annotations import Range, hyperparameters
 from attn_research.attention.laws.compare import other_gradient, unlike
 from attn_research.attention.laws.trial import Trial
 from attn_research.registry import Bound, Spec
@@ -15,7 +15,10 @@ from attn_research.registry import Bound, Spec
 
 def candidates(hint: Any, value: Any) -> list:
     """Other values that an annotation allows, whether or not the variant does."""
-    if isinstance(hint, types.UnionType):
+    if typing.get_origin(hint) is typing.Annotated:
+        ranges = [one for one in hint.__metadata__ if isinstance(one, Range)]
+        return [other for other in candidates(hint.__origin__, value) if all(other in one for one in ranges)]
+    if typing.get_origin(hint) in (types.UnionType, typing.Union):
         kinds = [kind for kind in typing.get_args(hint) if kind is not type(None)]
         return ([] if value is None else [None]) + [other for kind in kinds for other in candidates(kind, value)]
     if typing.get_origin(hint) is typing.Literal:
@@ -36,8 +39,7 @@ def _floats(value: Any) -> list[float]:
 def changed(bound: Bound, spec: Spec, option: str) -> list[Spec]:
     """`spec` with another value of one option; its default first, if it has another."""
     function, value = bound.function, bound.hyper[option]
-    default = inspect.signature(function).parameters[option].default
-    hint = typing.get_type_hints(function).get(option, type(default))
+    _, default, hint = next(one for one in hyperparameters(function) if one.name == option)
     values = ([default] if default != value else []) + candidates(hint, value)
     return [_respelled(spec, option, other) for other in values]
 
