@@ -12,7 +12,7 @@ from attn_research.config import Config, from_flat, hints, override
 from attn_research.data.batching import Encoded, Sentences, collate
 from attn_research.data.buckets import buckets
 from attn_research.data.segmentation import Segmentation
-from attn_research.data.vocab import EOS, Vocabulary
+from attn_research.data.vocab import EOS, UNK, Vocabulary
 from attn_research.decoding.outputs import Outputs
 from attn_research.decoding.search import make_search
 from attn_research.errors import UserError
@@ -57,6 +57,12 @@ class Translator:
     def split(self, line: str) -> list[str]:
         """A line of text as the task's source symbols."""
         return self._segmentations[0].split(line)
+
+    def unknown(self, line: str) -> list[str]:
+        """The parts of a line that the run has no symbol for, as they are written."""
+        symbols, texts = self.split(line), self._segmentations[0].texts(line)
+        ids = self.source.encode(symbols)
+        return [text for id, text in zip(ids, texts, strict=True) if id == UNK]
 
     def join(self, symbols: Sequence[str]) -> str:
         """The symbols of an output as a line of text."""

@@ -16,6 +16,7 @@ FLOORS = {
     "annotations": 0,
     "cache": 0,
     "storage": 0,
+    "normal_form": 0,
     "registry": 0,
     "user_modules": 0,
     "presets": 0,

@@ -40,3 +40,29 @@ def test_a_wrong_search_is_one_sentence(run, words, said, capsys):
     assert (status, captured.out) == (2, "")
     assert captured.err.count("\n") == 1
     assert said in captured.err
+
+
+SPOILED = b"\xef\xbb\xbfa b c\n\n  \t\na\xff\nd\re zz\r\nzz qq"
+
+
+def test_a_line_that_cannot_be_read_has_an_empty_output_in_its_place(run, capsys, tmp_path):
+    (tmp_path / "lines.txt").write_bytes(SPOILED)
+    (tmp_path / "clean.txt").write_bytes(b"a b c\nd e zz\nzz qq\n")
+    for words in ([], ["--beam", "2", "--nbest"]):
+        assert main(["translate", str(run), "--input", str(tmp_path / "clean.txt"), *words]) == 0
+        clean = capsys.readouterr().out.splitlines()
+        assert main(["translate", str(run), "--input", str(tmp_path / "lines.txt"), *words]) == 1
+        captured = capsys.readouterr()
+        lines = captured.out.splitlines()
+        if words:
+            assert [line for line in lines if line.split("\t")[0] in "234"] == ["2\t\t", "3\t\t", "4\t\t"]
+            assert [line.split("\t")[1:] for line in lines if line[0] in "156"] == [x.split("\t")[1:] for x in clean]
+        else:
+            assert [lines[0], *lines[4:]] == clean and lines[1:4] == ["", "", ""]
+        name, told = tmp_path / "lines.txt", captured.err.splitlines()
+        assert told[:2] == [f"attn-research: {name}:{n} is empty, so its output is empty" for n in (2, 3)]
+        assert told[2].startswith(f"attn-research: {name}:4 is not UTF-8: ")
+        assert told[3].endswith(
+            "3 symbols are not in the run's vocabulary and read as unknown; the first: 'zz' (line 5), 'qq' (line 6)"
+        )
+        assert len(told) == 4

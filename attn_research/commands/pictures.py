@@ -2,10 +2,10 @@
 
 import argparse
 import sys
-from collections.abc import Callable, Iterable, Iterator
-from itertools import count, islice
+from collections.abc import Callable
 from pathlib import Path
 
+from attn_research.commands.lines import Complaints, Line, batches, open_input, read
 from attn_research.commands.sweep import read_experiment
 from attn_research.errors import UserError
 from attn_research.runs import records
@@ -40,7 +40,10 @@ def _first_runs(experiment: Experiment, runs: Path) -> dict[str, Path]:
 
 
 def translate(arguments: argparse.Namespace) -> int:
-    """Prints an output line, or the n best, for every input line; draws the attention of the first if asked to."""
+    """Prints an output line, or the n best, for every input line; draws the attention of the first if asked to.
+
+    A line that is empty or cannot be read gets an empty output, and the exit status is 1.
+    """
     if arguments.step is not None and arguments.attention is None:
         raise UserError("--step chooses the bars of a picture, so it needs --attention OUT.png")
     from attn_research.translator import load
@@ -48,16 +51,30 @@ def translate(arguments: argparse.Namespace) -> int:
     translator = load(arguments.run, _search(arguments))
     if arguments.nbest and translator.config.decode.beam == 1:
         raise UserError("--nbest lists the hypotheses of a beam, and greedy search has one; it needs --beam 2 or more")
-    picture, numbers = arguments.attention, count(1)
+    picture, complaints = arguments.attention, Complaints(arguments.input, translator)
     typed = arguments.input is None and sys.stdin.isatty()
-    for lines in _batches(_lines(arguments.input), 1 if typed else BATCH):
-        made = translator.n_best(lines)
-        for found in made:
-            _print(found, translator.join, next(numbers) if arguments.nbest else None)
-        if picture is not None:
-            _draw(made[0][0], arguments.step, picture)
-            picture = None
-    return 0
+    with open_input(arguments.input) as stream:
+        for lines in batches(read(stream), 1 if typed else BATCH):
+            made = _translate(translator, lines, complaints, arguments.nbest)
+            if picture is not None and made:
+                _draw(made[0][0], arguments.step, picture)
+                picture = None
+    complaints.finish()
+    return 1 if complaints.failed else 0
+
+
+def _translate(translator, lines: list[Line], complaints: Complaints, nbest: bool) -> list[list]:
+    """Prints the outputs of some lines in their order, and returns those of the lines that have any."""
+    made = translator.n_best([line.text for line in lines if not line.flaw])
+    outputs = iter(made)
+    for line in lines:
+        if line.flaw:
+            complaints.fail(line)
+            print(f"{line.number}\t\t" if nbest else "", flush=True)
+        else:
+            complaints.count_unknown(line)
+            _print(next(outputs), translator.join, line.number if nbest else None)
+    return made
 
 
 def _search(arguments: argparse.Namespace) -> dict[str, int | str]:
@@ -73,23 +90,6 @@ def _print(found: list, join: Callable, number: int | None) -> None:
         return
     for one in found:
         print(number, f"{one.score:.4f}", join(one.output), sep="\t", flush=True)
-
-
-def _lines(path: str | None) -> Iterator[str]:
-    """The lines of a file or of standard input, without their ends."""
-    name, number = path or "standard input", 0
-    with open(path or 0, encoding="utf-8", closefd=path is not None) as file:
-        try:
-            for number, line in enumerate(file, 1):
-                if not line.strip():
-                    raise UserError(f"{name}:{number} is empty, and there is nothing to translate")
-                yield line.rstrip("\n")
-        except UnicodeDecodeError as error:
-            raise UserError(f"{name} is not UTF-8 text, somewhere after line {number}") from error
-
-
-def _batches(lines: Iterator[str], size: int) -> Iterable[list[str]]:
-    return iter(lambda: list(islice(lines, size)), [])
 
 
 def _draw(translation, step: int | None, path: str) -> None:

@@ -2,10 +2,12 @@
 
 import codecs
 import gzip
+import io
 import os
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import IO
 
 from attn_research.errors import UserError
 from attn_research.registry import nearest
@@ -44,21 +46,39 @@ def find_file(folder: Path, name: str) -> Path:
     raise UserError(f"no {name} or {name}.gz in {folder}; {nearest(name, os.listdir(folder))}")
 
 
+def decode_lines(stream: Iterable[bytes]) -> Iterator[str | UnicodeDecodeError]:
+    r"""The lines of a UTF-8 stream without their ends, or the error in place of a line that is not UTF-8.
+
+    A line ends in `\n` or `\r\n`, and in nothing else. A byte order mark at the start belongs to no line.
+    """
+    for number, line in enumerate(stream):
+        line = line if number else line.removeprefix(codecs.BOM_UTF8)
+        try:
+            yield line.removesuffix(b"\n").removesuffix(b"\r").decode("utf-8")
+        except UnicodeDecodeError as error:
+            yield error
+
+
 def read_lines(file: Path) -> Iterator[str]:
-    r"""The lines of a UTF-8 file, which may end in `\n` or `\r\n`, without their ends.
+    """The lines of a UTF-8 file without their ends; see `decode_lines`.
 
     Raises:
       UserError: the file cannot be read, or a line is not UTF-8.
     """
-    for number, line in enumerate(_read(file).removeprefix(codecs.BOM_UTF8).splitlines(), 1):
-        try:
-            yield line.decode("utf-8")
-        except UnicodeDecodeError as error:
-            raise UserError(f"{file}:{number} is not UTF-8: {error.reason} at byte {error.start}") from error
+    for number, line in enumerate(decode_lines(io.BytesIO(_read(file))), 1):
+        if isinstance(line, UnicodeDecodeError):
+            raise UserError(f"{file}:{number} is not UTF-8: {line.reason} at byte {line.start}") from line
+        yield line
+
+
+def open_stream(file: str | Path) -> IO[bytes]:
+    """The bytes of a file, plain or as .gz."""
+    return gzip.open(file) if Path(file).suffix == ".gz" else open(file, "rb")
 
 
 def _read(file: Path) -> bytes:
     try:
-        return gzip.decompress(file.read_bytes()) if file.suffix == ".gz" else file.read_bytes()
+        with open_stream(file) as stream:
+            return stream.read()
     except (OSError, EOFError, zlib.error) as error:
         raise UserError(f"cannot read {file}: {error}") from error

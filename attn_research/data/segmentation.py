@@ -1,13 +1,14 @@
 """How a line of text becomes symbols, and symbols a line again."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from attn_research.data.vocab import UNKNOWN
 from attn_research.errors import UserError
+from attn_research.normal_form import composed, normal
 
 MARK = "▁"  # stands for the space before a word
 
@@ -15,16 +16,30 @@ MARK = "▁"  # stands for the space before a word
 class Segmentation(Protocol):
     """Both ways between lines and symbols."""
 
+    def normalize(self, line: str) -> str:
+        """The line as `split` reads it and `join` writes it."""
+
     def split(self, line: str) -> list[str]: ...
+
+    def texts(self, line: str) -> list[str]:
+        """What stands in the line for each symbol of `split`."""
 
     def join(self, symbols: Sequence[str]) -> str: ...
 
 
+@dataclass(frozen=True)
 class Characters:
-    """Every character is a symbol; names in <> are kept whole."""
+    """Every character of the line's normal form is a symbol; with `names`, a name in <> is kept whole."""
+
+    names: bool = True
+    normalize: Callable[[str], str] = str
 
     def split(self, line: str) -> list[str]:
-        return re.findall(r"<[^<>\s]+>|.", line)
+        line = self.normalize(line)
+        return re.findall(r"<[^<>\s]+>|.", line, re.DOTALL) if self.names else list(line)
+
+    def texts(self, line: str) -> list[str]:
+        return self.split(line)
 
     def join(self, symbols: Sequence[str]) -> str:
         return "".join(symbols)
@@ -33,8 +48,14 @@ class Characters:
 class Words:
     """What stands between spaces is a symbol."""
 
+    def normalize(self, line: str) -> str:
+        return normal(line)
+
     def split(self, line: str) -> list[str]:
-        return line.split()
+        return self.normalize(line).split()
+
+    def texts(self, line: str) -> list[str]:
+        return self.split(line)
 
     def join(self, symbols: Sequence[str]) -> str:
         return " ".join(symbols)
@@ -74,8 +95,19 @@ class Pieces:
             raise UserError(f"vocabulary is {vocabulary}, but the training split has {characters} characters already")
         return cls(tokenizer)
 
+    def normalize(self, line: str) -> str:
+        return normal(self.tokenizer.normalizer.normalize_str(line).replace(MARK, " "))
+
+    @property
+    def lowercase(self) -> bool:
+        """Whether lines are read and written in lower case."""
+        return self.normalize("A") == "a"
+
     def split(self, line: str) -> list[str]:
         return self.split_all([line])[0]
+
+    def texts(self, line: str) -> list[str]:
+        return [line[start:end] for start, end in self.tokenizer.encode(line).offsets]
 
     def split_all(self, lines: Sequence[str]) -> list[list[str]]:
         """`split` of many lines at once, which is quicker."""
@@ -95,6 +127,15 @@ class Pieces:
         from tokenizers import Tokenizer
 
         return cls(Tokenizer.from_file(str(path)))
+
+
+# How a line becomes source symbols, by the trait `symbols` of its task.
+SEGMENTATIONS: dict[str, Segmentation] = {
+    "characters": Characters(),
+    "composed": Characters(normalize=composed),
+    "letters": Characters(names=False, normalize=normal),
+    "words": Words(),
+}
 
 
 def _normalizer(lowercase: bool) -> Any:

@@ -24,7 +24,7 @@ SHARES = {"dev": (0,), "test": (1,), "train": range(2, 10)}  # last digit of the
 TRIES = 100  # drawn sources for each one that is wanted, before the space is called too small
 
 
-@tasks.register(symbols="words", generated=True)
+@tasks.register(symbols="words", outputs="words", generated=True)
 def copy(
     symbols: Symbols = 20,
     longest: Length = 10,
@@ -37,7 +37,7 @@ def copy(
     return _splits(lambda source: range(len(source)), symbols, longest, longest_test, train, test, seed)
 
 
-@tasks.register(symbols="words", generated=True)
+@tasks.register(symbols="words", outputs="words", generated=True)
 def reverse(
     symbols: Symbols = 20,
     longest: Length = 10,
@@ -50,7 +50,7 @@ def reverse(
     return _splits(lambda source: range(len(source))[::-1], symbols, longest, longest_test, train, test, seed)
 
 
-@tasks.register(symbols="words", generated=True)
+@tasks.register(symbols="words", outputs="words", generated=True)
 def sort(
     symbols: Symbols = 20,
     longest: Length = 10,
@@ -67,7 +67,7 @@ def sort(
     return _splits(order, symbols, longest, longest_test, train, test, seed)
 
 
-@tasks.register(symbols="words", generated=True)
+@tasks.register(symbols="words", outputs="words", generated=True)
 def repeat(
     times: Times = 2,
     symbols: Symbols = 20,

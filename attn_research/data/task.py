@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from attn_research.data.kept import kept
-from attn_research.data.segmentation import Characters, Segmentation, Words
+from attn_research.data.segmentation import SEGMENTATIONS, Characters, Segmentation, Words
 from attn_research.errors import UserError
 from attn_research.registry import Registry, Spec, nearest
 
@@ -33,9 +33,10 @@ Tables = dict[str, "pyarrow.Table"]  # by the split's name
 if TYPE_CHECKING:
     import pyarrow
 
-# symbols: how a line of text becomes source symbols; characters, words, or what the task has learned from its data.
+# symbols: how a line of text becomes source symbols; a name of SEGMENTATIONS, or "learned" from its data.
+# outputs: "words" if target symbols are written with spaces between them; else they are if one has several characters.
 # generated: its items come from nothing but its options, its own file and this folder, so that they can be kept.
-tasks = Registry("task", symbols="characters", generated=False)
+tasks = Registry("task", symbols="characters", outputs="any", generated=False)
 
 SPLITS = ("train", "dev", "test")
 COLUMNS = ("source", "target")
@@ -111,8 +112,9 @@ def learns(spec: Spec) -> bool:
 
 def plain(spec: Spec, symbols: Iterable[str]) -> tuple[Segmentation, Segmentation]:
     """Source's and target's segmentation of a task that learns none; `symbols` are those of the target."""
-    source = {"characters": Characters(), "words": Words()}[tasks.bind(spec).traits.symbols]
-    return source, Characters() if all(len(symbol) == 1 for symbol in symbols) else Words()
+    traits = tasks.bind(spec).traits
+    spaced = traits.outputs == "words" or any(len(symbol) > 1 for symbol in symbols)
+    return SEGMENTATIONS[traits.symbols], Words() if spaced else Characters()
 
 
 def check_lengths(splits: Tables, limit: int | None, variant: str) -> None:

@@ -1,51 +1,90 @@
 """Words to segments from tab-separated files: grapheme-to-phoneme, inflection."""
 
-from collections.abc import Iterator
+import logging
+import re
+from collections.abc import Collection
 from pathlib import Path
+from typing import NamedTuple
 
 from attn_research.data.files import find_file, find_folder, read_lines
+from attn_research.data.segmentation import SEGMENTATIONS
 from attn_research.data.task import SPLITS, DatasetDict, from_columns, tasks
 from attn_research.errors import UserError
+from attn_research.normal_form import normal
 from attn_research.registry import require
 
+SYMBOLS = "letters"  # how words become source symbols
+ALTERNATE = re.compile(r"(.*\S)\([0-9]{1,2}\)")  # as CMUdict writes further pronunciations: abel(1)
+log = logging.getLogger(__name__)
 
-@tasks.register
+
+class Line(NamedTuple):
+    """One line of a file."""
+
+    where: str  # `train.tsv:17`
+    word: str
+    segments: list[str]
+
+
+@tasks.register(symbols=SYMBOLS, outputs="words")
 def transduction(path: str = "") -> DatasetDict:
     """The words in the folder `path`: train.tsv, dev.tsv and test.tsv, each plain or as .gz.
 
     A line is `word<TAB>segments separated by spaces`; the source is the characters of the word, the target the
     segments. In train every line is an item; in dev and test the lines of a word are one item with several
-    `references`. A relative path is looked for from the working directory, then in $ATTN_RESEARCH_DATA.
+    `references`. Both columns are read in Unicode's composed form (NFC), with single blanks and none at their ends. A
+    name such as <V;PST> is as many symbols as it has characters. A relative path is looked for from the working
+    directory, then in $ATTN_RESEARCH_DATA.
+
+    `abel(1)`, as CMUdict writes a further pronunciation, is a further line of `abel` if one of the files has `abel`,
+    which is told. Any other word that ends in a number in parentheses stays as it is, which is told too.
 
     Raises:
       UserError: a folder or file that is not there, is empty or cannot be read, or a line of another form.
     """
     require(bool(path), 'task transduction needs the folder of its files, as in transduction(path="cmudict_g2p")')
     folder = find_folder(path)
-    files = {split: find_file(folder, f"{split}.tsv") for split in SPLITS}
-    return from_columns({split: _columns(file, split) for split, file in files.items()})
+    files = {split: _lines(find_file(folder, f"{split}.tsv")) for split in SPLITS}
+    words = {line.word for lines in files.values() for line in lines}
+    return from_columns({split: _columns(_without_numbers(lines, words), split) for split, lines in files.items()})
 
 
-def _columns(file: Path, split: str) -> dict[str, list]:
-    items: dict[tuple, list[tuple[str, list[str]]]] = {}
-    for number, (word, segments) in enumerate(_lines(file), 1):
-        key = (word, number) if split == "train" else (word,)
-        items.setdefault(key, []).append((f"{file.name}:{number}", segments))
-    if not items:
-        raise UserError(f"{file} is empty")
+def _columns(lines: list[Line], split: str) -> dict[str, list]:
+    items: dict[tuple, list[Line]] = {}
+    for number, line in enumerate(lines):
+        items.setdefault((line.word, number) if split == "train" else (line.word,), []).append(line)
     return {
-        "source": [list(word) for word, *_ in items],
-        "target": [lines[0][1] for lines in items.values()],
-        "references": [[segments for _, segments in lines] for lines in items.values()],
-        "where": [lines[0][0] for lines in items.values()],
+        "source": [SEGMENTATIONS[SYMBOLS].split(word) for word, *_ in items],
+        "target": [same[0].segments for same in items.values()],
+        "references": [[line.segments for line in same] for same in items.values()],
+        "where": [same[0].where for same in items.values()],
     }
 
 
-def _lines(file: Path) -> Iterator[tuple[str, list[str]]]:
+def _without_numbers(lines: list[Line], words: Collection[str]) -> list[Line]:
+    """The lines with `abel` for `abel(1)` where `abel` is one of the words; the first of each kind is told."""
+    found = {i: match[1] for i, line in enumerate(lines) if (match := ALTERNATE.fullmatch(line.word))}
+    alternates = {i: word for i, word in found.items() if word in words}
+    others = [lines[i] for i in found if i not in alternates]
+    if alternates:
+        first = next(iter(alternates))
+        told = f"{lines[first].where}: {lines[first].word} is read as a further line of {alternates[first]}"
+        log.warning("%s (numbered words read so: %d)", told, len(alternates))
+    if others:
+        told = f"{others[0].where}: {others[0].word} is read as it is, since there is no word without the number"
+        log.warning("%s (numbered words read so: %d)", told, len(others))
+    return [line._replace(word=alternates.get(i, line.word)) for i, line in enumerate(lines)]
+
+
+def _lines(file: Path) -> list[Line]:
+    lines = []
     for number, line in enumerate(read_lines(file), 1):
-        columns = line.split("\t")
+        columns = [normal(column) for column in line.split("\t")]
         if len(columns) != 2:
             raise UserError(f"{file}:{number} has {len(columns)} columns, but must have two: word<TAB>segments")
-        if not columns[0].strip() or not columns[1].strip():
+        if not all(columns):
             raise UserError(f"{file}:{number} has an empty column, but must be word<TAB>segments")
-        yield columns[0], columns[1].split()
+        lines.append(Line(f"{file.name}:{number}", columns[0], columns[1].split()))
+    if not lines:
+        raise UserError(f"{file} is empty")
+    return lines

@@ -1,0 +1,16 @@
+"""The one form in which lines of text are read, and in which outputs are compared with references."""
+
+import unicodedata
+
+
+def composed(line: str) -> str:
+    """The line in Unicode's composed form (NFC)."""
+    return unicodedata.normalize("NFC", line)
+
+
+def normal(line: str) -> str:
+    """The line in composed form, without blanks at its ends and with single spaces for the blanks inside it.
+
+    A blank is whatever `str.isspace` takes for one, such as a tab, a no-break space or a line separator.
+    """
+    return " ".join(composed(line).split())

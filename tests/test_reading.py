@@ -1,0 +1,131 @@
+"""Text is read one way: lines, their blanks and their symbols, in training and in what a run reads later."""
+
+import gzip
+import io
+import itertools
+import logging
+import unicodedata
+
+import pytest
+from sentences import corpus, write_text
+
+from attn_research.data.files import decode_lines
+from attn_research.data.parallel import read as read_pairs
+from attn_research.data.segmentation import Pieces
+from attn_research.data.task import load, plain
+from attn_research.registry import Spec
+
+INSIDE = ["\r", "\x0b", "\x0c", "\x1c", "\x1d", "\x1e", "\x85", "\u2028", "\u2029"]  # end no line
+BLANKS = [" ", "\xa0", "\u202f", "\u3000", "\t", *INSIDE]
+
+
+@pytest.fixture(autouse=True)
+def _forget():
+    yield
+    load.cache_clear()
+
+
+def test_a_line_ends_in_a_newline_and_in_nothing_else():
+    lines = [f"a{inside}b" for inside in INSIDE]
+    for end, last in itertools.product(("\n", "\r\n"), ("", "end")):
+        text = "".join(line + end for line in lines) + last
+        assert list(decode_lines(io.BytesIO(text.encode()))) == lines + [last] * bool(last)
+        assert list(decode_lines(io.BytesIO(b"\xef\xbb\xbf" + text.encode()))) == lines + [last] * bool(last)
+    first, second, third = decode_lines(io.BytesIO(b"a\n\xff\nb\n"))
+    assert (first, third) == ("a", "b") and isinstance(second, UnicodeDecodeError)
+
+
+@pytest.mark.parametrize("compress", [False, True])
+def test_parallel_lines_stay_parallel(tmp_path, compress):
+    pairs = [(f"{number} a{inside}b", f"{number}") for number, inside in enumerate(INSIDE)]
+    write_text(tmp_path, {"train": pairs, "dev": pairs, "test": pairs}, compress)
+    read = read_pairs(str(tmp_path), ("de", "en"), "test")["train"]
+    assert list(zip(read.sources, read.targets, strict=True)) == pairs
+
+
+GENERATED = [
+    "dates(train=60, dev=40, test=60)", 'dates(locale="hidden", train=60, dev=40, test=60)',
+    "copy(train=20, test=9)", "reverse(train=20, test=9, symbols=30)", "sort(train=20, test=9)",
+    "repeat(train=20, test=9)",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("spec", [*map(Spec, GENERATED)], ids=str)
+def test_what_is_generated_is_split_as_it_was_made(spec):
+    splits = load(spec)
+    targets = {symbol for target in splits["train"]["target"] for symbol in target}
+    source, target = plain(spec, targets)
+    between = "" if spec.name == "dates" else " "
+    for split in splits.values():
+        for symbols, answer in zip(split["source"], split["target"], strict=True):
+            line = between.join(symbols)
+            assert source.split(line) == source.split(unicodedata.normalize("NFD", line)) == symbols
+            assert target.join(answer) == between.join(answer)
+
+
+WORDS = ["<V;PST>had", "<A>", "a<b c>d", "été", "e\u0301te\u0301", " ice  cream\xa0", "한국", "x(y)", "𝔸"]
+
+
+@pytest.fixture
+def tsv(tmp_path):
+    text = "".join(f"{word}\tA B{blank}e\u0301 \n" for word in WORDS for blank in (" ", "\xa0", "  "))
+    for split in ("train", "dev", "test"):
+        (tmp_path / f"{split}.tsv").write_bytes(text.encode())
+    return Spec(f'transduction(path="{tmp_path}")')
+
+
+def test_words_are_split_as_training_split_them(tsv):
+    train = load(tsv)["train"]
+    source, target = plain(tsv, {"A", "B", "é"})
+    for word, symbols in zip(WORDS, train["source"][::3], strict=True):
+        assert source.split(word) == source.split(word + " ") == symbols
+        assert "".join(symbols) == " ".join(unicodedata.normalize("NFC", word).split())
+    assert set(map(tuple, train["target"])) == {("A", "B", "é")}
+    assert target.join(["A", "B", "é"]) == "A B é"  # as the files have them, though each is one character
+    assert len(load(tsv)["test"]) == len(WORDS) - 1  # one word in two normal forms is one word
+
+
+def test_sentences_are_split_as_training_split_them(tmp_path):
+    pairs = corpus()
+    spoiled = [(unicodedata.normalize("NFD", de).replace(" ", blank) + blank, en) for (de, en), blank in zip(
+        pairs["test"], itertools.cycle(BLANKS[:5]), strict=False)]  # fmt: skip
+    write_text(tmp_path, pairs | {"test_spoiled": spoiled})
+    splits = load(Spec(f'translation(path="{tmp_path}", vocabulary=60)'))
+    source, _ = splits.segmentations
+    assert splits["test"]["source"][:] == splits["test_spoiled"]["source"][:]
+    assert [source.split(line) for line, _ in spoiled] == splits["test"]["source"][:]
+
+
+def test_the_texts_of_unknown_symbols_are_those_of_the_line():
+    pieces = Pieces.learn(["ein Mann läuft"], "words", 10, lowercase=True)
+    line = "Ein  Wolf la\u0308uft"
+    assert pieces.split(line) == ["▁ein", "<unk>", "▁läuft"]
+    assert [text.strip() for text in pieces.texts(line)] == ["Ein", "Wolf", "la\u0308uft"]
+
+
+def alternates(folder, **splits):
+    for split in ("train", "dev", "test"):
+        (folder / f"{split}.tsv").write_text(splits.get(split, "cat\tk a t\n"))
+    return load(Spec(f'transduction(path="{folder}")'))
+
+
+def test_numbered_pronunciations_are_further_references(tmp_path, caplog):
+    lines = "abel\ta b l\nx(y)\tx\nabel(1)\te b l\ncat(12)\tk e t\ncopper(2)\tk o p\n"
+    with caplog.at_level(logging.WARNING):
+        splits = alternates(tmp_path, train=lines, test=lines)
+    words = ["".join(word) for word in splits["test"]["source"]]
+    assert words == ["abel", "x(y)", "cat", "copper(2)"]
+    assert splits["test"]["references"][0] == [["a", "b", "l"], ["e", "b", "l"]]
+    assert ["".join(word) for word in splits["train"]["source"]] == ["abel", "x(y)", "abel", "cat", "copper(2)"]
+    told = [record.getMessage() for record in caplog.records if record.name.startswith("attn_research")]
+    assert "test.tsv:3: abel(1) is read as a further line of abel (numbered words read so: 2)" in told
+    assert any(line.startswith("test.tsv:5: copper(2) is read as it is") for line in told)
+    assert len(told) == 4
+
+
+def test_a_compressed_input_is_read_line_by_line(tmp_path):
+    from attn_research.commands.lines import open_input, read
+
+    (tmp_path / "lines.gz").write_bytes(gzip.compress("\ufeffa\r\n \nb".encode()))
+    with open_input(str(tmp_path / "lines.gz")) as stream:
+        assert [(line.text, line.flaw) for line in read(stream)] == [("a", ""), (" ", "is empty"), ("b", "")]
