@@ -2,16 +2,17 @@
 
 import argparse
 import importlib
-import os
 import signal
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
+from attn_research.commands import streams
 from attn_research.commands.words import complain, warnings_as_complaints
-from attn_research.errors import UserError
+from attn_research.errors import UserError, describe, user_line
 from attn_research.registry import nearest
 from attn_research.runs.environment import start_again_quick
+from attn_research.sweeps import failure
 
 DESCRIPTION = (
     "Compare attention variants in recurrent encoder-decoders: train, sweep, and read tables made from records."
@@ -25,6 +26,13 @@ examples:
   attn-research COMMAND --help
 
 A variant is written name(option=value, ...), as in concat(units=64); a score of your own is FILE.py:name.
+"""
+STATUSES = """
+
+A run whose loss is no finite number any more has diverged: it keeps its record, is not made again, and a table names it
+without a number. exit status: 0: {done}; 1: a run failed, diverged or is being made by another process;
+2: the command line, a config or a file is wrong, and nothing was started; 130: interrupted.
+When standard output is closed or full, training goes on without printing.
 """
 CHANGES = "config fields to set, as in seed=2 or model.attention.score=general, or preset:NAME"
 
@@ -60,7 +68,7 @@ def _command(commands, name: str, body: str, summary: str, examples: str) -> Par
         epilog="examples:\n" + "\n".join(f"  attn-research {name} {line}".rstrip() for line in examples.split("\n")),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    made.set_defaults(body=body, resume="", computes=False)
+    made.set_defaults(body=body, resume="", computes=False, only_prints=False)
     return made
 
 
@@ -102,6 +110,7 @@ def _add_train(commands) -> None:
     _add_runs(command)
     _add_wandb(command)
     command.set_defaults(resume="the same command goes on from the last checkpoint", computes=True)
+    command.epilog += STATUSES.format(done="the run is finished")
 
 
 def _add_sweep(commands) -> None:
@@ -120,6 +129,7 @@ def _add_sweep(commands) -> None:
     command.add_argument("--list", action="store_true", help="print what is done and what is missing, and stop")
     _add_wandb(command)
     command.set_defaults(resume="the same command makes what is missing, from the last checkpoints on")
+    command.epilog += STATUSES.format(done="every run of the experiment is finished")
 
 
 def _add_table(commands) -> None:
@@ -175,6 +185,7 @@ def _add_translate(commands) -> None:
     )
     command.add_argument("--attention", metavar="OUT.png", help="draw what the first line's output looks at")
     command.add_argument("--step", metavar="K", type=int, help="with bars for this output step, from 0")
+    command.set_defaults(only_prints=True)
 
 
 def _add_scores(commands) -> None:
@@ -219,10 +230,23 @@ def parse(words: Sequence[str] | None) -> argparse.Namespace:
 
 def main(words: Sequence[str] | None = None) -> int:
     """Runs a command; 0: done, 1: something failed, 2: the user's error, 130: interrupted."""
-    arguments = parse(words)
-    if arguments.computes and words is None:
-        start_again_quick()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    if words is None:
+        streams.prepare()
+    with streams.guarded() as output:
+        arguments = parse(words)
+        if arguments.computes and words is None:
+            start_again_quick()
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        output.stops = arguments.only_prints and not arguments.attention
+        status = _run(arguments)
+        sys.stdout.flush()
+        if output.lost is None or isinstance(output.lost, BrokenPipeError):
+            return status
+        complain(f"standard output: {output.lost.strerror}")
+        return status if arguments.resume else status or 1
+
+
+def _run(arguments: argparse.Namespace) -> int:
     module, _, function = arguments.body.partition(":")
     try:
         with warnings_as_complaints():
@@ -230,12 +254,14 @@ def main(words: Sequence[str] | None = None) -> int:
     except UserError as error:
         complain(str(error))
         return 2
-    except BrokenPipeError:  # whoever read our output has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except streams.OutputClosed:
         return 0
-    except OSError as error:
-        complain(f"{error.filename}: {error.strerror}" if error.filename else str(error))
-        return 2
     except KeyboardInterrupt:
         complain(f"stopped; {arguments.resume}".removesuffix("; "))
         return 130
+    except Exception as error:
+        if isinstance(error, OSError) and error.filename:
+            complain(describe(error))
+            return 2
+        complain(f"{describe(error)} (the traceback is in {failure.keep_traceback()})")
+        return 2 if user_line(error) else 1

@@ -9,6 +9,8 @@ from attn_research.config import Config, digest, flat, override
 from attn_research.runs import records
 from attn_research.sweeps.expand import load_experiment
 
+DIVERGED = {"status": "diverged", "failure": "loss is nan at step 7", "splits": {}}
+
 
 def configs(*tasks, **changes):
     return [override(Config(), {"data.task": task, "train.steps": 100} | changes) for task in tasks]
@@ -22,9 +24,17 @@ def run(config, directory, report=lambda numbers: None):
     for step in range(50, config.train.steps + 1, 50):
         report({"step": step, "steps": config.train.steps, "loss": 1.0})
     misbehave(config.data.task.hyper, directory)
-    record = make_record(config)
+    diverges = config.data.task.hyper.get("how") == "diverge"
+    record = make_record(config, **(DIVERGED if diverges else {}))
     records.write(directory, record)
     return record
+
+
+def cat():
+    raise RuntimeError("the cat sat\non the keyboard")
+
+
+RAISES = f"fake_runs.py:{cat.__code__.co_firstlineno + 1}"
 
 
 def misbehave(hyper, directory):
@@ -33,7 +43,7 @@ def misbehave(hyper, directory):
         case "kill":
             os.kill(os.getpid(), signal.SIGKILL)
         case "raise":
-            raise RuntimeError("the cat sat\non the keyboard")
+            cat()
         case "memory":
             raise MemoryError
         case "user":

@@ -122,16 +122,16 @@ def test_a_sweep_with_a_failure_goes_on_and_ends_with_one(capsys):
     words = ["sweep", "small.py", "seed=0", "--jobs", "1", "--add", "data.task=fake(how='raise')"]
     assert main(words) == 1
     captured = capsys.readouterr()
-    assert '[4/4] fake(how="raise") general: failed: RuntimeError: the cat sat (runs/' in captured.out
+    assert '[4/4] fake(how="raise") general: failed: ' in captured.out
+    assert f"{fake_runs.RAISES}: RuntimeError: the cat sat (runs/" in captured.out
     assert captured.err == "attn-research: 2 of 4 runs failed; the same command tries again\n"
 
 
 def test_a_diverged_run_is_told_and_done(capsys):
     config = load_experiment("small.py").runs[0]
-    failed = {"status": "diverged", "failure": "loss is nan at step 7", "splits": {}}
-    records.write(Path("runs") / digest(config), fake_runs.make_record(config, **failed))
-    assert main(["sweep", "small.py", "seed=0", "--list"]) == 0
-    assert capsys.readouterr().out.startswith("done ")
+    records.write(Path("runs") / digest(config), fake_runs.make_record(config, **fake_runs.DIVERGED))
+    assert main(["sweep", "small.py", "seed=0", "--list"]) == 1
+    assert capsys.readouterr().out.startswith("diverged ")
 
 
 # A shell's background jobs ignore SIGINT, and so would the sweep that pytest starts there.
@@ -205,7 +205,9 @@ def test_training_prints_how_it_goes_and_how_well_it_does(capsys):
 def test_training_that_fails_keeps_its_traceback(capsys):
     assert main(["train", "dates.py", "data.task=fake(how='raise')"]) == 1
     (file,) = Path("runs").glob("*/failure.txt")
-    assert capsys.readouterr().err == (f"attn-research: RuntimeError: the cat sat (the traceback is in {file})\n")
+    error = capsys.readouterr().err
+    assert error.startswith("attn-research: ") and error.count("\n") == 1
+    assert error.endswith(f"{fake_runs.RAISES}: RuntimeError: the cat sat (the traceback is in {file})\n")
     assert "in misbehave" in file.read_text()
 
 

@@ -1,4 +1,5 @@
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -9,12 +10,12 @@ import pytest
 from fake_runs import configs
 
 from attn_research.config import Config, digest, override
+from attn_research.errors import describe
 from attn_research.runs import records
 from attn_research.runs.compilation_cache import cache_directory
 from attn_research.runs.environment import QUICK
 from attn_research.sweeps import local
 from attn_research.sweeps.expand import labels, load_experiment, programs_first
-from attn_research.sweeps.failure import sentence
 from attn_research.sweeps.local import Waiting, cores, pool
 from attn_research.sweeps.lock import Busy, hold
 
@@ -132,11 +133,15 @@ def raises(error):
 
 
 def test_errors_as_sentences():
-    assert sentence(caught(override, Config(), {"seed": -1})).startswith(
+    assert describe(caught(override, Config(), {"seed": -1})).startswith(
         "config field 'seed' is -1, but must be at least 0"
     )
-    assert sentence(caught(raises, ValueError("so it is\nat length"))) == "ValueError: so it is"
-    assert sentence(caught(raises, MemoryError())) == "MemoryError"
+    assert re.fullmatch(
+        r"\S+test_sweeps.py:\d+: ValueError: so it is", describe(caught(raises, ValueError("so it is\nat")))
+    )
+    assert describe(MemoryError()) == "not enough memory (MemoryError)"
+    assert describe(OSError(28, "No space left on device", "a file")) == "a file: No space left on device"
+    assert describe(caught(digest, None)).startswith("this is a bug in attn-research: TypeError: ")
 
 
 def ends(runs, directory, jobs=2):
@@ -149,11 +154,11 @@ def test_a_run_that_fails_takes_no_other_with_it(tmp_path):
     bad = configs("fake(how='kill')", "fake(how='raise')", "fake(how='memory')", "fake(how='user')", "fake(how='exit')")
     good = configs("fake", "fake(n=1)", "fake(n=2)")
     found = ends([good[0], *bad, *good[1:]], tmp_path)
-    assert [found[config] for config in bad] == [
+    assert [(kind, error.split("tests/")[-1]) for kind, error in map(found.get, bad)] == [
         ("failed", "its process was ended by SIGKILL (by hand, or by the system for lack of memory)"),
-        ("failed", "RuntimeError: the cat sat"),
-        ("failed", "MemoryError"),
-        ("failed", "config field 'seed' is -1, but must be at least 0"),
+        ("failed", f"{fake_runs.RAISES}: RuntimeError: the cat sat"),
+        ("failed", "not enough memory (MemoryError)"),
+        ("failed", "config field 'seed' is -1, but must be at least 0 and at most 4294967295"),
         ("failed", "its process ended with status 3"),
     ]
     assert all(found[config] == ("ended", "") for config in good)

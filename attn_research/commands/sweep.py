@@ -2,15 +2,17 @@
 
 import argparse
 import sys
-from collections.abc import Iterator, Mapping
+import tempfile
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-from attn_research.commands.words import complain, outcome
+from attn_research.commands.words import complain, diverged, outcome, tell_diverged
 from attn_research.config import Config, digest, parse_changes
 from attn_research.errors import UserError
 from attn_research.runs import records
-from attn_research.sweeps import failure, local
+from attn_research.sweeps import local
 from attn_research.sweeps.expand import Experiment, labels, load_experiment
 from attn_research.sweeps.progress import Bars, Lines
 
@@ -22,7 +24,7 @@ def read_experiment(arguments: argparse.Namespace) -> Experiment:
 
 
 def sweep(arguments: argparse.Namespace) -> int:
-    """Makes what is missing; 1 if a run failed."""
+    """Makes what is missing; 1 unless every run of the experiment is finished afterwards."""
     experiment, runs = read_experiment(arguments), Path(arguments.runs)
     jobs = len(local.cores()) if arguments.jobs is None else arguments.jobs
     if jobs < 1:
@@ -36,36 +38,68 @@ def sweep(arguments: argparse.Namespace) -> int:
     done = f"{experiment.name}: {len(experiment.runs)} runs, {len(experiment.runs) - len(missing)} done"
     if not missing:
         print(done)
-        return 0
+        return _conclude(experiment.runs, {}, runs)
+    _check_folder(runs)
     jobs = min(jobs, len(missing))
     print(f"{done}, {len(missing)} to make, {jobs} at a time", flush=True)
     pool = local.pool(missing, runs, jobs, local.TARGET, arguments.wandb, experiment.name)
-    return _make(pool, names, missing, runs)
+    return _conclude(experiment.runs, _make(pool, names, missing, runs), runs)
+
+
+def _check_folder(runs: Path) -> None:
+    """A UserError where nothing can be written into the folder of the runs."""
+    try:
+        runs.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=runs) as file:
+            file.write(bytes(4096))
+    except OSError as error:
+        raise UserError(f"no run can be written into {runs}: {error.strerror}") from error
 
 
 def _list(names: Mapping[Config, str], missing: list[Config], runs: Path) -> int:
     for config, name in names.items():
-        print(f"{'missing' if config in missing else 'done   '}  {runs / digest(config)}  {name}")
-    return 0
+        directory = runs / digest(config)
+        word = "missing" if config in missing else "diverged" if diverged(records.read(directory)) else "done"
+        print(f"{word:8} {directory}  {name}")
+    return tell_diverged(_read((config for config in names if config not in missing), runs))
 
 
 def _make(
     pool: AbstractContextManager[Iterator[local.Event]], names: Mapping[Config, str], missing: list[Config], runs: Path
-) -> int:
+) -> Counter[str]:
+    """Shows how the missing runs are made; the kinds of events with which they ended, counted."""
+
     def told(event: local.Event) -> str:
         directory = runs / digest(event.config)
         if event.kind == "busy":
             return "left out, another process is making it"
         if event.kind == "failed":
-            return f"failed: {event.error} ({directory / failure.FILE})"
-        return outcome(records.read(directory))
+            return f"failed: {event.error} ({event.file or 'its traceback cannot be written'})"
+        record = records.read(directory)
+        return outcome(record) if record else f"ended without a record in {directory}"
 
-    failed = 0
+    ends: Counter[str] = Counter()
     display = Bars if sys.stdout.isatty() else Lines
     with pool as events, display(names, missing, told) as shown:
         for event in events:
             shown.show(event)
-            failed += event.kind == "failed"
+            ends[event.kind] += 1
+    return ends
+
+
+def _conclude(configs: Sequence[Config], ends: Mapping[str, int], runs: Path) -> int:
+    """Complains of every run of the experiment that is not finished; 1 if there is one."""
+    done = [config for config in configs if records.is_done(runs / digest(config), config)]
+    failed, busy = ends.get("failed", 0), ends.get("busy", 0)
     if failed:
-        complain(f"{failed} of {len(missing)} runs failed; the same command tries again")
-    return 1 if failed else 0
+        complain(f"{failed} of {len(configs)} runs failed; the same command tries again")
+    if busy:
+        complain(f"{busy} of {len(configs)} runs left out, since another process is making them")
+    without = len(configs) - len(done) - failed - busy
+    if without > 0:
+        complain(f"{without} of {len(configs)} runs have no record; the same command makes them")
+    return tell_diverged(_read(done, runs)) or (1 if len(done) < len(configs) or failed else 0)
+
+
+def _read(done: Iterable[Config], runs: Path) -> list[records.Record]:
+    return [records.read(runs / digest(config)) for config in done]

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from attn_research.commands.sweep import read_experiment
-from attn_research.commands.words import complain, show_markdown
+from attn_research.commands.words import complain, show_markdown, tell_diverged
 from attn_research.config import Config, from_flat
 from attn_research.errors import UserError
 from attn_research.reports.render import FORMS, Built
@@ -20,19 +20,23 @@ Found = Mapping[Config, Mapping[str, Any]]
 
 
 def table(arguments: argparse.Namespace) -> int:
-    """Prints the table, or with --save or --check says whether it is as it must be; 1 if it is not."""
+    """Prints the table, or with --save or --check says whether it is as it must be.
+
+    Returns 1 if it is not, or if a run of the printed table diverged.
+    """
     experiment = read_experiment(arguments)
     committed = Path(arguments.experiment).parent / "results" / f"{experiment.name}.jsonl"
     if arguments.check or arguments.save:
         if arguments.changes or arguments.add:
             raise UserError("--save and --check are for the experiment as it stands, without key=value and --add")
         return _check(experiment, committed) if arguments.check else _save(experiment, Path(arguments.runs), committed)
-    built = build(experiment, found_records(Path(arguments.runs), committed))
+    found = found_records(Path(arguments.runs), committed)
+    built = build(experiment, found)
     stem = Path(arguments.runs) / "reports" / experiment.name
     _write(built, stem)
     _show(built, arguments.format)
     print(f"{stem}.{{{','.join(FORMS)}}}", file=sys.stderr)
-    return 0
+    return tell_diverged([found[config] for config in experiment.runs if config in found])
 
 
 def found_records(runs: Path, committed: Path) -> Found:

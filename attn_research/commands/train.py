@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from attn_research.commands.words import complain, measured
+from attn_research.commands.words import complain, diverged, measured, outcome
 from attn_research.config import Config, digest, load, override, parse_changes
+from attn_research.errors import describe
 from attn_research.runs import records
 from attn_research.sweeps import failure, local
 from attn_research.sweeps.expand import blaming
@@ -18,7 +19,7 @@ from attn_research.sweeps.progress import advance, training_progress
 
 
 def train(arguments: argparse.Namespace) -> int:
-    """Trains the config, or says what came of it if that is done; 1 if the run failed."""
+    """Trains the config, or says what came of it if that is done; 1 if the run failed or diverged."""
     with blaming(arguments.config):
         config = load(arguments.config)
     config = override(config, parse_changes(arguments.changes))
@@ -26,11 +27,13 @@ def train(arguments: argparse.Namespace) -> int:
     directory = Path(arguments.runs) / digest(config)
     with hold(directory):
         if records.is_done(directory, config):
-            print(f"This run is finished already, on {records.read(directory)['date']}.")
+            record = records.read(directory)
+            print(f"This run {'diverged' if diverged(record) else 'is finished'} already, on {record['date']}.")
         elif not _made(config, directory, arguments.wandb):
             return 1
-    _tell(records.read(directory), directory)
-    return 0
+    record = records.read(directory)
+    _tell(record, directory)
+    return 1 if diverged(record) else 0
 
 
 def _made(config: Config, directory: Path, wandb: str) -> bool:
@@ -40,8 +43,8 @@ def _made(config: Config, directory: Path, wandb: str) -> bool:
     except Exception as error:
         if failure.is_users(error):
             raise
-        failure.write(directory, traceback.format_exc())
-        complain(f"{failure.sentence(error)} (the traceback is in {directory / failure.FILE})")
+        file = failure.write(directory, traceback.format_exc()) or failure.keep_traceback()
+        complain(f"{describe(error)} (the traceback is in {file})")
         return False
     return True
 
@@ -62,8 +65,8 @@ def _say(numbers: Mapping[str, Any]) -> None:
 
 
 def _tell(record: Mapping[str, Any], directory: Path) -> None:
-    if record["status"] != "finished":
-        print(f"The run {record['status']}: {record['failure']}.")
+    if diverged(record):
+        complain(f"the run {outcome(record)}")
     for name, split in record["splits"].items():
         print(f"{name}: {measured(split['metrics'])}")
     print(f"run: {directory}")

@@ -3,7 +3,7 @@
 import logging
 import math
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -55,11 +55,26 @@ def _number(value: float | None, percent: bool) -> str:
     return f"{100 * value:.1f}" if percent else f"{value:.4g}"
 
 
+def diverged(record: Mapping[str, Any]) -> bool:
+    """Whether the run is over without a result, since its loss was no finite number any more."""
+    return record["status"] != "finished"
+
+
+def tell_diverged(records: Collection[Mapping[str, Any]]) -> int:
+    """Complains if some of an experiment's records are of runs that diverged; the status to end with."""
+    count = sum(map(diverged, records))
+    if count:
+        complain(
+            f"{count} of {len(records)} finished runs diverged; a table leaves them out, a sweep keeps them as they are"
+        )
+    return 1 if count else 0
+
+
 def outcome(record: Mapping[str, Any]) -> str:
     """How a run ended, in a few words: the metric it was selected by (exact match, if by the loss), and its time."""
     from attn_research.sweeps.progress import in_words
 
-    if record["status"] != "finished":
+    if diverged(record):
         return f"{record['status']}: {record['failure']}"
     select = record["config"]["train.select"]
     shown = "exact" if select == "loss" else select

@@ -1,5 +1,8 @@
 """What a run that failed leaves in its directory."""
 
+import contextlib
+import tempfile
+import traceback
 from pathlib import Path
 
 from attn_research.errors import UserError
@@ -12,16 +15,24 @@ def is_users(error: Exception) -> bool:
     return isinstance(error, UserError)
 
 
-def sentence(error: Exception) -> str:
-    """The error in a line, with its type if it is not written for users."""
-    text = str(error).split("\n")[0]
-    return text if is_users(error) else f"{type(error).__name__}: {text}".removesuffix(": ")
+def write(directory: Path, text: str) -> Path | None:
+    """Leaves `text` as the failure of the run in `directory`; None where it cannot be written."""
+    with contextlib.suppress(OSError):
+        directory.mkdir(parents=True, exist_ok=True)
+        (directory / FILE).write_text(text, encoding="utf-8")
+        return directory / FILE
+    return None
 
 
-def write(directory: Path, text: str) -> None:
-    """Leaves `text` as the failure of the run in `directory`."""
-    directory.mkdir(parents=True, exist_ok=True)
-    (directory / FILE).write_text(text, encoding="utf-8")
+def keep_traceback() -> str:
+    """Writes the traceback of the exception that is being handled to a new file, and returns the file's name."""
+    with contextlib.suppress(OSError):
+        with tempfile.NamedTemporaryFile(
+            "w", prefix="attn-research-", suffix=".txt", encoding="utf-8", delete=False
+        ) as file:
+            file.write(traceback.format_exc())
+        return file.name
+    return "no file, since none can be written"
 
 
 def forget(directory: Path) -> None:

@@ -9,12 +9,14 @@ import subprocess
 import sys
 import tempfile
 import threading
+import traceback
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from attn_research.config import Config, digest, flat, program_of
+from attn_research.errors import describe
 from attn_research.runs.environment import QUICK
 from attn_research.sweeps import failure
 
@@ -30,6 +32,7 @@ class Event(NamedTuple):
     numbers: Mapping[str, Any] = MappingProxyType({})  # of a report: step, steps, loss ...
     error: str = ""  # of a run that failed or is busy
     traceback: str = ""  # of a run that failed, and what its process printed
+    file: Path | None = None  # where this is kept
 
 
 def cores() -> list[int | None]:
@@ -79,7 +82,7 @@ class Waiting:
 class _Pool:
     def __init__(self, configs: Iterable[Config], runs: Path, target: str, options: Mapping[str, Any]):
         self.waiting, self.runs, self.target, self.options = Waiting(configs), runs, target, options
-        self.happened: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
+        self.happened: queue.SimpleQueue[Event | Exception | None] = queue.SimpleQueue()
         self.workers: list[_Worker] = []
         self.threads: list[threading.Thread] = []
         self.stopped, self.lock = False, threading.Lock()
@@ -109,11 +112,16 @@ class _Pool:
         for thread in self.threads:
             thread.start()
         for _ in self.threads:
-            yield from iter(self.happened.get, None)
+            for event in iter(self.happened.get, None):
+                if isinstance(event, Exception):
+                    raise event
+                yield event
 
     def _serve(self, slot: int, core: int | None) -> None:
         try:
             self._make_waiting(slot, core)
+        except Exception as error:  # whoever reads the events must know
+            self.happened.put(error)
         finally:
             self.happened.put(None)
 
@@ -121,11 +129,17 @@ class _Pool:
         """One after another of the waiting runs, in one worker as long as it lives."""
         worker = None
         while config := self._next(slot):
-            worker = worker if worker and worker.alive() else self._start(core)
-            if worker is None:
-                return
-            for event in worker.make(config, {"directory": str(self.runs / digest(config)), **self.options}):
-                self._tell(event)
+            try:
+                worker = worker if worker and worker.alive() else self._start(core)
+                if worker is None:
+                    return
+                for event in worker.make(config, {"directory": str(self.runs / digest(config)), **self.options}):
+                    self._tell(event)
+            except Exception as error:  # of this process, as when it may start no other
+                self._tell(Event(config, "failed", error=describe(error), traceback=traceback.format_exc()))
+                if worker:
+                    worker.ask_to_end()
+                    worker.end()
 
     def _next(self, slot: int) -> Config | None:
         with self.lock:
@@ -142,7 +156,8 @@ class _Pool:
         if self.stopped:
             return
         if event.kind == "failed":
-            failure.write(self.runs / digest(event.config), f"{event.error}\n\n{event.traceback}")
+            file = failure.write(self.runs / digest(event.config), f"{event.error}\n\n{event.traceback}")
+            event = event._replace(file=file)
         self.happened.put(event)
 
 
@@ -152,15 +167,19 @@ class _Worker:
     def __init__(self, target: str, core: int | None):
         words = [sys.executable, "-P", "-X", "faulthandler", "-m", "attn_research.sweeps.worker", target]
         self.printed = tempfile.TemporaryFile()  # noqa: SIM115 (as long as the process)
-        self.process = subprocess.Popen(
-            words if core is None else [*words, str(core)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self.printed,
-            env=_environment(),
-            encoding="utf-8",
-            start_new_session=True,  # Ctrl-C reaches the sweep alone, and a worker's own children can be ended with it
-        )
+        try:
+            self.process = subprocess.Popen(
+                words if core is None else [*words, str(core)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=self.printed,
+                env=_environment(),
+                encoding="utf-8",
+                start_new_session=True,  # Ctrl-C reaches the sweep alone; its children end with a worker
+            )
+        except OSError:
+            self.printed.close()
+            raise
 
     def alive(self) -> bool:
         return self.process.poll() is None

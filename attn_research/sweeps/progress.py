@@ -111,7 +111,8 @@ class Bars(Lines):
 
     def end(self, event: Event) -> None:
         super().end(event)
-        self.progress.remove_task(self.bars.pop(event.config))
+        if event.config in self.bars:  # else its process could not be started
+            self.progress.remove_task(self.bars.pop(event.config))
         self._advance_whole()
 
     def say(self, text: str) -> None:

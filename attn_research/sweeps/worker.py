@@ -52,7 +52,7 @@ def _tasks() -> queue.SimpleQueue:
 
 
 def _outcome(target: str, task: dict[str, Any], say: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
-    from attn_research.sweeps.failure import sentence
+    from attn_research.errors import describe
     from attn_research.sweeps.lock import Busy
 
     try:
@@ -61,7 +61,7 @@ def _outcome(target: str, task: dict[str, Any], say: Callable[[dict[str, Any]], 
     except Busy as error:
         return {"kind": "busy", "error": str(error)}
     except Exception as error:
-        return {"kind": "failed", "error": sentence(error), "traceback": traceback.format_exc()}
+        return {"kind": "failed", "error": describe(error), "traceback": traceback.format_exc()}
 
 
 def _make(target: str, task: dict[str, Any], say: Callable[[dict[str, Any]], None]) -> None:

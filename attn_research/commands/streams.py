@@ -1,0 +1,79 @@
+"""Standard output and standard error that a command can write to, whatever becomes of their other ends."""
+
+import contextlib
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+
+class OutputClosed(Exception):
+    """Nobody reads standard output any more."""
+
+
+class Stream:
+    """A text stream that drops what can no longer be written and remembers the reason in `lost`.
+
+    Where `stops` is set, a closed pipe raises OutputClosed instead, to end a command whose only work is its output.
+    """
+
+    def __init__(self, stream: Any):
+        self._stream, self.lost, self.stops = stream, None, False
+
+    def write(self, text: str) -> int:
+        with self._dropping():
+            self._stream.write(text)
+        return len(text)
+
+    def writelines(self, lines: Iterable[str]) -> None:
+        for line in lines:
+            self.write(line)
+
+    def flush(self) -> None:
+        with self._dropping():
+            self._stream.flush()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    @contextlib.contextmanager
+    def _dropping(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            self.lost = self.lost or error
+            with contextlib.suppress(OSError, ValueError):  # what is in its buffer must go somewhere, now and at exit
+                _connect_to_nothing(self._stream.fileno())
+            if self.stops and isinstance(error, BrokenPipeError):
+                raise OutputClosed from error
+
+
+@contextlib.contextmanager
+def guarded() -> Iterator[Stream]:
+    """Puts a `Stream` in the place of standard output and of standard error; gives the former."""
+    before = sys.stdout, sys.stderr
+    sys.stdout, sys.stderr = Stream(sys.stdout), Stream(sys.stderr)
+    try:
+        yield sys.stdout
+    finally:
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OutputClosed):
+                stream.flush()
+        sys.stdout, sys.stderr = before
+
+
+def prepare() -> None:
+    """Sets up the streams of this process: UTF-8 in every locale, and nothing else on descriptors that are closed."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            _connect_to_nothing(number)
+            setattr(sys, name, open(number, "w" if number else "r", closefd=False))  # noqa: SIM115 (until the end)
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(encoding="utf-8", errors="backslashreplace")
+
+
+def _connect_to_nothing(descriptor: int) -> None:
+    nothing = os.open(os.devnull, os.O_RDWR)
+    if nothing != descriptor:
+        os.dup2(nothing, descriptor)
+        os.close(nothing)

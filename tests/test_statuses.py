@@ -1,0 +1,169 @@
+"""How commands end: no status 0 where work was lost, whatever becomes of their output, their folder or their runs."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import fake_runs
+import pytest
+from fake_runs import make_runs
+from house import environment, house  # noqa: F401 (a fixture)
+
+from attn_research.cli import main
+from attn_research.commands import words
+from attn_research.config import Config, digest
+from attn_research.runs import records
+from attn_research.sweeps import local
+from attn_research.sweeps.expand import load_experiment
+
+pytestmark = pytest.mark.usefixtures("house")
+COMMAND = "import sys; from attn_research.sweeps import local; from attn_research.cli import main; \
+local.TARGET = 'fake_runs:run'; sys.exit(main())"
+
+
+def shell(line, **more):
+    """Runs a line of sh in which `$A` is the program, in a process of its own; gives status, output and errors."""
+    script = f'A=\'{sys.executable} -c "$COMMAND"\'; A() {{ {sys.executable} -c "$COMMAND" "$@"; }}; {line}'
+    return subprocess.run(
+        ["bash", "-c", script], env=environment() | {"COMMAND": COMMAND} | more, capture_output=True, timeout=300
+    )
+
+
+OUTPUTS = ["| head -1; exit ${PIPESTATUS[0]}", "> /dev/full 2> /dev/full"]
+MORE = ["| true; exit ${PIPESTATUS[0]}", ">&-", "> /dev/full", "2>&-", ">&- 2>&-", "2> /dev/full"]
+OUTPUTS += [pytest.param(output, marks=pytest.mark.slow) for output in MORE]
+
+
+@pytest.mark.parametrize("output", OUTPUTS)
+def test_a_sweep_makes_its_runs_whatever_becomes_of_its_output(output):
+    done = shell(f"A sweep small.py --jobs 2 seed=0 {output}")
+    assert done.returncode == 0, done.stderr
+    assert b"Traceback" not in done.stderr and b"Exception ignored" not in done.stderr
+    assert len(records.load_runs("runs")) == 2
+
+
+@pytest.mark.parametrize("output", OUTPUTS)
+def test_training_goes_on_whatever_becomes_of_its_output(output):
+    done = shell(f"A train dates.py data.task=fake train.steps=100 {output}")
+    assert done.returncode == 0, done.stderr
+    assert b"Traceback" not in done.stderr and b"Exception ignored" not in done.stderr
+    assert len(records.load_runs("runs")) == 1
+
+
+def test_a_failed_run_is_not_hidden_by_a_closed_pipe():
+    done = shell("A sweep small.py seed=0 data.task=\"fake(how='raise')\" | head -1; exit ${PIPESTATUS[0]}")
+    assert done.returncode == 1
+    assert b"2 of 2 runs failed" in done.stderr
+    make_runs()
+    assert shell("A table small.py --save > saved").returncode == 0
+    Path("results/small.md").write_text("other\n" * 100_000)
+    assert shell("A table small.py --check | true; exit ${PIPESTATUS[0]}").returncode == 1
+
+
+def test_a_printed_table_ends_quietly_when_nobody_reads_and_says_when_it_cannot_be_written():
+    make_runs()
+    done = shell("A table small.py | true; exit ${PIPESTATUS[0]}")
+    assert (done.returncode, done.stderr) == (0, b"runs/reports/small.{md,tex,csv}\n")
+    done = shell("A table small.py > /dev/full")
+    assert done.returncode == 1
+    assert done.stderr.endswith(b"attn-research: standard output: No space left on device\n")
+    assert shell("A --help > /dev/full; A train --help | true").stderr.count(b"Traceback") == 0
+
+
+@pytest.mark.parametrize("locale", [{"PYTHONIOENCODING": "ascii"}, {"LC_ALL": "C", "PYTHONUTF8": "0"}])
+def test_output_is_utf8_in_every_locale(locale):
+    (config,) = load_experiment("small.py", {"seed": 0, "model.attention.score": "dot"}).runs
+    records.write(Path("runs") / digest(config), fake_runs.make_record(config))
+    done = shell("A table small.py > out.md", **locale)
+    assert (done.returncode, done.stderr) == (0, b"runs/reports/small.{md,tex,csv}\n")
+    assert "–" in Path("out.md").read_text(encoding="utf-8")
+
+
+def test_a_folder_that_takes_no_runs_is_told_before_the_first(capsys):
+    Path("file").touch()
+    for command in ("sweep small.py", "train dates.py"):
+        for folder in ("file", "file/below", "/proc/none"):
+            assert main([*command.split(), "data.task=fake", "--runs", folder]) == 2
+            captured = capsys.readouterr()
+            assert captured.out == "" and captured.err.count("\n") == 1 and folder.split("/")[0] in captured.err
+
+
+def test_every_run_is_told_where_its_process_cannot_be_started(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
+    assert main(["sweep", "small.py", "--jobs", "2"]) == 1
+    captured = capsys.readouterr()
+    assert captured.out.count(": failed: /nowhere/python: No such file or directory (runs/") == 6
+    assert captured.err == "attn-research: 6 of 6 runs failed; the same command tries again\n"
+
+
+def test_an_exception_in_a_thread_of_the_pool_reaches_its_reader(monkeypatch, tmp_path):
+    monkeypatch.setattr(local.Waiting, "take", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError), local.pool([Config()], tmp_path, 2, "fake_runs:run") as events:
+        list(events)
+
+
+def test_a_run_whose_record_vanished_is_missed(monkeypatch, capsys):
+    monkeypatch.setattr(local, "_Worker", lambda *_: Vanishing())
+    assert main(["sweep", "small.py", "seed=0", "--jobs", "1"]) == 1
+    captured = capsys.readouterr()
+    assert captured.err == "attn-research: 2 of 2 runs have no record; the same command makes them\n"
+
+
+class Vanishing:
+    """A worker whose runs end and leave nothing."""
+
+    def make(self, config, options):
+        yield local.Event(config, "started")
+        yield local.Event(config, "ended")
+
+    def alive(self):
+        return True
+
+    def ask_to_end(self):
+        pass
+
+    end = close = ask_to_end
+
+
+def test_a_diverged_run_has_one_word_and_one_status_everywhere(capsys):
+    changes = ["data.task=fake(how='diverge')", "train.steps=100"]
+    assert main(["train", "dates.py", *changes]) == 1
+    captured = capsys.readouterr()
+    assert captured.err == "attn-research: the run diverged: loss is nan at step 7\n"
+    assert main(["train", "dates.py", *changes]) == 1
+    assert capsys.readouterr().out.startswith("This run diverged already, on ")
+    words = ["small.py", "seed=1", *changes]
+    told = "attn-research: 2 of 2 finished runs diverged; "
+    assert main(["sweep", *words]) == 1
+    captured = capsys.readouterr()
+    assert captured.out.count("diverged: loss is nan at step 7") == 2 and captured.err.startswith(told)
+    assert main(["sweep", *words]) == 1
+    captured = capsys.readouterr()
+    assert captured.out == "small: 2 runs, 2 done\n" and captured.err.startswith(told)
+    assert main(["sweep", *words, "--list"]) == 1
+    captured = capsys.readouterr()
+    assert captured.out.count("diverged runs/") == 2 and captured.err.startswith(told)
+    assert main(["table", *words]) == 1
+    captured = capsys.readouterr()
+    assert "`dot`, seed 1, diverged at step 100" in captured.out and told in captured.err
+
+
+def test_a_bug_is_told_as_one_with_its_traceback(monkeypatch, capsys):
+    monkeypatch.setattr(records, "load_runs", lambda runs: words.measured(None))
+    assert main(["table", "small.py"]) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("attn-research: this is a bug in attn-research: TypeError: ") and error.count("\n") == 1
+    file = Path(error.split("(the traceback is in ")[1].rstrip(")\n"))
+    assert "in measured" in file.read_text()
+    file.unlink()
+
+
+def test_an_exception_of_the_users_file_names_its_line(capsys):
+    Path("small.py").write_text(Path("small.py").read_text().replace('Table("model.attention.score"', "Table(label"))
+    Path("small.py").write_text("def label(config):\n    return config.sed\n" + Path("small.py").read_text())
+    make_runs()
+    assert main(["table", "small.py"]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("attn-research: small.py:2: AttributeError: ") and "sed" in error
+    os.unlink(error.split("(the traceback is in ")[1].rstrip(")\n"))
