@@ -121,7 +121,8 @@ class Registry:
     def register(self, function: Callable | None = None, **traits: Any) -> Callable:
         """Decorator; `traits` are those that differ from the registry's own.
 
-        A user's function gets its traits and no name here: a spec names it together with its file.
+        A user's function gets its traits and no name here: a spec names it together with its file. A trait that an
+        option decides is a function of the hyperparameters: `exact_gradient=lambda hyper: not hyper["stop_gradient"]`.
         """
         if function is None:
             return functools.partial(self.register, **traits)
@@ -151,7 +152,9 @@ class Registry:
                 raise UserError(f"{self.kind} {spec.name!r} has no hyperparameter {name!r}; {nearest(name, known)}")
         title = f"{self.kind} {spec.name!r}" + (f" in {spec.module}" if spec.module else "")
         hyper = conform_all(function, spec.hyper, title)
-        return Bound(function, hyper, types.SimpleNamespace(**self.traits | getattr(function, "traits", {})))
+        traits = self.traits | getattr(function, "traits", {})
+        traits = {name: trait(hyper) if callable(trait) else trait for name, trait in traits.items()}
+        return Bound(function, hyper, types.SimpleNamespace(**traits))
 
     def _find(self, spec: Spec) -> Callable:
         if not spec.module:

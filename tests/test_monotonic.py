@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from attending import one_step, walk
 
-from attn_research.attention.monotonic import aligned
+from attn_research.attention.monotonic import aligned, chunkwise
+from attn_research.errors import UserError
 
 rng = np.random.default_rng(0)
 T, B, S = 5, 3, 6
@@ -16,6 +17,12 @@ LOGITS, KEYS, QUERIES, W = (
 LENGTHS = np.array([6, 3, 0])
 VISIBLE = np.arange(S)[None] < LENGTHS[:, None]
 FIRST = np.eye(S)[np.zeros(B, int)]
+HARD, MILK = "monotonic(hard_decoding=True)", "milk(hard_decoding=True, score='general')"
+PRECISIONS = pytest.mark.parametrize(("dtype", "tolerance"), [(jnp.float64, 1e-12), (jnp.float32, 1e-5)])
+
+
+def given(dtype):
+    return (np.asarray(LOGITS, dtype), VISIBLE, np.asarray(KEYS, dtype), np.asarray(QUERIES, dtype))
 
 
 def close(a, b, atol=1e-6):
@@ -113,9 +120,55 @@ def test_mocha_and_milk_are_their_double_sum(spec, width):
     close(found.sum(-1), alignments().sum(-1))
 
 
-def test_a_chunk_of_one_is_monotonic():
-    found = walk("mocha(score='general', width=1)", LOGITS, VISIBLE, KEYS, QUERIES)
-    close(found, walk("monotonic", LOGITS, VISIBLE, KEYS, QUERIES))
+def test_a_chunk_of_one_is_monotonic_and_so_it_is_refused():
+    alpha, visible = jnp.asarray(alignments()[0], jnp.float32), jnp.asarray(VISIBLE)
+    spread = chunkwise(lambda query, history: jnp.asarray(LOGITS[1]), 1)
+    close(spread(alpha, visible, None, None), alpha)
+    with pytest.raises(UserError, match="width of normalizer 'mocha' is 1, but must be at least 2"):
+        one_step("mocha(width=1)", LOGITS[0], VISIBLE)
+
+
+def stops(logits, offset):
+    """Where the scan of a row stops in each step, as the paper decodes: the first e + r > 0 from the last stop on."""
+    at, found = 0, []
+    for row in logits:
+        at = next((j for j in range(at, len(row)) if row[j] + offset > 0), len(row))
+        found.append(at)
+    return found
+
+
+@PRECISIONS
+@pytest.mark.parametrize("offset", [0.0, -0.4])
+def test_hard_decoding_stops_at_the_first_position_above_zero(offset, dtype, tolerance):
+    spec = f"monotonic(hard_decoding=True, noise=1.0, offset={offset})"
+    with jax.enable_x64(dtype == jnp.float64):
+        found = np.asarray(walk(spec, *given(dtype)))
+    assert found.dtype == dtype
+    for b, length in enumerate(LENGTHS):
+        expected = np.eye(length + 1, S)[stops(LOGITS[:, b, :length], offset)]
+        np.testing.assert_array_equal(found[:, b], expected * (np.arange(S) < length))
+    assert (found.sum(-1) == 0).any() and (found.sum(-1) == 1).any()
+
+
+@PRECISIONS
+def test_mocha_decodes_by_a_softmax_over_the_last_positions_where_the_scan_stopped(dtype, tolerance):
+    energies = np.einsum("bsk,kq,tbq->tbs", *map(np.float64, (KEYS, W, QUERIES)))
+    for spec, width in (("mocha(hard_decoding=True, score='general', width=3)", 3), (MILK, S)):
+        with jax.enable_x64(dtype == jnp.float64):
+            found = np.asarray(walk(spec, *given(dtype), chunk_W=np.asarray(W, dtype)))
+        for b, length in enumerate(LENGTHS):
+            for t, stop in enumerate(stops(LOGITS[:, b, :length], 0.0)):
+                alpha = np.eye(length + 1, length)[stop]
+                expected = direct(alpha, energies[t, b, :length], width)
+                np.testing.assert_allclose(found[t, b, :length], expected, atol=tolerance, rtol=0)
+
+
+def test_hard_decoding_is_not_for_training():
+    """With a random key, as training has one, p is the sigmoid, whose gradient every score gets."""
+    key = jax.random.PRNGKey(1)
+    soft, hard = (one_step(spec, LOGITS[0], VISIBLE, key=key) for spec in ("monotonic", HARD))
+    np.testing.assert_array_equal(hard, soft)
+    assert not np.array_equal(one_step(HARD, LOGITS[0], VISIBLE), soft)
 
 
 def test_a_chunk_survives_energies_far_apart():

@@ -163,7 +163,7 @@ def test_noise_is_the_same_under_longer_padding(spec):
         ("top_k(k=0)", "k of normalizer 'top_k' is 0, but must be at least 1"),
         ("entmax(alpha=1)", "alpha of normalizer 'entmax' is 1.0, but must be at least 1.01 and at most 2.25"),
         ("entmax(alpha=2, learned=True)", "learned it must be between 1.01 and 2"),
-        ("mocha(width=0)", "width of normalizer 'mocha' is 0, but must be at least 1"),
+        ("mocha(width=1)", "width of normalizer 'mocha' is 1, but must be at least 2"),
         ("monotonic(noise=-1)", "noise of normalizer 'monotonic' is -1.0, but must be at least 0"),
         ("clamped_forward(clamp=0)", "clamp of normalizer 'clamped_forward' is 0.0, but must be at least 1e-"),
         ("milk(score='location')", "score of normalizer 'milk' is 'location', but must attend, remember nothing"),

@@ -23,8 +23,20 @@ def array(*shape):
     return rng.normal(size=shape).astype(np.float32)
 
 
+def uniform(h):
+    return np.full(len(h), 1 / len(h))
+
+
+def first(h):
+    return np.eye(len(h))[0]
+
+
+def zero(h):
+    return np.zeros(len(h))
+
+
 def total(h, before, start):
-    return sum((a for _, a in before), np.full(len(h), start / len(h)))
+    return sum((a for _, a in before), start(h))
 
 
 def around(features, F):
@@ -34,12 +46,12 @@ def around(features, F):
     return np.array([np.einsum("wi,wic->c", padded[j : j + width], F) for j in range(len(features))])
 
 
-def counted(p, h, before, start=0.0):
+def counted(p, h, before, start=zero):
     return total(h, before, start)[:, None] @ p["G"]
 
 
 def fertile(p, h, before):
-    return (total(h, before, 0.0) / (2 * sigmoid(h @ p["w"])))[:, None] @ p["G"]
+    return (total(h, before, zero) / (2 * sigmoid(h @ p["w"])))[:, None] @ p["G"]
 
 
 def seen(p, h, q, a):
@@ -62,28 +74,28 @@ def gated(p, h, before):
     return C @ p["G"]
 
 
-def steps_before(h, before, n):
-    """The last n weight vectors [s n], uniform where there were none."""
-    return np.stack(([np.full(len(h), 1 / len(h))] * n + [a for _, a in before])[-n:], -1)
+def steps_before(h, before, n, start):
+    """The last n weight vectors [s n], `start` where there were none."""
+    return np.stack(([start(h)] * n + [a for _, a in before])[-n:], -1)
 
 
-def filtered(p, h, before):
-    return around(steps_before(h, before, p["F"].shape[1]), p["F"]) @ p["U"]
+def filtered(p, h, before, start=uniform):
+    return around(steps_before(h, before, p["F"].shape[1], start), p["F"]) @ p["U"]
 
 
-def filtered_total(p, h, before):
-    return around(total(h, before, 1.0)[:, None], p["F"]) @ p["U"]
+def filtered_total(p, h, before, start=uniform):
+    return around(total(h, before, start)[:, None], p["F"]) @ p["U"]
 
 
-def filtered_both(p, h, before):
-    both = np.concatenate([steps_before(h, before, 1), total(h, before, 1.0)[:, None]], -1)
+def filtered_both(p, h, before, start=uniform):
+    both = np.concatenate([steps_before(h, before, 1, start), total(h, before, start)[:, None]], -1)
     return around(both, p["F"]) @ p["U"]
 
 
-def recurrent(p, h, before):
+def recurrent(p, h, before, start=uniform):
     c = state = np.zeros(p["W"].shape[1] // 4)
     for step in range(len(before) + 1):
-        f = np.maximum(around(steps_before(h, before[:step], 1), p["F"]), 0).max(0)
+        f = np.maximum(around(steps_before(h, before[:step], 1, start), p["F"]), 0).max(0)
         i, forget, g, o = np.split(np.concatenate([f, state]) @ p["W"], 4)
         c = sigmoid(forget) * c + sigmoid(i) * np.tanh(g)
         state = sigmoid(o) * np.tanh(c)
@@ -92,7 +104,7 @@ def recurrent(p, h, before):
 
 REMEMBERING = {
     "coverage": counted,
-    "coverage(bias=True, start='uniform', units=3)": functools.partial(counted, start=1.0),
+    "coverage(bias=True, start='uniform', units=3)": functools.partial(counted, start=uniform),
     "coverage(fertility=2.0)": fertile,
     "coverage_nn(size=3)": neural,
     "coverage_nn(activation='sigmoid', size=3)": functools.partial(neural, activation=sigmoid),
@@ -102,9 +114,19 @@ REMEMBERING = {
     "location_aware(channels=3, reach=1, reads='both')": filtered_both,
     "location_2d(channels=3, reach=1, steps=3)": filtered,
     "location_recurrent(channels=3, reach=1)": recurrent,
+    "location_aware(bias=True, channels=3, reach=1, start='first')": functools.partial(filtered, start=first),
+    "location_aware(channels=3, reach=1, reads='both', start='zero')": functools.partial(filtered_both, start=zero),
+    "location_aware(channels=3, reach=1, reads='coverage', start='first')": functools.partial(
+        filtered_total, start=first
+    ),
+    "location_2d(channels=3, reach=1, start='first', steps=3)": functools.partial(filtered, start=first),
+    "location_recurrent(channels=3, reach=1, start='zero')": functools.partial(recurrent, start=zero),
 }
 LENGTHS = (6, 3, 1, 0)
 STATES, QUERIES = array(4, 6, 4), array(4, 4, 4)
+
+
+PRECISIONS = pytest.mark.parametrize(("dtype", "tolerance"), [(jnp.float64, 1e-12), (jnp.float32, 1e-5)])
 
 
 def plain_weights(p, h, queries, term):
@@ -117,17 +139,17 @@ def plain_weights(p, h, queries, term):
 
 @functools.cache
 def walk(spec):
-    """Jitted (parameters, states [b s k]) -> weights [t b s], a step after the other."""
+    """Jitted (parameters, states [b s k], queries [t b q]) -> weights [t b s], a step after the other."""
     attention = Attention(AttentionConfig(score=Spec(spec)))
 
-    def weights(params, states):
+    def weights(params, states, queries):
         attend = attention.apply({"params": {"score": params}}, states, jnp.array(LENGTHS), states[:, -1], 4)
 
         def step(history, query):
             _, weights, history = attend.step(query, history)
             return history, weights
 
-        return jax.lax.scan(step, attend.start, jnp.asarray(QUERIES))[1]
+        return jax.lax.scan(step, attend.start, queries)[1]
 
     return jax.jit(weights)
 
@@ -140,15 +162,23 @@ def random_parameters(spec):
     return jax.tree.map(lambda x: array(*x.shape), shapes["params"]["score"])
 
 
+def weights(spec, states=STATES, dtype=jnp.float32):
+    with jax.enable_x64(dtype == jnp.float64):
+        given = jax.tree.map(lambda x: jnp.asarray(x, dtype), (random_parameters(spec), states, QUERIES))
+        return np.asarray(walk(spec)(*given))
+
+
+@PRECISIONS
 @pytest.mark.parametrize("spec", REMEMBERING)
-def test_scores_that_remember_are_their_equations(spec):
-    params = random_parameters(spec)
-    found = walk(spec)(params, jnp.asarray(STATES))
+def test_scores_that_remember_are_their_equations(spec, dtype, tolerance):
+    params = jax.tree.map(np.float64, random_parameters(spec))
+    found = weights(spec, dtype=dtype)
     for row, length in enumerate(LENGTHS):
         np.testing.assert_array_equal(found[:, row, length:], 0)
         if length:
-            expected = plain_weights(params, STATES[row, :length], QUERIES[:, row], REMEMBERING[spec])
-            np.testing.assert_allclose(found[:, row, :length], expected, atol=1e-5)
+            states, queries = np.float64(STATES[row, :length]), np.float64(QUERIES[:, row])
+            expected = plain_weights(params, states, queries, REMEMBERING[spec])
+            np.testing.assert_allclose(found[:, row, :length], expected, atol=tolerance, rtol=0)
 
 
 @pytest.mark.parametrize("spec", REMEMBERING)
@@ -156,7 +186,30 @@ def test_padding_is_not_remembered(spec):
     """What stands in it changes nothing; one row has nothing else."""
     real = np.arange(6)[None] < np.array(LENGTHS)[:, None]
     other = np.where(real[..., None], STATES, array(4, 6, 4))
-    params = random_parameters(spec)
-    found = walk(spec)(params, jnp.asarray(STATES))
+    found = weights(spec)
     assert np.isfinite(found).all()
-    np.testing.assert_array_equal(walk(spec)(params, jnp.asarray(other)), found)
+    np.testing.assert_array_equal(weights(spec, other), found)
+
+
+STOPPING = ["coverage", "location_aware(reads='both')", "location_2d(steps=2)", "location_recurrent"]
+
+
+@pytest.mark.parametrize("spec", STOPPING)
+def test_a_stopped_gradient_is_that_of_constant_weights_before(spec):
+    """The weights are the same, and what is read has no gradient: a weight of the first step gets none from later."""
+    name = Spec(spec).name
+    hyper = {**Spec(spec).hyper, "stop_gradient": True}
+    stopped = f"{name}({', '.join(f'{key}={value!r}' for key, value in hyper.items())})"
+    attention = {one: Attention(AttentionConfig(score=Spec(one))) for one in (spec, stopped)}
+
+    def second(first_query, one):
+        params, states = {"params": {"score": random_parameters(spec)}}, jnp.asarray(STATES)
+        attend = attention[one].apply(params, states, jnp.array(LENGTHS), states[:, -1], 4)
+        _, _, history = attend.step(first_query, attend.start)
+        return attend.step(jnp.asarray(QUERIES[1]), history)[1]
+
+    queries = jnp.asarray(QUERIES[0])
+    np.testing.assert_array_equal(second(queries, spec), second(queries, stopped))
+    flows = {one: jax.grad(lambda q, one=one: (second(q, one) ** 2).sum())(queries) for one in (spec, stopped)}
+    assert abs(flows[spec][0]).max() > 1e-6
+    assert not flows[stopped].any()

@@ -160,6 +160,8 @@ REFUSED = {
     "dot(bias=True)": "bias of score 'dot' has no effect without project=True",
     "dot(activation='tanh')": "activation of score 'dot' has no effect without project=True",
     "scaled_dot(units=3)": "units of score 'scaled_dot' has no effect without project=True",
+    "scaled_dot(scale=0.0)": "scale of score 'scaled_dot' is 0.0, but must be at least 1e-06",
+    "relative(reach=0)": "reach of score 'relative' is 0, but must be at least 1",
     "concat(project_keys=False, units=3)": "units of score 'concat' has no effect with project_keys=False",
     "cosine(sharpness=0.0)": "sharpness of score 'cosine' is 0.0, but must be at least 1e-06",
     "coverage(fertility=-1.0)": "fertility of score 'coverage' is -1.0, but must be at least 1e-06",

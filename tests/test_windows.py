@@ -90,6 +90,14 @@ def test_around_last_begins_at_the_start_and_is_open_in_training():
     assert window("around_last", key=jax.random.PRNGKey(0))[0].all()
 
 
+def test_around_last_may_be_open_at_the_first_step():
+    last = np.eye(S, dtype=np.float32)[[5, 2, 0, 0]]
+    spec = "around_last(start='open')"
+    assert window(spec)[0].all()
+    np.testing.assert_array_equal(window(spec, 1, last)[0], window("around_last", 1, last)[0])
+    assert not window(spec, 1, last)[0].all()
+
+
 @pytest.mark.parametrize(
     ("spec", "message"),
     [

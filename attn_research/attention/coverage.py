@@ -7,6 +7,7 @@ al. 2016, whose update reads the state before the cell; here and in Sockeye it r
 from collections.abc import Callable
 from typing import Literal
 
+import jax
 import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Array, Float
@@ -19,15 +20,15 @@ from attn_research.attention.scores import Keys, Param, Score, scores, vector, w
 ACTIVATIONS = {"tanh": jnp.tanh, "sigmoid": nn.sigmoid, "relu": nn.relu, "softplus": nn.softplus}
 
 
-@scores.register(remembers=True)
+@scores.register(remembers=True, exact_gradient=lambda hyper: not hyper["stop_gradient"])
 def coverage(
     param: Param, keys: Keys, query_size: int, units: Size | None = None, bias: bool = False,
-    fertility: Factor | None = None, start: Literal["zero", "uniform"] = "zero",
+    fertility: Factor | None = None, start: Literal["zero", "uniform"] = "zero", stop_gradient: bool = False,
 ) -> Score:  # fmt: skip
     """C_j the sum of the weights so far   (Sockeye's "count"; ESPnet's coverage starts it "uniform").
 
     With `fertility`, the most that one symbol may take, it is divided by fertility sigmoid(w . k_j)   (Tu et al.
-    2016, linguistic coverage; 2 in Sockeye, 5 in Neural Monkey).
+    2016, linguistic coverage; 2 in Sockeye, 5 in Neural Monkey). With `stop_gradient` the sum has no gradient.
     """
     score = additive(param, keys, query_size, units, bias)
     G = param("G", weight, (1, units or query_size))
@@ -35,6 +36,7 @@ def coverage(
 
     def logits(query, history):
         total = history.coverage + (uniform(history) if start == "uniform" else 0)
+        total = jax.lax.stop_gradient(total) if stop_gradient else total
         return score(query, (total / needed)[..., None] @ G)
 
     return logits

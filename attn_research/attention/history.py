@@ -46,6 +46,12 @@ def previous_weights(history: History, first: Float[Array, "b s"]) -> Float[Arra
     return jnp.where(history.step == 0, first, history.weights)
 
 
+def first_position(history: History) -> Float[Array, "b s"]:
+    """All weight on position 0; only where one remembers."""
+    at = jnp.arange(history.weights.shape[-1]) == 0
+    return (source_mask(history.lengths, len(at)) & at[None]).astype(history.weights.dtype)
+
+
 def source_mask(lengths: Int[Array, " b"], size: int) -> Bool[Array, "b s"]:
     """True on the real positions of sources padded to `size`."""
     return jnp.arange(size)[None] < lengths[:, None]

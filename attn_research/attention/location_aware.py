@@ -1,6 +1,5 @@
 """Scores that know where the last steps looked: v . tanh(W_q q + W_k k_j [+ b] + U f_j), f a convolution of weights.
 
-Before the first step all real positions are taken to have had the same weight, as in ESPnet and SpeechBrain.
 A filter has `reach` positions on each side; positions outside the sentence count as zero.
 """
 
@@ -14,56 +13,83 @@ from jaxtyping import Array, Float
 
 from attn_research.annotations import Range, Size
 from attn_research.attention.additive import additive
-from attn_research.attention.history import History, Remembering, previous_weights, source_mask, uniform
+from attn_research.attention.history import (
+    History,
+    Remembering,
+    first_position,
+    previous_weights,
+    source_mask,
+    uniform,
+)
 from attn_research.attention.scores import Keys, Param, Score, scores, weight
 
 Reach = Annotated[int, Range(least=0, most=1000)]
+Start = Literal["uniform", "first", "zero"]
+STARTS = {"uniform": uniform, "first": first_position, "zero": lambda history: jnp.zeros_like(history.weights)}
 
 
-def _last(history: History) -> Float[Array, "b s"]:
-    return previous_weights(history, uniform(history))
+def _total(history: History, start: Float[Array, "b s"]) -> Float[Array, "b s"]:
+    return history.coverage + start
 
 
-def _total(history: History) -> Float[Array, "b s"]:
-    return history.coverage + uniform(history)
+READS = {"weights": (previous_weights,), "coverage": (_total,), "both": (previous_weights, _total)}
 
 
-READS = {"weights": (_last,), "coverage": (_total,), "both": (_last, _total)}
+def _stacked(*reads: Callable) -> Callable:
+    return lambda history, start: jnp.stack([read(history, start) for read in reads], -1)
 
 
-@scores.register(positional=True, remembers=True)
+def _reader(start: Start, stop_gradient: bool, read: Callable) -> Callable:
+    """History -> [b s i]; `read` makes it of the history and of what stands for weights before the first step."""
+    stop = jax.lax.stop_gradient if stop_gradient else lambda x: x
+    return lambda history: stop(read(history, STARTS[start](history)))
+
+
+def _is_exact(hyper: dict) -> bool:
+    return not hyper["stop_gradient"]
+
+
+@scores.register(positional=True, remembers=True, exact_gradient=_is_exact)
 def location_aware(
     param: Param, keys: Keys, query_size: int, units: Size | None = None, bias: bool = False, channels: Size = 10,
-    reach: Reach = 5, reads: Literal["weights", "coverage", "both"] = "weights",
+    reach: Reach = 5, reads: Literal["weights", "coverage", "both"] = "weights", start: Start = "uniform",
+    stop_gradient: bool = False,
 ) -> Score:  # fmt: skip
     """f = F * a', a' the weights of the step before   (Chorowski et al. 2015, eq. 8 and 9, with `bias`).
 
     `reads` their running sum instead (ESPnet's "coverage_location"), or "both" (location-sensitive in Tacotron 2).
+    `start` stands for the weights before the first step: "uniform" over the real positions (ESPnet, SpeechBrain), all
+    on the "first" (ESPnet's forward attention) or "zero" (NVIDIA's Tacotron 2). With `stop_gradient` what is read has
+    no gradient (SpeechBrain).
     """
     score = additive(param, keys, query_size, units, bias)
     filtered = _convolution(param, reach, len(READS[reads]), channels)
     U = param("U", weight, (channels, units or query_size))
-
-    def logits(query, history):
-        return score(query, filtered(jnp.stack([read(history) for read in READS[reads]], -1)) @ U)
-
-    return logits
+    read = _reader(start, stop_gradient, _stacked(*READS[reads]))
+    return lambda query, history: score(query, filtered(read(history)) @ U)
 
 
-@scores.register(positional=True, remembers=True)
+@scores.register(positional=True, remembers=True, exact_gradient=_is_exact)
 def location_2d(
     param: Param, keys: Keys, query_size: int, units: Size | None = None, bias: bool = False, channels: Size = 10,
-    reach: Reach = 5, steps: Size = 5,
+    reach: Reach = 5, steps: Size = 5, start: Start = "uniform", stop_gradient: bool = False,
 ) -> Remembering:  # fmt: skip
-    """f = F * [a^(t-n); ...; a^(t-1)], the weights of the last n = `steps` steps   (ESPnet's "location2d")."""
+    """f = F * [a^(t-n); ...; a^(t-1)], the weights of the last n = `steps` steps   (ESPnet's "location2d").
+
+    `start` and `stop_gradient` are those of location_aware.
+    """
     score = additive(param, keys, query_size, units, bias)
     filtered = _convolution(param, reach, steps, channels)
     U = param("U", weight, (channels, units or query_size))
 
-    def logits(query, history):
+    def recent(history, before):
         before_first = (jnp.arange(steps) + history.step < steps)[None, None]
-        recent = jnp.where(before_first, uniform(history)[..., None], history.memory)
-        return score(query, filtered(recent) @ U)
+        return jnp.where(before_first, before[..., None], history.memory)
+
+    read = _reader(start, stop_gradient, recent)
+
+    def logits(query, history):
+        return score(query, filtered(read(history)) @ U)
 
     def update(done, history):
         return jnp.concatenate([history.memory[..., 1:], done.weights[..., None]], -1)
@@ -71,24 +97,26 @@ def location_2d(
     return Remembering(jnp.zeros((*keys.shape[:2], steps), keys.dtype), logits, update)
 
 
-@scores.register(positional=True, remembers=True)
+@scores.register(positional=True, remembers=True, exact_gradient=_is_exact)
 def location_recurrent(
     param: Param, keys: Keys, query_size: int, units: Size | None = None, bias: bool = False, channels: Size = 10,
-    reach: Reach = 5,
+    reach: Reach = 5, start: Start = "uniform", stop_gradient: bool = False,
 ) -> Remembering:  # fmt: skip
     """In place of U f_j, for all j alike, h_t = LSTM(max_j relu(F * a')_j, h_(t-1))   (ESPnet's "location_recurrent").
 
-    The LSTM has no bias. The maximum is over real positions; ESPnet's is over the padding too.
+    The LSTM has no bias. The maximum is over real positions; ESPnet's is over the padding too. `start` and
+    `stop_gradient` are those of location_aware.
     """
     a = units or query_size
     score = additive(param, keys, query_size, units, bias)
     filtered = _convolution(param, reach, 1, channels)
     W = param("W", weight, (channels + a, 4 * a))
+    read = _reader(start, stop_gradient, _stacked(previous_weights))
 
     def now(history):
         c, h = history.memory
         real = source_mask(history.lengths, keys.shape[1])[..., None]
-        f = jnp.where(real, nn.relu(filtered(_last(history)[..., None])), 0).max(1)
+        f = jnp.where(real, nn.relu(filtered(read(history))), 0).max(1)
         i, forget, g, o = jnp.split(jnp.concatenate([f, h], -1) @ W, 4, -1)
         c = nn.sigmoid(forget) * c + nn.sigmoid(i) * jnp.tanh(g)
         return c, nn.sigmoid(o) * jnp.tanh(c)

@@ -7,24 +7,30 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from attn_research.annotations import Logit, Range, Size, Trace
+from attn_research.annotations import Logit, Range, Trace
 from attn_research.attention.history import History, Remembering, previous_weights
 from attn_research.attention.normalizers import Mask, Row, normalizers
 from attn_research.attention.scores import Keys, Param, Score, scores
 from attn_research.registry import Spec, require
 
 Noise = Annotated[float, Range(least=0, most=1e6)]
+Width = Annotated[int, Range(least=2, most=65_536)]
 
 
 @normalizers.register(mass="at most one", positional=True, remembers=True, random=True)
-def monotonic(param: Param, keys: Keys, query_size: int, noise: Noise = 0.0, offset: Logit = 0.0) -> Remembering:
+def monotonic(
+    param: Param, keys: Keys, query_size: int, noise: Noise = 0.0, offset: Logit = 0.0, hard_decoding: bool = False
+) -> Remembering:
     """a_j = p_j q_j, q_j = (1 - p_{j-1}) q_{j-1} + a'_j, p = sigma(e + r + noise N(0, 1))   (Raffel et al. 2017).
 
     The expected alignment of a scan that stops at j with chance p_j; a' is the a of the step before and starts at
     position 0, r is learned from `offset` on, noise is for training only. Systems that divide by the product of the
-    1 - p instead (their parallel form, as TensorFlow Addons) lose the mass behind a p of exactly 1.
+    1 - p instead (their parallel form, as TensorFlow Addons) lose the mass behind a p of exactly 1. With
+    `hard_decoding` p = [e + r > 0] outside of training, as the paper decodes (section 2.2): the first such position
+    from the last one on has all the weight, and where there is none this and all later steps have none. The loss on
+    dev is then that of hard weights too.
     """
-    return _moving(param, keys, noise, offset, lambda alpha, visible, query, history: alpha)
+    return _moving(param, keys, noise, offset, hard_decoding, lambda alpha, visible, query, history: alpha)
 
 
 @normalizers.register(mass="at most one", positional=True, remembers=True, random=True)
@@ -33,25 +39,33 @@ def mocha(
     keys: Keys,
     query_size: int,
     score: Spec = Spec("concat"),
-    width: Size = 2,
+    width: Width = 2,
     noise: Noise = 0.0,
     offset: Logit = 0.0,
+    hard_decoding: bool = False,
 ) -> Remembering:
     """sum_{k=j}^{j+w-1} a_k exp(u_j) / sum_{l=k-w+1}^{k} exp(u_l), a that of `monotonic`   (Chiu & Raffel 2018).
 
     Where the scan stops, a softmax over the last w positions, whose energy u is a score with parameters of its own.
+    With w = 1 it is `monotonic`. `hard_decoding` is that of `monotonic`, and how the paper decodes.
     """
     energy = _energy("mocha", param, keys, query_size, score)
-    return _moving(param, keys, noise, offset, chunkwise(energy, width))
+    return _moving(param, keys, noise, offset, hard_decoding, chunkwise(energy, width))
 
 
 @normalizers.register(mass="at most one", positional=True, remembers=True, random=True)
 def milk(
-    param: Param, keys: Keys, query_size: int, score: Spec = Spec("concat"), noise: Noise = 0.0, offset: Logit = 0.0
+    param: Param,
+    keys: Keys,
+    query_size: int,
+    score: Spec = Spec("concat"),
+    noise: Noise = 0.0,
+    offset: Logit = 0.0,
+    hard_decoding: bool = False,
 ) -> Remembering:
     """`mocha` whose softmax goes back to the source's start   (Arivazhagan et al. 2019)."""
     energy = _energy("milk", param, keys, query_size, score)
-    return _moving(param, keys, noise, offset, chunkwise(energy, width=keys.shape[1]))
+    return _moving(param, keys, noise, offset, hard_decoding, chunkwise(energy, width=keys.shape[1]))
 
 
 @normalizers.register(mass="at most one", positional=True, remembers=True)
@@ -83,14 +97,18 @@ def clamped_forward(
     return _forward(param, keys, query_size, agent, normalise)
 
 
-def _moving(param: Param, keys: Keys, noise: float, offset: float, spread: Callable) -> Remembering:
+def _moving(
+    param: Param, keys: Keys, noise: float, offset: float, hard_decoding: bool, spread: Callable
+) -> Remembering:
     """Remembers the monotonic alignment; `spread` makes the weights of it."""
     r, first = param("r", nn.initializers.constant(offset), ()), _first(keys)
 
     def alpha(logits: Row, visible: Mask, history: History) -> Row:
         if history.key is not None:
             logits = logits + noise * jax.random.normal(history.key, logits.T.shape, logits.dtype).T
-        return aligned(jnp.where(visible, nn.sigmoid(logits + r), 0), history.memory).astype(first.dtype)
+        hard = hard_decoding and history.key is None
+        p = (logits + r > 0).astype(logits.dtype) if hard else nn.sigmoid(logits + r)
+        return aligned(jnp.where(visible, p, 0), history.memory).astype(first.dtype)
 
     def step(logits, visible, query, history):
         return spread(alpha(logits, visible, history), visible, query, history)

@@ -5,7 +5,7 @@ visible [b s], reweigh`: True where the step may look, and what is done to the w
 Positions and steps count from 0. Without a window (Luong's "global") every real position is visible.
 """
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import jax.numpy as jnp
 from flax import linen as nn
@@ -55,16 +55,22 @@ def local_p(param: Param, keys: Keys, query_size: int, D: Size = 10, renormalise
 
 
 @windows.register(remembers=True, random=True)
-def around_last(param: Param, keys: Keys, query_size: int, back: Distance = 1, ahead: Size = 3) -> Score:
+def around_last(
+    param: Param, keys: Keys, query_size: int, back: Distance = 1, ahead: Size = 3,
+    start: Literal["first", "open"] = "first",
+) -> Score:  # fmt: skip
     """last - back <= j < last + ahead, except in training   (Deep Voice 3, Ping et al. 2018, section 3.4).
 
-    `last` is where the step before looked most, 0 at first; the values are ESPnet's.
+    `last` is where the step before looked most. At the first step it is 0 (the paper, ESPnet's Tacotron 2 and
+    deepvoice3_pytorch), or with start="open" every position is visible (an ESPnet attention that is given no last
+    position). The values are ESPnet's.
     """
 
     def window(query, history):
         last, j = history.weights.argmax(-1)[:, None], jnp.arange(keys.shape[1])[None]
         inside = (j >= last - back) & (j < last + ahead)
-        return inside | (history.key is not None), lambda weights: weights
+        everywhere = (start == "open") & (history.step == 0) | (history.key is not None)
+        return inside | everywhere, lambda weights: weights
 
     return window
 

@@ -57,12 +57,14 @@ def every_parameter_gets_a_gradient(trial: Trial) -> str | None:
     return f"no gradient for {', '.join(zero)}" if zero else None
 
 
-@law(somewhere=True)
+@law(applies=lambda trial: not trial.training, somewhere=True)
 def every_option_changes_something(trial: Trial) -> str | None:
-    """With another value of an option there are other parameters, weights, contexts or gradients."""
+    """Another value of an option gives other parameters, weights, contexts or gradients, in training or outside."""
+    random = trial.any_trait("random")
     for name, bound in trial.pieces.items():
         for option in bound.hyper:
-            if values := inert(trial, name, option):
+            values = inert(trial, name, option)
+            if values and not (random and not inert(trial.in_training(), name, option)):
                 return f"{option} of {name} {str(getattr(trial.config, name))!r} changes nothing: tried {values}"
     return None
 

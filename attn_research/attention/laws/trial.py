@@ -228,6 +228,10 @@ class Trial:
         """The same trial of another variant."""
         return trial_of(dataclasses.replace(self.config, **changes), self.sizes, self.training)
 
+    def in_training(self) -> "Trial":
+        """The same trial with random numbers to draw from."""
+        return trial_of(self.config, self.sizes, training=True)
+
 
 @functools.cache
 def trial_of(attention: config.Attention, sizes: Sizes, training: bool = False) -> Trial:
