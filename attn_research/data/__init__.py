@@ -1,5 +1,5 @@
 """Tasks as `datasets.DatasetDict`s, and the way from their symbols to padded batches."""
 
-from attn_research.data import dates, synthetic, transduction, translation
+from attn_research.data import dates, probes, synthetic, transduction, translation
 
-__all__ = ["dates", "synthetic", "transduction", "translation"]
+__all__ = ["dates", "probes", "synthetic", "transduction", "translation"]

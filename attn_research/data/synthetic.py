@@ -1,22 +1,30 @@
-"""Made-up tasks whose right answer, and the source symbol that each target symbol comes from, are known exactly.
+"""Synthetic tasks whose right answer, and the source symbol that each target symbol copies, are known exactly.
 
-A source is a length of 1 to `longest`, drawn uniformly, and that many of the symbols `0`, `1` ... A checksum of it
-decides whether it belongs to train, dev or test, so that no source is in two of them, however small the space is;
-within a split a short source may come several times. `test_long` has lengths of `longest + 1` to `longest_test`. Dev
-and `test_long` have as many items as test.
+Every task has a size: the length of `copy` and its like, the number of pairs of `recall`. Train, dev and test draw it
+uniformly from 1 to `longest`; `test_long` draws it from `longest + 1` to `longest_test`. A checksum of a source decides
+whether it belongs to train, dev or test, so that no source is in two of them, however small the space is; within a
+split a short source may come several times. Dev and `test_long` have as many items as test.
 """
 
 import random
 import zlib
 from collections.abc import Callable, Sequence
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 from attn_research.annotations import Items, Length, Range, Seed
 from attn_research.data.task import DatasetDict, from_columns, tasks
 from attn_research.errors import UserError
 from attn_research.registry import require
 
-Order = Callable[[list[int]], Sequence[int]]  # source -> for every target symbol, the source position that it copies
+
+class Item(NamedTuple):
+    """A source, and for every target symbol the source position that it copies."""
+
+    source: list
+    copied: Sequence[int]
+
+
+Draw = Callable[[random.Random, int], Item]  # an item of the given size
 Symbols = Annotated[int, Range(least=1, most=1_000_000)]
 Times = Annotated[int, Range(least=1, most=1000)]
 
@@ -34,7 +42,7 @@ def copy(
     seed: Seed = 0,
 ) -> DatasetDict:
     """The source again."""
-    return _splits(lambda source: range(len(source)), symbols, longest, longest_test, train, test, seed)
+    return make_splits(_ordered(symbols, lambda source: range(len(source))), longest, longest_test, train, test, seed)
 
 
 @tasks.register(symbols="words", outputs="words", generated=True)
@@ -47,7 +55,8 @@ def reverse(
     seed: Seed = 0,
 ) -> DatasetDict:
     """The source from its end."""
-    return _splits(lambda source: range(len(source))[::-1], symbols, longest, longest_test, train, test, seed)
+    draw = _ordered(symbols, lambda source: range(len(source))[::-1])
+    return make_splits(draw, longest, longest_test, train, test, seed)
 
 
 @tasks.register(symbols="words", outputs="words", generated=True)
@@ -64,7 +73,7 @@ def sort(
     def order(source):
         return sorted(range(len(source)), key=source.__getitem__)
 
-    return _splits(order, symbols, longest, longest_test, train, test, seed)
+    return make_splits(_ordered(symbols, order), longest, longest_test, train, test, seed)
 
 
 @tasks.register(symbols="words", outputs="words", generated=True)
@@ -82,50 +91,55 @@ def repeat(
     def order(source):
         return [i for i in range(len(source)) for _ in range(times)]
 
-    return _splits(order, symbols, longest, longest_test, train, test, seed)
+    return make_splits(_ordered(symbols, order), longest, longest_test, train, test, seed)
 
 
-def _splits(
-    order: Order,
-    symbols: int,
-    longest: int,
-    longest_test: int,
-    train: int,
-    test: int,
-    seed: int,
+def _ordered(symbols: int, order: Callable[[list[int]], Sequence[int]]) -> Draw:
+    """Draws sources of `symbols` symbols, copied in the given order."""
+
+    def draw(rng: random.Random, size: int) -> Item:
+        source = [rng.randrange(symbols) for _ in range(size)]
+        return Item(source, order(source))
+
+    return draw
+
+
+def make_splits(
+    draw: Draw, longest: int, longest_test: int, train: int, test: int, seed: int, shortest: int = 1
 ) -> DatasetDict:
-    told = f"longest_test of a synthetic task is {longest_test}, but must be at least {longest + 1}"
-    require(longest_test > longest, f"{told}, which is longest + 1")
+    """The splits of a task whose items `draw` draws; sizes begin at `shortest`."""
+    check_least("longest", longest, shortest)
+    check_least("longest_test", longest_test, longest + 1)
     sizes = {"train": train, "dev": test, "test": test}
-    drawn = {split: _draw(split, size, symbols, longest, seed) for split, size in sizes.items()}
+    items = {split: _draw_split(split, size, draw, (shortest, longest), seed) for split, size in sizes.items()}
     rng = random.Random(f"{seed} test_long")
-    drawn["test_long"] = [_source(rng, symbols, longest + 1, longest_test) for _ in range(test)]
-    return from_columns({split: _columns(sources, order) for split, sources in drawn.items()})
+    items["test_long"] = [draw(rng, rng.randint(longest + 1, longest_test)) for _ in range(test)]
+    return from_columns({split: _columns(drawn) for split, drawn in items.items()})
 
 
-def _source(rng: random.Random, symbols: int, shortest: int, longest: int) -> list[int]:
-    return [rng.randrange(symbols) for _ in range(rng.randint(shortest, longest))]
+def check_least(name: str, value: int, least: int) -> None:
+    """Refuses a value that is below what another option asks for."""
+    require(value >= least, f"{name} of a synthetic task is {value}, but must be at least {least}")
 
 
-def _draw(split: str, size: int, symbols: int, longest: int, seed: int) -> list[list[int]]:
+def _draw_split(split: str, number: int, draw: Draw, sizes: tuple[int, int], seed: int) -> list[Item]:
     rng = random.Random(f"{seed} {split}")
-    drawn = []
-    for _ in range(size * TRIES):
-        source = _source(rng, symbols, 1, longest)
-        if zlib.crc32(repr(source).encode()) % 10 in SHARES[split]:
-            drawn.append(source)
-        if len(drawn) == size:
-            return drawn
+    items = []
+    for _ in range(number * TRIES):
+        item = draw(rng, rng.randint(*sizes))
+        if zlib.crc32(repr(item.source).encode()) % 10 in SHARES[split]:
+            items.append(item)
+        if len(items) == number:
+            return items
     raise UserError(
-        f"split {split!r} of a synthetic task wants {size} sources, but {symbols} symbols and lengths up to {longest} "
+        f"split {split!r} of a synthetic task wants {number} sources, but its symbols and sizes up to {sizes[1]} "
         "give too few; raise symbols or longest"
     )
 
 
-def _columns(sources: list[list[int]], order: Order) -> dict[str, list]:
-    orders = [order(source) for source in sources]
+def _columns(items: list[Item]) -> dict[str, list]:
     return {
-        "source": [[str(symbol) for symbol in source] for source in sources],
-        "target": [[str(source[i]) for i in copied] for source, copied in zip(sources, orders, strict=True)],
-        "alignment": [[[i, j] for j, i in enumerate(copied)] for copied in orders],
+        "source": [[str(symbol) for symbol in item.source] for item in items],
+        "target": [[str(item.source[i]) for i in item.copied] for item in items],
+        "alignment": [[[i, j] for j, i in enumerate(item.copied)] for item in items],
     }
