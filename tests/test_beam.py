@@ -13,7 +13,7 @@ from attn_research.attention.history import Remembering, previous_weights
 from attn_research.attention.scores import scores
 from attn_research.config import Config, Decode, override
 from attn_research.data.batching import Batch
-from attn_research.data.vocab import BOS, EOS, PAD
+from attn_research.data.vocab import BOS, EOS, PAD, UNK
 from attn_research.decoding.beam import beam_search
 from attn_research.decoding.greedy import greedy
 from attn_research.decoding.outputs import length_limits
@@ -127,17 +127,18 @@ def test_a_hypothesis_is_what_forcing_it_alone_gives(place):
         assert (n_best.symbols[~inside] == PAD).all()
 
 
-SMALLEST = 4  # PAD, BOS, EOS and UNK are the whole vocabulary
+SMALL = 6  # the special symbols and two more are the whole vocabulary
+WRITTEN = (EOS, UNK, 4, 5)
 SHORT, LONG = 1, 3  # symbols more than half the source's
 
 
 def each_row(one: Seq2Seq, params, how: Decode) -> list[tuple[int, dict]]:
     """For each real row its limit, and the log probabilities of the next symbol after all that has not ended."""
     limits = length_limits(how, 6)[LENGTHS[:3]]
-    beginnings = np.array(list(itertools.product((PAD, BOS, 3), repeat=limits.max())), np.int32)
+    beginnings = np.array(list(itertools.product((UNK, 4, 5), repeat=limits.max())), np.int32)
     n = len(beginnings)
     arrays = np.repeat(sources()[:3], n, axis=0), np.repeat(LENGTHS[:3], n), np.tile(beginnings, (3, 1))
-    log_p = forcing(one)(params, *arrays)[0].reshape(-1, 3, n, SMALLEST)
+    log_p = forcing(one)(params, *arrays)[0].reshape(-1, 3, n, SMALL)
     places = [(tuple(b[:t].tolist()), t, i) for i, b in enumerate(beginnings) for t in range(len(b))]
     return [(limit, {before: log_p[t, row, i] for before, t, i in places}) for row, limit in enumerate(limits)]
 
@@ -146,7 +147,7 @@ def plain_beam(log_p: dict, limit: int, width: int, score) -> list[tuple]:
     """Beam search to the limit, without stopping early: scores and outputs, the best first."""
     alive, kept = [((), 0.0)], []
     for length in range(1, limit + 1):
-        every = [((*b, s), total + log_p[b][s]) for b, total in alive for s in range(SMALLEST)]
+        every = [((*b, s), total + log_p[b][s]) for b, total in alive for s in WRITTEN]
         every.sort(key=lambda pair: -pair[1])
         ended = [output[-1] == EOS or length == limit for output, _ in every]
         best = zip(every[:width], ended[:width], strict=True)
@@ -159,7 +160,7 @@ def every_output(log_p: dict, limit: int, score) -> list[tuple]:
     """Scores and outputs of all there are, the best first."""
     every = []
     for length in range(1, limit + 1):
-        for output in itertools.product(range(SMALLEST), repeat=length):
+        for output in itertools.product(WRITTEN, repeat=length):
             if EOS not in output[:-1] and (output[-1] == EOS or length == limit):
                 total = sum(log_p[output[:t]][output[t]] for t in range(length))
                 every.append((score(total, length), output))
@@ -177,7 +178,7 @@ def check(n_best, row: int, expected: list[tuple]) -> None:
 
 @pytest.mark.parametrize("penalty", PENALTIES)
 def test_a_beam_wider_than_all_outputs_ranks_all_of_them(penalty):
-    one, how = model(symbols=SMALLEST), decode(130, penalty, extra=SHORT)
+    one, how = model(symbols=SMALL), decode(130, penalty, extra=SHORT)
     for seed in range(3):
         params = parameters(one, seed)
         n_best = found(one, how, params)
@@ -187,12 +188,28 @@ def test_a_beam_wider_than_all_outputs_ranks_all_of_them(penalty):
 
 @pytest.mark.parametrize(("width", "penalty"), [(2, "average"), (3, "none"), (5, "wu(alpha=1.5)")])
 def test_stopping_early_loses_nothing(width, penalty):
-    one, how = model(symbols=SMALLEST), decode(width, penalty, extra=LONG)
+    one, how = model(symbols=SMALL), decode(width, penalty, extra=LONG)
     for seed in range(10):  # in the ninth, an average that is the lower at the next length is the higher at the limit
         params = parameters(one, seed)
         n_best = found(one, how, params)
         for row, (limit, log_p) in enumerate(each_row(one, params, how)):
             check(n_best, row, plain_beam(log_p, limit, width, PENALTIES[penalty]))
+
+
+@pytest.mark.parametrize(("beam", "search"), [(1, greedy), (1, beam_search), (30, beam_search)])
+def test_no_output_has_padding_inside_or_stands_twice(beam, search):
+    one, how = model(symbols=SMALL), decode(beam, extra=LONG)
+    for seed in range(5):
+        outputs = found(one, how, parameters(one, seed), search=search)
+        outputs = outputs.as_n_best() if search is greedy else outputs
+        for row in range(3):
+            lists = [
+                tuple(outputs.symbols[:length, k, row])
+                for k, length in enumerate(outputs.lengths[:, row])
+                if outputs.score[k, row] > -np.inf
+            ]
+            assert not {PAD, BOS} & set(itertools.chain(*lists))
+            assert len(set(lists)) == len(lists) == beam
 
 
 def test_padding_and_the_rest_of_the_batch_change_nothing():

@@ -15,7 +15,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from attn_research import config
 from attn_research.data.vocab import BOS, EOS, PAD
-from attn_research.decoding.outputs import Outputs, length_limits
+from attn_research.decoding.outputs import Outputs, length_limits, writable
 from attn_research.decoding.penalties import penalties
 from attn_research.decoding.top_k import top_k
 from attn_research.models.decoder import State
@@ -110,7 +110,7 @@ def _pick(tree: Any, places: Int[Array, "k b"]) -> Any:
 def _continuations(log_probability: Float[Array, "k b"], logits: Float[Array, "k b n"], number: int) -> _Continuations:
     """The best `number` of each row, of which half at most are EOS: the best of each hypothesis, then those of all."""
     n = logits.shape[-1]
-    best, symbols = top_k(logits, min(number, n))
+    best, symbols = top_k(writable(logits), min(number, n))
     total = best + (log_probability - jax.nn.logsumexp(logits, -1))[..., None]
     few = [(0, 0), (0, 0), (0, max(0, number - n))]  # with so few symbols, one hypothesis has too few continuations
     total, symbols = jnp.pad(total, few, constant_values=-jnp.inf), jnp.pad(symbols, few)

@@ -8,7 +8,7 @@ from jaxtyping import Array, Int
 
 from attn_research import config
 from attn_research.data.vocab import BOS, EOS, PAD
-from attn_research.decoding.outputs import Outputs, length_limits
+from attn_research.decoding.outputs import Outputs, length_limits, writable
 from attn_research.models.decoder import State
 from attn_research.models.seq2seq import Translating
 
@@ -28,7 +28,7 @@ def greedy(translating: Translating, source_size: int, lengths: Int[Array, " b"]
 
     def advance(loop: _Loop) -> _Loop:
         state, logits, weights = translating.step(loop.state, loop.symbols)
-        symbols = jnp.where(loop.active, jnp.argmax(logits, -1), PAD)
+        symbols = jnp.where(loop.active, jnp.argmax(writable(logits), -1), PAD)
         chosen = jnp.take_along_axis(jax.nn.log_softmax(logits), symbols[:, None], -1)[:, 0]
         log_probability = loop.outputs.log_probability + jnp.where(loop.active, chosen, 0)
         outputs = Outputs(

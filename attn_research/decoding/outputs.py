@@ -2,10 +2,12 @@
 
 from typing import NamedTuple
 
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
 from attn_research import config
+from attn_research.data.vocab import BOS, PAD
 
 
 class Outputs(NamedTuple):
@@ -27,6 +29,14 @@ class Outputs(NamedTuple):
     def as_n_best(self) -> "Outputs":
         """One hypothesis a source as a list of one."""
         return Outputs(self.symbols[:, None], self.weights[:, None], *(field[None] for field in self[2:]))
+
+
+def writable(logits: Float[Array, "*r n"]) -> Float[Array, "*r n"]:
+    """The logits among which a search chooses: PAD and BOS are never written.
+
+    Probabilities are still those of all logits, so that an output has the same one in a search and along a reference.
+    """
+    return logits.at[..., jnp.array([PAD, BOS])].set(-jnp.inf)
 
 
 def length_limits(decode: config.Decode, source_size: int) -> np.ndarray:
