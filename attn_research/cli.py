@@ -1,17 +1,21 @@
 """The command line: `attn-research COMMAND ...`. Nothing slow is imported before a command is known."""
 
 import argparse
+import contextlib
+import functools
 import importlib
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NoReturn
 
 from attn_research.commands import streams
+from attn_research.commands.process import end_at_once, leave, stopped
 from attn_research.commands.words import complain, warnings_as_complaints
 from attn_research.errors import UserError, describe, user_line
 from attn_research.registry import nearest
 from attn_research.runs.environment import start_again_quick
+from attn_research.runs.signals import Stopped, StopRequest, never
 from attn_research.sweeps import failure
 
 DESCRIPTION = (
@@ -229,21 +233,33 @@ def parse(words: Sequence[str] | None) -> argparse.Namespace:
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """Runs a command; 0: done, 1: something failed, 2: the user's error, 130: interrupted."""
+    """Runs a command; 0: done, 1: something failed, 2: the user's error, 128 and a signal's number: stopped by it.
+
+    Called without `words` it is the whole process: it listens to signals and does not return.
+    """
     if words is None:
         streams.prepare()
     with streams.guarded() as output:
         arguments = parse(words)
-        if arguments.computes and words is None:
+        if words is not None:
+            return _obey(arguments, output, never)
+        if arguments.computes:
             start_again_quick()
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
-        output.stops = arguments.only_prints and not arguments.attention
-        status = _run(arguments)
+        with StopRequest(functools.partial(end_at_once, resume=arguments.resume)).listening() as stop:
+            leave(_obey(arguments, output, stop))
+
+
+def _obey(arguments: argparse.Namespace, output: streams.Stream, stop: Callable[[], bool]) -> int:
+    """Runs the command of a command line, which asks `stop` now and then; returns the status of the process."""
+    arguments.stop = stop
+    output.stops = arguments.only_prints and not arguments.attention
+    status = _run(arguments)
+    with contextlib.suppress(streams.OutputClosed):
         sys.stdout.flush()
-        if output.lost is None or isinstance(output.lost, BrokenPipeError):
-            return status
-        complain(f"standard output: {output.lost.strerror}")
-        return status if arguments.resume else status or 1
+    if output.lost is None or isinstance(output.lost, BrokenPipeError):
+        return status
+    complain(f"standard output: {output.lost.strerror}")
+    return status if arguments.resume else status or 1
 
 
 def _run(arguments: argparse.Namespace) -> int:
@@ -256,9 +272,10 @@ def _run(arguments: argparse.Namespace) -> int:
         return 2
     except streams.OutputClosed:
         return 0
+    except Stopped:
+        return stopped(arguments.stop.number, arguments.resume)
     except KeyboardInterrupt:
-        complain(f"stopped; {arguments.resume}".removesuffix("; "))
-        return 130
+        return stopped(signal.SIGINT, arguments.resume)
     except Exception as error:
         if isinstance(error, OSError) and error.filename:
             complain(describe(error))

@@ -25,7 +25,7 @@ def write(path: str | Path, data: str | bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = _draft(path)
     try:
-        with draft.open("wb") as file:
+        with _naming(path), draft.open("wb") as file:
             file.write(data.encode() if isinstance(data, str) else data)
             file.flush()
             os.fsync(file.fileno())
@@ -44,19 +44,34 @@ def new_folder(path: Path) -> Iterator[Path]:
     draft = _draft(path)
     shutil.rmtree(draft, ignore_errors=True)
     try:
-        draft.mkdir(parents=True)
-        yield draft
-        seal(draft)
-        try:
-            draft.rename(path)
-        except OSError as error:
-            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
-                raise
-            remove(path)
-            draft.rename(path)
-        sync(path.parent)
+        with _naming(path):
+            draft.mkdir(parents=True)
+            yield draft
+            seal(draft)
+            _put(draft, path)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
+
+
+def _put(draft: Path, path: Path) -> None:
+    try:
+        draft.rename(path)
+    except OSError as error:
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
+            raise
+        remove(path)
+        draft.rename(path)
+    sync(path.parent)
+
+
+@contextlib.contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """A full disk says nothing of the file that was written."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = error.filename or str(path)
+        raise
 
 
 def remove(path: Path) -> None:

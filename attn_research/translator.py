@@ -1,6 +1,5 @@
 """A finished run, ready to be used: `load("runs/<id>").translate(["2 May 1997"])`."""
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -8,6 +7,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
+from attn_research import storage
 from attn_research.config import Config, from_flat, hints, override
 from attn_research.data.batching import Encoded, Sentences, collate
 from attn_research.data.buckets import buckets
@@ -129,22 +129,24 @@ def load(directory: str | Path, changes: Mapping[str, Any] | None = None) -> Tra
       UserError: there is no trained run in it, a file of it is missing, or a change does not fit.
     """
     directory = Path(directory)
-    if not any(path.name.isdigit() for path in (directory / "checkpoints" / "best").glob("*")):
+    checkpoints = Checkpoints(directory / "checkpoints")
+    if checkpoints.best_step() is None:
         raise UserError(f"{directory} holds no trained run; `attn-research train` makes one in runs/<id>")
     config = override(_config(directory), _of_decoding(changes or {}))
     sides = _sides(directory, config.data.task)
     if jax.config.jax_compilation_cache_dir is None:  # a program that uses this package may have its own
         enable_compilation_cache()
-    return Translator(config, *sides, Checkpoints(directory / "checkpoints"))
+    return Translator(config, *sides, checkpoints)
 
 
 def _config(directory: Path) -> Config:
     path = directory / "config.json"
+    if not path.is_file():
+        raise UserError(f"{directory} has no config.json, so what its parameters mean is not known")
+    found = storage.read_json(path)
     try:
-        return from_flat(json.loads(path.read_text(encoding="utf-8")))
-    except FileNotFoundError as error:
-        raise UserError(f"{directory} has no config.json, so what its parameters mean is not known") from error
-    except (ValueError, AttributeError) as error:
+        return from_flat(found)
+    except (ValueError, AttributeError, TypeError) as error:
         raise UserError(f"{path} is not the config of a run: {error}") from error
 
 
@@ -152,10 +154,7 @@ def _sides(directory: Path, task: Spec) -> tuple[list[Vocabulary], Sequence[Segm
     for part in saved_files(task):
         if not (directory / part).is_file():
             raise UserError(f"{directory} has no {part}, so its symbols are not known; the run is not whole")
-    try:
-        return load_sides(directory, task)
-    except ValueError as error:
-        raise UserError(f"the vocabularies in {directory} cannot be read: {error}") from error
+    return load_sides(directory, task)
 
 
 def _of_decoding(changes: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from attn_research.config import Config, digest, flat, override
 from attn_research.runs import records
+from attn_research.runs.signals import never
 from attn_research.sweeps.expand import load_experiment
 
 DIVERGED = {"status": "diverged", "failure": "loss is nan at step 7", "splits": {}}
@@ -16,7 +17,7 @@ def configs(*tasks, **changes):
     return [override(Config(), {"data.task": task, "train.steps": 100} | changes) for task in tasks]
 
 
-def run(config, directory, report=lambda numbers: None):
+def run(config, directory, report=lambda numbers: None, stop=never):
     """`crash(how="kill")` and its like do what they say on the first call; everything else finishes."""
     directory.mkdir(parents=True, exist_ok=True)
     with (directory / "calls.txt").open("a") as file:

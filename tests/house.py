@@ -1,7 +1,6 @@
 """A user's folder for the command line, and the environment of its processes."""
 
 import os
-import signal
 import sys
 
 import pytest
@@ -35,9 +34,7 @@ def house(tmp_path, monkeypatch):
     monkeypatch.setattr(local, "TARGET", "fake_runs:run")
     monkeypatch.setenv("ATTN_RESEARCH_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(make_module, "enable_compilation_cache", lambda: None)
-    before = signal.getsignal(signal.SIGTERM)
-    yield tmp_path
-    signal.signal(signal.SIGTERM, before)
+    return tmp_path
 
 
 def environment() -> dict[str, str]:

@@ -42,7 +42,7 @@ def sweep(arguments: argparse.Namespace) -> int:
     _check_folder(runs)
     jobs = min(jobs, len(missing))
     print(f"{done}, {len(missing)} to make, {jobs} at a time", flush=True)
-    pool = local.pool(missing, runs, jobs, local.TARGET, arguments.wandb, experiment.name)
+    pool = local.pool(missing, runs, jobs, local.TARGET, arguments.wandb, experiment.name, arguments.stop)
     return _conclude(experiment.runs, _make(pool, names, missing, runs), runs)
 
 

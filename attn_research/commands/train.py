@@ -3,7 +3,7 @@
 import argparse
 import sys
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -29,17 +29,17 @@ def train(arguments: argparse.Namespace) -> int:
         if records.is_done(directory, config):
             record = records.read(directory)
             print(f"This run {'diverged' if diverged(record) else 'is finished'} already, on {record['date']}.")
-        elif not _made(config, directory, arguments.wandb):
+        elif not _made(config, directory, arguments.wandb, arguments.stop):
             return 1
     record = records.read(directory)
     _tell(record, directory)
     return 1 if diverged(record) else 0
 
 
-def _made(config: Config, directory: Path, wandb: str) -> bool:
+def _made(config: Config, directory: Path, wandb: str, stop: Callable[[], bool]) -> bool:
     """Whether the run came to its end; a user's error goes on to the caller."""
     try:
-        _make(config, directory, wandb)
+        _make(config, directory, wandb, stop)
     except Exception as error:
         if failure.is_users(error):
             raise
@@ -49,13 +49,13 @@ def _made(config: Config, directory: Path, wandb: str) -> bool:
     return True
 
 
-def _make(config: Config, directory: Path, wandb: str) -> None:
+def _make(config: Config, directory: Path, wandb: str, stop: Callable[[], bool]) -> None:
     if not sys.stdout.isatty():
-        make(local.TARGET, config, directory, _say, wandb)
+        make(local.TARGET, config, directory, _say, wandb, stop=stop)
         return
     with training_progress() as progress:
         bar = progress.add_task(directory.name, total=config.train.steps, note="starting")
-        make(local.TARGET, config, directory, lambda numbers: advance(progress, bar, numbers), wandb)
+        make(local.TARGET, config, directory, lambda numbers: advance(progress, bar, numbers), wandb, stop=stop)
 
 
 def _say(numbers: Mapping[str, Any]) -> None:

@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
+from attn_research import storage
 from attn_research.data.vocab import UNKNOWN
 from attn_research.errors import UserError
 from attn_research.normal_form import composed, normal
+from attn_research.storage import Damaged
 
 MARK = "▁"  # stands for the space before a word
 
@@ -119,14 +121,22 @@ class Pieces:
 
     def save(self, path: str | Path) -> None:
         """Writes the `tokenizers` library's own JSON."""
-        self.tokenizer.save(str(path))
+        storage.write(path, self.tokenizer.to_str(pretty=True))
 
     @classmethod
     def load(cls, path: str | Path) -> "Pieces":
-        """Reads what `save` wrote."""
+        """Reads what `save` wrote.
+
+        Raises:
+          Damaged: it is missing or differs.
+        """
         from tokenizers import Tokenizer
 
-        return cls(Tokenizer.from_file(str(path)))
+        data = storage.read(Path(path))
+        try:
+            return cls(Tokenizer.from_str(data.decode()))
+        except Exception as error:  # tokenizers raises this class itself
+            raise Damaged(f"{path} is damaged: {error}") from error
 
 
 # How a line becomes source symbols, by the trait `symbols` of its task.

@@ -6,6 +6,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from attn_research import storage
+from attn_research.storage import Damaged
+
 PAD, BOS, EOS, UNK = range(4)
 UNKNOWN = "<unk>"  # how UNK is written
 
@@ -46,9 +49,16 @@ class Vocabulary:
 
     def save(self, path: str | Path) -> None:
         """Writes the symbols as a JSON list."""
-        Path(path).write_text(json.dumps(self.symbols, ensure_ascii=False) + "\n", encoding="utf-8")
+        storage.write(path, json.dumps(self.symbols, ensure_ascii=False) + "\n")
 
     @classmethod
     def load(cls, path: str | Path) -> "Vocabulary":
-        """Reads what `save` wrote."""
-        return cls(tuple(json.loads(Path(path).read_text(encoding="utf-8"))))
+        """Reads what `save` wrote.
+
+        Raises:
+          Damaged: it is missing or differs.
+        """
+        symbols = storage.read_json(Path(path))
+        if not (isinstance(symbols, list) and all(isinstance(symbol, str) for symbol in symbols)):
+            raise Damaged(f"{path} is damaged: it is no list of symbols")
+        return cls(tuple(symbols))

@@ -1,6 +1,7 @@
 """Runs on this machine: worker processes of one thread each, a core each, fed one run after another."""
 
 import contextlib
+import functools
 import json
 import os
 import queue
@@ -10,7 +11,7 @@ import sys
 import tempfile
 import threading
 import traceback
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -18,10 +19,12 @@ from typing import Any, NamedTuple
 from attn_research.config import Config, digest, flat, program_of
 from attn_research.errors import describe
 from attn_research.runs.environment import QUICK
+from attn_research.runs.signals import SIGNALS, Stopped, never
 from attn_research.sweeps import failure
 
 TARGET = "attn_research.training.loop:run"  # what makes a run
-GRACE = 5.0  # seconds between asking a worker to end and killing it
+GRACE = 30.0  # seconds between asking a worker to end, after a checkpoint, and killing it
+POLL = 0.2  # seconds between two questions whether to stop
 
 
 class Event(NamedTuple):
@@ -44,7 +47,13 @@ def cores() -> list[int | None]:
 
 @contextlib.contextmanager
 def pool(
-    configs: Iterable[Config], runs: Path, jobs: int, target: str, wandb: str = "off", group: str | None = None
+    configs: Iterable[Config],
+    runs: Path,
+    jobs: int,
+    target: str,
+    wandb: str = "off",
+    group: str | None = None,
+    stop: Callable[[], bool] = never,
 ) -> Iterator[Iterator[Event]]:
     """Makes the runs of `configs` in directories below `runs`, `jobs` at a time, and gives the events as they come.
 
@@ -54,9 +63,10 @@ def pool(
     Args:
       target: "module:function" that makes a run, called as `training.loop.run` is.
       wandb, group: as `make` has them.
+      stop: is asked now and then whether to stop; the events end with `Stopped` then.
     """
     with _Pool(configs, runs, target, {"wandb": wandb, "group": group}) as started:
-        yield started.events(jobs)
+        yield started.events(jobs, stop)
 
 
 class Waiting:
@@ -103,7 +113,7 @@ class _Pool:
         for worker in self.workers:
             worker.close()
 
-    def events(self, jobs: int) -> Iterator[Event]:
+    def events(self, jobs: int, stop: Callable[[], bool]) -> Iterator[Event]:
         pinned = cores()
         self.threads = [
             threading.Thread(target=self._serve, args=(slot, pinned[slot % len(pinned)]), daemon=True)
@@ -112,10 +122,16 @@ class _Pool:
         for thread in self.threads:
             thread.start()
         for _ in self.threads:
-            for event in iter(self.happened.get, None):
+            for event in iter(functools.partial(self._next_event, stop), None):
                 if isinstance(event, Exception):
                     raise event
                 yield event
+
+    def _next_event(self, stop: Callable[[], bool]) -> Event | Exception | None:
+        while not stop():
+            with contextlib.suppress(queue.Empty):
+                return self.happened.get(timeout=POLL)
+        raise Stopped
 
     def _serve(self, slot: int, core: int | None) -> None:
         try:
@@ -212,10 +228,11 @@ class _Worker:
 
     def _end_in_words(self) -> str:
         status = self.process.wait()
-        if status >= 0:
+        number = -status if status < 0 else status - 128  # the latter where a worker has heard the signal
+        if status >= 0 and number not in SIGNALS:
             return f"its process ended with status {status}"
-        hint = " (by hand, or by the system for lack of memory)" if -status == signal.SIGKILL else ""
-        return f"its process was ended by {signal.Signals(-status).name}{hint}"
+        hint = " (by hand, or by the system for lack of memory)" if number == signal.SIGKILL else ""
+        return f"its process was ended by {signal.Signals(number).name}{hint}"
 
     def _printed(self) -> str:
         self.printed.seek(self.printed_before)

@@ -8,6 +8,7 @@ from typing import Any
 from attn_research.config import Config
 from attn_research.runs.compilation_cache import enable_compilation_cache
 from attn_research.runs.mirror import mirror
+from attn_research.runs.signals import never
 from attn_research.sweeps import failure
 
 PROGRESS = ("step", "steps")  # of a report, beside its metrics
@@ -20,6 +21,7 @@ def make(
     report: Callable[[Mapping[str, Any]], None],
     wandb: str = "off",
     group: str | None = None,
+    stop: Callable[[], bool] = never,
 ) -> None:
     """Makes the run of `config` in `directory` with the function `target` ("module:function").
 
@@ -27,6 +29,7 @@ def make(
       report: gets `step`, `steps` and metrics, as `training.loop.run` says them.
       wandb: off, offline or online.
       group: the experiment's name at wandb.
+      stop: as `training.loop.run` has it.
     """
     failure.forget(directory)
     enable_compilation_cache()
@@ -38,7 +41,7 @@ def make(
             shown.log({name: value for name, value in numbers.items() if name not in PROGRESS}, numbers["step"])
             report(numbers)
 
-        shown.finish(summary(run(config, directory, tell)))
+        shown.finish(summary(run(config, directory, tell, stop)))
 
 
 def summary(record: Mapping[str, Any]) -> dict[str, float]:

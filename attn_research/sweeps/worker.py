@@ -14,17 +14,25 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from attn_research.runs.signals import Stopped, StopRequest
+
 
 def main(target: str, core: str | None = None) -> None:
     """Makes runs with the function `target` on one core until standard input is closed."""
     if core is not None:
         os.sched_setaffinity(0, {int(core)})
-    say = _channel()
-    tasks = _tasks()
-    outcome: dict[str, Any] = {}
-    while outcome.get("kind") != "failed":
-        outcome = _outcome(target, tasks.get(), say)
-        say(outcome)
+    with StopRequest(lambda number: os._exit(128 + number)).listening() as stop:
+        say = _channel()
+        tasks = _tasks()
+        outcome: dict[str, Any] = {}
+        try:
+            while outcome.get("kind") != "failed":
+                outcome = _outcome(target, tasks.get(), say, stop)
+                say(outcome)
+        except Stopped:
+            os._exit(128 + stop.number)
+        sys.stdout.flush()
+        os._exit(1)
 
 
 def _channel() -> Callable[[dict[str, Any]], None]:
@@ -51,12 +59,14 @@ def _tasks() -> queue.SimpleQueue:
     return tasks
 
 
-def _outcome(target: str, task: dict[str, Any], say: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
+def _outcome(
+    target: str, task: dict[str, Any], say: Callable[[dict[str, Any]], None], stop: StopRequest
+) -> dict[str, Any]:
     from attn_research.errors import describe
     from attn_research.sweeps.lock import Busy
 
     try:
-        _make(target, task, say)
+        _make(target, task, say, stop)
         return {"kind": "ended"}
     except Busy as error:
         return {"kind": "busy", "error": str(error)}
@@ -64,7 +74,7 @@ def _outcome(target: str, task: dict[str, Any], say: Callable[[dict[str, Any]], 
         return {"kind": "failed", "error": describe(error), "traceback": traceback.format_exc()}
 
 
-def _make(target: str, task: dict[str, Any], say: Callable[[dict[str, Any]], None]) -> None:
+def _make(target: str, task: dict[str, Any], say: Callable[[dict[str, Any]], None], stop: StopRequest) -> None:
     from attn_research.config import from_flat
     from attn_research.runs import records
     from attn_research.sweeps.lock import hold
@@ -78,7 +88,7 @@ def _make(target: str, task: dict[str, Any], say: Callable[[dict[str, Any]], Non
         def report(numbers: dict[str, Any]) -> None:
             say({"kind": "report", "numbers": numbers})
 
-        make(target, config, directory, report, task["wandb"], task["group"])
+        make(target, config, directory, report, task["wandb"], task["group"], stop)
 
 
 if __name__ == "__main__":

@@ -1,16 +1,16 @@
 """A run from its config to its record: train, look at dev, keep the best, look at every test split."""
 
-import functools
 import hashlib
 import json
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import jax
 import numpy as np
 
+from attn_research import storage
 from attn_research.attention.attention import source_limit
 from attn_research.config import Config, digest, flat
 from attn_research.data.batching import Batch, collate, plan
@@ -21,14 +21,13 @@ from attn_research.models.seq2seq import first_parameters
 from attn_research.registry import Spec, nearest
 from attn_research.runs import records
 from attn_research.runs.clock import Clock
+from attn_research.runs.signals import Stopped, never
 from attn_research.training import auxiliary, output
+from attn_research.training.checkpoint import Checkpoints
 from attn_research.training.compiled import make_program
 from attn_research.training.evaluate import Evaluation, evaluate, selectable
-from attn_research.training.prepare import Prepared, Split, prepare
+from attn_research.training.prepare import Prepared, Split, prepare, saved_files
 from attn_research.training.step import first_state
-
-if TYPE_CHECKING:
-    from attn_research.training.checkpoint import Checkpoints
 
 Report = Callable[[dict[str, Any]], None]
 
@@ -37,17 +36,21 @@ class Diverged(Exception):
     """The loss is no longer a finite number."""
 
 
-def run(config: Config, directory: Path, report: Report = lambda metrics: None) -> records.Record:
+def run(
+    config: Config, directory: Path, report: Report = lambda metrics: None, stop: Callable[[], bool] = never
+) -> records.Record:
     """Trains, or goes on where a killed run stopped, and returns the record that it writes.
 
     Args:
       directory: the run's own; gets config.json, metrics.jsonl, checkpoints/, outputs/ and, last, result.json.
       report: is called with `step`, `steps` and the metrics of every line of metrics.jsonl.
+      stop: is asked between two steps whether to stop there.
 
     Raises:
-      UserError: the config or its data is wrong; nothing has been written.
+      UserError: the config or its data is wrong and nothing has been written; or a checkpoint cannot be read or saved.
+      Stopped: `stop` said so; the next call goes on from the same step.
     """
-    training = Training(config, Clock("prepare"), report)
+    training = Training(config, Clock("prepare"), report, stop)
     training.open(directory)
     try:
         with training.clock.part("train"):
@@ -56,7 +59,6 @@ def run(config: Config, directory: Path, report: Report = lambda metrics: None) 
     except Diverged as failure:
         outcome = {"status": "diverged", "failure": str(failure), "splits": {}}
     record = training.describe() | outcome
-    training.checkpoints.close()
     records.write(directory, record)
     return record
 
@@ -64,8 +66,8 @@ def run(config: Config, directory: Path, report: Report = lambda metrics: None) 
 class Training:
     """One run: its program, its state and its files."""
 
-    def __init__(self, config: Config, clock: Clock, report: Report):
-        self.config, self.clock, self.report = config, clock, report
+    def __init__(self, config: Config, clock: Clock, report: Report, stop: Callable[[], bool]):
+        self.config, self.clock, self.report, self.stop = config, clock, report, stop
         self.data = load_data(config)
         self.split = self.data.splits["train"]
         self.alignment = self.split.column("alignment") if auxiliary.needs_links(config.train) else None
@@ -74,39 +76,61 @@ class Training:
             params = first_parameters(self.program.model, config.seed)
         self.state = first_state(params, config.train, config.seed)
         self.progress = {"epoch": 0, "batch": 0, "best_step": None, "best_value": None, "looks_since_best": 0}
+        self.pending: list[dict[str, Any]] = []  # metrics of the steps since the last line
+        self.looked, self.saved = 0, None  # the steps of the last evaluation and checkpoint
         self.done_before, self.best = 0, None
 
     def open(self, directory: Path) -> None:
         """Makes the run's directory, or takes up what an earlier process left in it."""
         self.directory = directory
         directory.mkdir(parents=True, exist_ok=True)
-        (directory / "config.json").write_text(json.dumps(flat(self.config), indent=1) + "\n")
+        storage.write(directory / "config.json", json.dumps(flat(self.config), indent=1) + "\n")
         self.data.save(directory)
-        found = self.checkpoints.restore(self.state) if (directory / "checkpoints").exists() else None
+        storage.seal(directory, ["config.json", *saved_files(self.config.data.task)])
+        self.checkpoints = Checkpoints(directory / "checkpoints")
+        found = self.checkpoints.restore(self.state)
         if found:
-            self.state, self.progress = found
+            self.state, progress = found
+            self.saved = int(self.state.step)
+            self.pending, self.looked = progress.pop("pending", []), progress.pop("looked", self.saved)
+            self.progress = progress
         self.done_before = int(self.state.step)
         self.lines = output.Lines(directory / "metrics.jsonl", self.done_before)
 
-    @functools.cached_property
-    def checkpoints(self) -> "Checkpoints":
-        """Those of the run's directory; not before they are needed, since importing Orbax takes half a second."""
-        from attn_research.training.checkpoint import Checkpoints
-
-        return Checkpoints(self.directory / "checkpoints")
-
     def train(self) -> None:
         """Steps until the config's last one, or until dev has not gained for `patience` looks."""
-        train, pending = self.config.train, []
+        if self.looks_at(self.done_before) and self.looked != self.done_before:  # the evaluation was interrupted
+            self.look_at_dev(self.done_before)
         for step, batch in self.batches():
             self.state, metrics = self.program.step(self.clock, self.state, batch)
-            pending.append(metrics)
-            look = step % train.evaluate_every == 0 or step == train.steps
-            if look or step % train.log_every == 0:
-                self.log(step, mean_finite(step, pending))
-                pending = []
+            self.pending.append(metrics)
+            look = self.looks_at(step)
+            if look or step % self.config.train.log_every == 0:
+                self.log(step, mean_finite(step, self.pending))
+                self.pending = []
             if look and self.look_at_dev(step):
                 return
+            self.stop_if_asked()
+
+    def looks_at(self, step: int) -> bool:
+        """Whether dev is evaluated after this step."""
+        return step > 0 and (step % self.config.train.evaluate_every == 0 or step == self.config.train.steps)
+
+    def stop_if_asked(self) -> None:
+        """Saves this step and raises `Stopped`, if the caller wants the run to stop."""
+        if self.stop():
+            self.save()
+            raise Stopped
+
+    def save(self) -> None:
+        """Saves the state at this step, from which the run goes on as if it had not stopped."""
+        step = int(self.state.step)
+        if step == self.saved or step == 0:
+            return
+        pending = [{name: float(value) for name, value in metrics.items()} for metrics in jax.device_get(self.pending)]
+        with self.clock.part("save"):
+            self.checkpoints.save(step, self.state, self.progress | {"pending": pending, "looked": self.looked})
+        self.saved = step
 
     def batches(self) -> Iterator[tuple[int, Batch]]:
         """Step numbers, from 1, and their batches, from the data position of `progress` on."""
@@ -149,20 +173,24 @@ class Training:
             self.progress |= {"best_step": step, "best_value": value, "looks_since_best": 0}
         else:
             self.progress["looks_since_best"] += 1
-        with self.clock.part("save"):
-            self.checkpoints.save(step, self.state, self.progress)
+        self.looked, self.saved = step, None
+        self.save()
         return self.stopped
 
     def evaluate(self, name: str, params: Any) -> Evaluation:
         """What the model makes of one split."""
         with self.clock.part("evaluate"):
             split = self.data.splits[name]
-            look = functools.partial(self.program.look, self.clock)
+
+            def look(params: Any, batch: Batch) -> Any:
+                self.stop_if_asked()
+                return self.program.look(self.clock, params, batch)
+
             return evaluate(look, params, split, self.data.target, self.config.data.batch_size)
 
     def look_at_all(self) -> dict[str, dict[str, Any]]:
         """Evaluates the best parameters on every split but train; the outputs go to outputs/."""
-        self.best = self.checkpoints.restore_best(self.state.params)
+        self.best = self.checkpoints.restore_best(self.state.params, self.progress["best_step"])
         splits = {}
         for name, split in self.data.splits.items():
             if name != "train":

@@ -1,0 +1,198 @@
+"""What is read back is what was saved, or a sentence, whatever happened to the disk."""
+
+import errno
+import logging
+import os
+import shutil
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import orbax.checkpoint as ocp
+import pytest
+from damage import contents, ways
+
+from attn_research import storage
+from attn_research.config import Train
+from attn_research.errors import UserError
+from attn_research.training.checkpoint import Checkpoints
+from attn_research.training.step import first_state
+
+
+def state(step):
+    """Other numbers at every step."""
+    params = {"params": {"a": jnp.arange(6.0).reshape(2, 3) + step, "b": {"c": jnp.float32([step])}}}
+    return first_state(params, Train(), seed=3)._replace(step=jnp.int32(step))
+
+
+LIKE = state(0)
+
+
+def progress(best):
+    return {"epoch": 2, "batch": 1, "best_step": best, "best_value": 0.1, "pending": [{"loss": float("nan")}]}
+
+
+def equal(a, b):
+    return jax.tree.structure(a) == jax.tree.structure(b) and all(
+        np.array_equal(x, y) and x.dtype == y.dtype for x, y in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True)
+    )
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory):
+    """Checkpoints of steps 10, 20 and 30, of which 20 is the best one."""
+    checkpoints = Checkpoints(tmp_path_factory.mktemp("run") / "checkpoints")
+    for step, best in ((10, 10), (20, 20), (30, 20)):
+        checkpoints.save(step, state(step), progress(best))
+    return checkpoints
+
+
+@pytest.fixture
+def copied(saved, tmp_path):
+    shutil.copytree(saved.directory, tmp_path / "checkpoints")
+    return Checkpoints(tmp_path / "checkpoints")
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_the_last_two_are_kept_and_what_they_call_the_best(saved):
+    assert names(saved.last) == ["20", "30"]
+    assert names(saved.best) == ["20"]
+    found, told = saved.restore(LIKE)
+    assert equal(found, state(30))
+    assert str(told) == str(progress(20))
+    assert equal(saved.restore_best(LIKE.params), state(20).params)
+
+
+def test_there_is_nothing_to_restore_at_first(tmp_path):
+    checkpoints = Checkpoints(tmp_path / "checkpoints")
+    assert checkpoints.restore(LIKE) is None
+    assert checkpoints.best_step() is None
+    assert not list(tmp_path.iterdir())
+
+
+def test_reading_changes_nothing(copied):
+    """Another process is in the middle of saving."""
+    for folder in (copied.last, copied.best):
+        (folder / ".40.123").mkdir()
+        (folder / ".40.123" / "arrays.npz").write_text("half")
+        (folder / "40.orbax-checkpoint-tmp").mkdir()
+    before = contents(copied.directory)
+    reader = Checkpoints(copied.directory)
+    assert equal(reader.restore_best(LIKE.params), state(20).params)
+    assert reader.best_step() == 20
+    assert contents(copied.directory) == before
+    copied.restore(LIKE)
+    assert names(copied.last) == ["20", "30"]
+
+
+@pytest.mark.parametrize("name", ["arrays.npz", "progress.json", storage.SUMS])
+def test_a_damaged_last_one_is_replaced_by_the_one_before(copied, name, caplog):
+    file = copied.last / "30" / name
+    for damage in ways(file, 40):
+        damage(file)
+        with caplog.at_level(logging.WARNING):
+            found, told = copied.restore(LIKE)
+        assert equal(found, state(20))
+        assert told["best_step"] == 20
+        (warning,) = [record.getMessage() for record in caplog.records]
+        assert str(copied.last / "30") in warning and "goes on from the checkpoint of step 20" in warning
+        assert "\n" not in warning
+        caplog.clear()
+        assert names(copied.last) == ["20"]
+        copied.save(30, state(30), progress(20))
+
+
+def test_the_best_one_can_be_that_of_the_last_state(copied):
+    (copied.best / "20" / "arrays.npz").write_bytes(b"")
+    assert equal(copied.restore_best(LIKE.params), state(20).params)
+
+
+@pytest.mark.parametrize("name", ["arrays.npz", "progress.json", storage.SUMS])
+def test_a_damaged_best_one_is_a_sentence_and_never_another(copied, name):
+    copied.save(40, state(40), progress(20))
+    file = copied.best / "20" / name
+    whole = file.read_bytes()
+    for damage in ways(file, 40):
+        damage(file)
+        for call in (lambda: copied.restore_best(LIKE.params), lambda: copied.restore(LIKE)):
+            with pytest.raises(UserError, match=f"{copied.best / '20'}.*; remove {copied.directory}") as caught:
+                call()
+            assert "\n" not in str(caught.value)
+        file.write_bytes(whole)
+
+
+def test_what_is_called_the_best_is_there_for_both(copied, caplog):
+    """The one before goes on with the best one of its own time."""
+    copied.save(40, state(40), progress(40))
+    assert names(copied.last) == ["30", "40"] and names(copied.best) == ["20", "40"]
+    (copied.last / "40" / "arrays.npz").write_bytes(b"")
+    found, told = copied.restore(LIKE)
+    assert equal(found, state(30))
+    assert equal(copied.restore_best(LIKE.params, told["best_step"]), state(20).params)
+
+
+def test_without_a_whole_one_it_is_told_what_to_do(copied):
+    for step in ("20", "30"):
+        (copied.last / step / "arrays.npz").write_bytes(b"")
+    before = contents(copied.directory)
+    with pytest.raises(UserError, match=f"no earlier checkpoint is whole; remove {copied.directory}"):
+        copied.restore(LIKE)
+    assert contents(copied.directory) == before
+
+
+@pytest.mark.parametrize("call", ["replace", "rename", "fsync", "mkdir"])
+@pytest.mark.parametrize("at", range(6))
+def test_a_full_disk_is_a_sentence_and_what_was_saved_is_whole(copied, monkeypatch, call, at):
+    calls, real = [], getattr(os, call)
+
+    def full(*arguments, **named):
+        calls.append(1)
+        if len(calls) > at:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return real(*arguments, **named)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, call, full)
+        try:
+            copied.save(40, state(40), progress(40))
+        except UserError as error:
+            assert "the checkpoint of step 40 cannot be written" in str(error) and "No space left" in str(error)
+    found, told = copied.restore(LIKE)
+    assert int(found.step) in (30, 40)
+    assert equal(found, state(int(found.step)))
+    assert equal(copied.restore_best(LIKE.params, told["best_step"]), state(told["best_step"]).params)
+    copied.save(40, state(40), progress(40))
+    assert names(copied.last) == ["30", "40"]
+
+
+def test_another_model_is_told(copied):
+    other = state(0)
+    with pytest.raises(UserError, match="no array params/params/d: it was made by another version"):
+        copied.restore_best({"params": other.params["params"] | {"d": jnp.ones(1)}})
+    with pytest.raises(UserError, match=r"has params/params/b/c as float32 \[1\], but the model needs float32 \[2\]"):
+        copied.restore_best({"params": {"b": {"c": jnp.ones(2)}}})
+
+
+def test_what_orbax_wrote_is_read_and_replaced_in_time(tmp_path):
+    """As versions before this one did."""
+    checkpoints = Checkpoints(tmp_path / "checkpoints")
+    with ocp.CheckpointManager(checkpoints.best) as best, ocp.CheckpointManager(checkpoints.last) as last:
+        best.save(10, args=ocp.args.StandardSave(state(10).params))
+        items = {"state": ocp.args.StandardSave(state(10)), "progress": ocp.args.JsonSave({"best_step": 10})}
+        last.save(10, args=ocp.args.Composite(**items))
+    before = contents(tmp_path)
+    assert equal(checkpoints.restore_best(LIKE.params), state(10).params)
+    assert contents(tmp_path) == before
+    found, told = checkpoints.restore(LIKE)
+    assert equal(found, state(10)) and told == {"best_step": 10}
+    checkpoints.save(20, state(20), progress(10))
+    assert names(checkpoints.last) == ["10", "20"] and names(checkpoints.best) == ["10"]
+    checkpoints.save(30, state(30), progress(30))
+    assert equal(checkpoints.restore(LIKE)[0], state(30))
+    assert names(checkpoints.last) == ["20", "30"] and names(checkpoints.best) == ["10", "30"]
+    (checkpoints.best / "10" / "default" / "manifest.ocdbt").write_bytes(b"")
+    with pytest.raises(UserError, match="is damaged"):
+        checkpoints.restore_best(LIKE.params, 10)

@@ -1,0 +1,173 @@
+"""A run that is stopped, wherever that is, ends as if it had not been; real processes and real signals."""
+
+import itertools
+import json
+import os
+import random
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from house import environment
+
+from attn_research.config import Config, flat, override
+from attn_research.runs import records
+from attn_research.runs.signals import SAME, Stopped, StopRequest
+from attn_research.training.loop import run
+from attn_research.translator import load
+
+TINY = override(
+    Config(),
+    {
+        "data.task": "reverse(symbols=3, longest=3, longest_test=4, train=100, test=20)", "data.batch_size": 8,
+        "data.shapes": 1, "model.embedding": 4, "model.encoder.hidden": 4, "model.decoder.hidden": 4,
+        "train.learning_rate": 3e-2, "train.steps": 12, "train.log_every": 4, "train.evaluate_every": 6,
+        "decode.ratio": 1.0, "decode.extra": 2,
+    },
+)  # fmt: skip
+# A shell's background jobs ignore SIGINT, and so would what pytest starts there.
+PROGRAM = "import signal; from attn_research.cli import main; \
+signal.signal(signal.SIGINT, signal.default_int_handler); main()"
+SENTENCE = "attn-research: stopped; the same command goes on from the last checkpoint\n"
+
+
+def lines(directory):
+    """metrics.jsonl without the wall times."""
+    found = [json.loads(line) for line in (directory / "metrics.jsonl").read_text().splitlines()]
+    return [{key: value for key, value in line.items() if key != "seconds"} for line in found]
+
+
+def at(number):
+    """Says once, at this question, that the run is to stop."""
+    questions = itertools.count()
+    return lambda: next(questions) == number
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """The directory of a run that was not stopped, and how often it was asked whether to stop."""
+    directory, questions = tmp_path_factory.mktemp("run"), itertools.count()
+    run(TINY, directory, stop=lambda: next(questions) < 0)
+    return directory, next(questions)
+
+
+def same_as(finished, directory):
+    whole, record = records.read(finished[0]), records.read(directory)
+    assert record["parameters_hash"] == whole["parameters_hash"]
+    assert record["splits"] == whole["splits"]
+    assert (record["steps"], record["best_step"]) == (whole["steps"], whole["best_step"])
+    assert lines(directory) == lines(finished[0])
+
+
+def test_a_run_stopped_at_any_question_ends_as_if_nothing_had_been(finished, tmp_path):
+    """Between any two steps, and between any two batches of an evaluation."""
+    assert finished[1] > 12 + 2
+    for number in range(0, finished[1], 2):
+        directory = tmp_path / str(number)
+        with pytest.raises(Stopped):
+            run(TINY, directory, stop=at(number))
+        assert records.read(directory) is None
+        run(TINY, directory)
+        same_as(finished, directory)
+
+
+def test_a_run_stopped_again_and_again_ends_as_if_nothing_had_been(finished, tmp_path):
+    for number in range(1, 100, 2):
+        try:
+            run(TINY, tmp_path, stop=at(number))
+            break
+        except Stopped:
+            continue
+    same_as(finished, tmp_path)
+
+
+def test_a_run_stopped_before_its_first_evaluation_is_no_trained_run(tmp_path):
+    with pytest.raises(Stopped):
+        run(TINY, tmp_path, stop=at(2))
+    with pytest.raises(ValueError, match="holds no trained run"):
+        load(tmp_path)
+
+
+def test_a_signal_is_noted_once_somebody_asks_and_ends_the_process_else():
+    ended = []
+    stop = StopRequest(ended.append)
+    stop.heard(signal.SIGTERM)
+    assert ended == [signal.SIGTERM]
+    stop = StopRequest(ended.append)
+    assert not stop()
+    stop.heard(signal.SIGHUP)
+    stop.heard(signal.SIGHUP)  # the same one, from a terminal that closes
+    assert stop() and stop.number == signal.SIGHUP
+    assert ended == [signal.SIGTERM]
+    time.sleep(SAME)
+    stop.heard(signal.SIGINT)
+    assert ended == [signal.SIGTERM, signal.SIGINT]
+
+
+def test_signals_are_heard_as_long_as_somebody_listens():
+    before, handlers = signal.set_wakeup_fd(-1), [signal.getsignal(signal.SIGHUP), signal.getsignal(signal.SIGTERM)]
+    signal.set_wakeup_fd(before)
+    with StopRequest(lambda number: None).listening() as stop:
+        assert not stop()
+        os.kill(os.getpid(), signal.SIGHUP)
+        while not stop():
+            time.sleep(0.01)
+    assert stop.number == signal.SIGHUP
+    assert [signal.getsignal(signal.SIGHUP), signal.getsignal(signal.SIGTERM)] == handlers
+
+
+def command(tmp_path, **changes):
+    """The words of a training process."""
+    config = flat(override(TINY, changes))
+    (tmp_path / "tiny.py").write_text(f"from attn_research.config import from_flat\nconfig = from_flat({config})\n")
+    return [sys.executable, "-c", PROGRAM, "train", "tiny.py"]
+
+
+def start(words, tmp_path):
+    return subprocess.Popen(
+        words,
+        cwd=tmp_path,
+        env=environment() | {"ATTN_RESEARCH_CACHE": str(tmp_path / "cache"), "PYTHONUNBUFFERED": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def test_a_signal_stops_training_with_one_sentence(tmp_path):
+    """Between the steps that two lines of output tell."""
+    words = command(tmp_path, **{"train.steps": 10**6, "train.evaluate_every": 10**6})
+    process = start(words, tmp_path)
+    next(line for line in process.stdout if "step 8/" in line)
+    process.send_signal(signal.SIGTERM)
+    out, errors = process.communicate()
+    assert (process.returncode, errors) == (128 + signal.SIGTERM, SENTENCE)
+    assert not list(tmp_path.glob("runs/*/result.json"))
+    told = int(re.findall(r"step (\d+)/", "step 8/" + out)[-1])
+    (saved,) = [int(path.name) for path in tmp_path.glob("runs/*/checkpoints/last/*")]
+    assert told <= saved < told + 4
+
+
+@pytest.mark.slow
+def test_signals_at_any_moment_lose_nothing(finished, tmp_path):
+    """No traceback, no crash, no other numbers."""
+    draw, statuses = random.Random(0), []
+    for round in range(12):
+        words = [*command(tmp_path), "--runs", f"runs{round}"]
+        while not list(tmp_path.glob(f"runs{round}/*/result.json")):
+            process, number = start(words, tmp_path), draw.choice([signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+            next(process.stdout, None) if draw.random() < 0.8 else time.sleep(2)
+            time.sleep(draw.random() * 0.3)
+            process.send_signal(number)
+            _, errors = process.communicate()
+            assert (process.returncode, errors) in [(128 + number, SENTENCE), (0, "")]
+            statuses.append(process.returncode)
+        (directory,) = [path.parent for path in tmp_path.glob(f"runs{round}/*/result.json")]
+        assert len(lines(directory)) == len(lines(finished[0]))
+    hashes = {records.read(path.parent)["parameters_hash"] for path in Path(tmp_path).glob("runs*/*/result.json")}
+    assert len(hashes) == 1
+    assert any(statuses)
