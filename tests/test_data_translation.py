@@ -1,3 +1,4 @@
+import json
 import logging
 import subprocess
 import sys
@@ -83,6 +84,33 @@ def test_a_data_set_of_the_hub_gives_the_same(folder, tmp_path_factory, monkeypa
     assert found["dev"]["where"][0] == "validation:1"
     refused(f"hub:{hub}", "split 'train' of data set .* has no column 'fr'; known: de, en", source="fr")
     refused(f"hub:{hub}", "data set .* has no split 'flickr'; known: test, train, validation", test="flickr")
+
+
+def write_configurations(folder, *names):
+    """A data set of the hub with several configurations and a column `translation`."""
+    lines = ["---", "configs:"]
+    for name in names:
+        (folder / name).mkdir()
+        write_json(folder / name, {"validation" if split == "dev" else split: CORPUS[split] for split in CORPUS})
+        lines += [f"- config_name: {name}", "  data_files:"]
+        for path in sorted((folder / name).glob("*.jsonl")):
+            texts = [json.dumps({"translation": json.loads(line)}) for line in path.read_text("utf-8").splitlines()]
+            path.write_text("\n".join(texts), "utf-8")
+            lines += [f"  - split: {path.stem}", f"    path: {name}/{path.name}"]
+    (folder / "README.md").write_text("\n".join([*lines, "---", ""]))
+
+
+def test_a_column_of_texts_by_language_and_a_configuration_give_the_same(folder, tmp_path_factory, monkeypatch):
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path_factory.mktemp("cache"))
+    hub = tmp_path_factory.mktemp("hub")
+    write_configurations(hub, "de-en", "en-de")
+    plain, found = read(folder), read(f"hub:{hub}", configuration="de-en")
+    for split in plain:
+        assert found[split].remove_columns("where").to_dict() == plain[split].remove_columns("where").to_dict()
+    refused(f"hub:{hub}", "needs configuration=... in the task, since it has several: de-en, en-de$")
+    refused(f"hub:{hub}", "no configuration 'de-fr'; known: de-en, en-de; did you mean", configuration="de-fr")
+    refused(f"hub:{hub}", "split 'train' of .* has no column 'fr'; known: de, en", source="fr", configuration="en-de")
+    refused(folder, "configuration is 'de-en', but only a data set of the hub", configuration="de-en")
 
 
 def refused(path, message, **options):

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attn_research.metrics import METRICS, closest, entropy, link_errors, score_outputs
+from attn_research.metrics import METRICS, alignment_errors, closest, entropy, link_errors, score_outputs
 
 WORDS = st.lists(st.sampled_from("abc"), max_size=6)
 
@@ -48,10 +48,10 @@ def test_alignment_error_rate_by_hand():
     assert link_errors(3, 3, one_to_one, [2, 1, 1]) == (2, 6)  # 1 - 2 * 2 / (3 + 3) = 1/3
 
 
-def test_alignments_are_scored_when_given():
-    scores = score_outputs([["a", "b"], ["a"]], [[["a", "b"]], [["a", "b"]]], [[(0, 0), (1, 1)]] * 2, [[0, 0, 1], [0]])
-    assert METRICS["aer"].value(*scores["aer"]) == pytest.approx(1 / 2)
-    assert scores["aer"][1].tolist() == [4, 0]
+def test_outputs_of_another_length_count_nothing():
+    scores = alignment_errors([2, 1], [2, 2], [[(0, 0), (1, 1)]] * 2, [[0, 0, 1], [0]])
+    assert METRICS["aer_free"].value(*scores) == pytest.approx(1 / 2)
+    assert scores[1].tolist() == [4, 0]
 
 
 def test_finishing():
@@ -62,7 +62,8 @@ def test_finishing():
 
 
 def test_no_items_is_no_error():
-    assert all(len(n) == len(d) == 0 for n, d in score_outputs([], [], [], []).values())
+    assert all(len(n) == len(d) == 0 for n, d in score_outputs([], []).values())
+    assert all(len(part) == 0 for part in alignment_errors([], [], [], []))
 
 
 def test_entropy_is_that_of_each_step_and_nothing_for_one_place():

@@ -10,7 +10,7 @@ from known_records import first, record, split
 
 from attn_research.config import Config, from_flat, override
 from attn_research.reports.columns import si
-from attn_research.reports.render import SPECIAL, escape, markdown_code, markdown_escape
+from attn_research.reports.render import SPECIAL, csv_escape, escape, markdown_code, markdown_escape
 from attn_research.reports.tables import Table
 
 TABLE = Table(
@@ -228,6 +228,7 @@ def test_escapes_by_hand():
     assert escape(r"a_b{c}\$5% #1 & x^2 ~ [y]") == (
         r"a\_b\{c\}\textbackslash{}\$5\% \#1 \& x\textasciicircum{}2 \textasciitilde{} {[}y{]}"
     )
+    assert markdown_escape("R&D costs &lt; $5\nand $6") == r"R&D costs \&lt; \$5 and \$6"
     assert markdown_escape("*a*_b_|c`<d>") == r"\*a\*\_b\_\|c\`\<d\>"
     assert markdown_code("a`b|c") == r"``a`b\|c``" and markdown_code("`a`") == "`` `a` ``"
 
@@ -242,7 +243,13 @@ def test_no_special_character_gets_through(text):
 def test_any_label_survives_csv(label):
     runs = [record("dot", 0, test=split(first(3, 5)))]
     text = Table("model.attention.score", ("test/exact", "seeds")).build({label: runs}).render("csv")
-    assert next(iter(list(csv.DictReader(io.StringIO(text, newline="")))))["row"] == label
+    assert next(iter(list(csv.DictReader(io.StringIO(text, newline="")))))["row"] == csv_escape(label)
+
+
+@pytest.mark.parametrize("label", ["=1+1", "@SUM(A1)", "+cmd", "-x", "\t=1", "\r=1", "\n=1", "＝1"])
+def test_a_spreadsheet_computes_no_label(label):
+    assert csv_escape(label) == f"'{label}"
+    assert [csv_escape(number) for number in ("-1.5", "+3", "-1e-05")] == ["-1.5", "+3", "-1e-05"]
 
 
 def test_a_row_may_be_of_several_tasks():

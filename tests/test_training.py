@@ -62,7 +62,7 @@ def test_a_run_leaves_its_record_and_its_files(finished):
     assert record["status"] == "finished"
     assert record["steps"] == 60
     assert set(record["splits"]) == {"dev", "test", "test_long"}
-    assert {"exact", "wer", "per", "loss", "perplexity", "token", "aer", "entropy"} == set(
+    assert {"exact", "wer", "per", "loss", "perplexity", "token", "aer", "aer_free", "entropy"} == set(
         record["splits"]["test"]["metrics"]
     )
     assert len((directory / "outputs" / "test.jsonl").read_text().splitlines()) == 40

@@ -10,6 +10,7 @@ from attn_research.errors import UserError
 from attn_research.registry import nearest
 
 HUB = "hub:"
+TRANSLATION = "translation"  # a column of texts by language, {"de": ..., "en": ...}
 DEV = ("dev", "val", "valid", "validation")  # what the development split may be called
 
 Languages = tuple[str, str]  # of the source, of the target
@@ -34,13 +35,20 @@ class Pairs(NamedTuple):
         return Pairs(self.title, self.name, *([column[i] for i in kept] for column in columns))
 
 
-def read(path: str, languages: Languages, test: str) -> dict[str, Pairs]:
+def read(path: str, languages: Languages, test: str, configuration: str = "") -> dict[str, Pairs]:
     """The pairs of train, dev, test (what is called `test` there) and of every other `test_<what>`.
+
+    Args:
+      configuration: of a data set of the hub that has several.
 
     Raises:
       UserError: something is not there, cannot be read, or has not as many lines on both sides.
     """
-    return (_from_hub if path.startswith(HUB) else _from_folder)(path.removeprefix(HUB), languages, test)
+    if path.startswith(HUB):
+        return _from_hub(path.removeprefix(HUB), configuration, languages, test)
+    if configuration:
+        raise UserError(f"configuration is {configuration!r}, but only a data set of the hub ({HUB}NAME) has one")
+    return _from_folder(path, languages, test)
 
 
 def _parts(names: Collection[str], test: str) -> dict[str, str]:
@@ -69,14 +77,8 @@ def _from_files(source: Path, target: Path) -> Pairs:
     return Pairs(f"{source.name} and {target.name}", source.name, range(1, len(sources) + 1), sources, targets)
 
 
-def _from_hub(name: str, languages: Languages, test: str) -> dict[str, Pairs]:
-    import datasets
-
-    try:
-        found = datasets.load_dataset(name)
-    except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:
-        told = " ".join(str(error).split())
-        raise UserError(f"cannot load data set {name!r} from the Hugging Face hub: {told}") from error
+def _from_hub(name: str, configuration: str, languages: Languages, test: str) -> dict[str, Pairs]:
+    found = _load(name, configuration)
     parts = _parts(found.keys(), test)
     for part in parts.values():
         if part not in found:
@@ -84,12 +86,38 @@ def _from_hub(name: str, languages: Languages, test: str) -> dict[str, Pairs]:
     return {split: _from_columns(found[part], part, languages, name) for split, part in parts.items()}
 
 
+def _load(name: str, configuration: str) -> Any:
+    """A data set of the hub, or of a folder with data files."""
+    import datasets
+
+    try:
+        known = datasets.get_dataset_config_names(name)
+        if configuration and configuration not in known:
+            raise UserError(
+                f"data set {name!r} has no configuration {configuration!r}; {nearest(configuration, known)}"
+            )
+        if not configuration and len(known) > 1 and not datasets.get_dataset_default_config_name(name):
+            known = ", ".join(known)
+            raise UserError(f"data set {name!r} needs configuration=... in the task, since it has several: {known}")
+        return datasets.load_dataset(name, configuration or None)
+    except UserError:
+        raise
+    except (OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError) as error:
+        told = " ".join(str(error).split())
+        raise UserError(f"cannot load data set {name!r} from the Hugging Face hub: {told}") from error
+
+
 def _from_columns(data: Any, part: str, languages: Languages, name: str) -> Pairs:
+    """The pairs of a split with a column for each language, or with a column of texts by language."""
+    title = f"split {part!r} of data set {name!r}"
+    if TRANSLATION in data.column_names and not set(languages) <= set(data.column_names):
+        inside, data = data.features[TRANSLATION], data.select_columns(TRANSLATION).flatten()
+        data = data.rename_columns({column: column.removeprefix(f"{TRANSLATION}.") for column in data.column_names})
+        if TRANSLATION in data.column_names:
+            raise UserError(f"column {TRANSLATION!r} of {title} is {inside}, but must be texts by language")
     for column in languages:
         if column not in data.column_names:
-            raise UserError(
-                f"split {part!r} of data set {name!r} has no column {column!r}; {nearest(column, data.column_names)}"
-            )
+            raise UserError(f"{title} has no column {column!r}; {nearest(column, data.column_names)}")
         if getattr(data.features[column], "dtype", None) not in ("string", "large_string"):
             raise UserError(f"column {column!r} of data set {name!r} is {data.features[column]}, but must be text")
     sides = ([line or "" for line in data[column][:]] for column in languages)

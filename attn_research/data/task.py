@@ -3,7 +3,8 @@
 Its splits are `train`, `dev`, `test`, and further test splits named `test_<what>`. Columns:
 
 - `source`, `target`: lists of symbols;
-- `alignment`, if gold alignments are known: list of [source index, target index], from 0;
+- `alignment`, if gold alignments are known: list of [source index, target index], from 0, of the symbols in `source`
+  and `target` (of subwords, if these are subwords);
 - `references`, if several targets are right: all of them, `target` first;
 - `raw`, if outputs are to be scored as text, by BLEU and chrF: the lines of all right targets, as people wrote them;
 - `where`, if the items stand in a file: `train.tsv.gz:17`, for messages;
@@ -48,7 +49,7 @@ def load(spec: Spec) -> DatasetDict:
 
     Raises:
       UserError: an unknown task or option, data that cannot be read, a split or column that is not there or of
-        another type, an empty split, or an item with an empty source or target.
+        another type, an empty split, an item with an empty source or target, or an alignment outside of them.
     """
     import datasets
 
@@ -90,6 +91,20 @@ def _check(split: Any, title: str) -> None:
         lengths = _lengths(split.with_format("arrow")[:], column)
         if not lengths.all():
             raise UserError(f"{title}: item {lengths.argmin()} has an empty {column}")
+    if "alignment" in split.column_names:
+        _check_alignment(split, title)
+
+
+def _check_alignment(split: Any, title: str) -> None:
+    table = split.with_format("arrow")[:]
+    sizes = zip(*(_lengths(table, column) for column in COLUMNS), strict=True)
+    for item, (links, (source, target)) in enumerate(zip(table["alignment"].to_pylist(), sizes, strict=True)):
+        for i, j in links:
+            if not (0 <= i < source and 0 <= j < target):
+                raise UserError(
+                    f"{title}: item {item} aligns source symbol {i} with target symbol {j}, but has {source} and "
+                    f"{target} symbols"
+                )
 
 
 def _lengths(table: "pyarrow.Table", column: str) -> np.ndarray:

@@ -28,26 +28,33 @@ def translation(
     joint: bool = False,
     lowercase: bool = False,
     longest: Length = 100,
+    configuration: str = "",
+    tokenize: Literal["auto", "13a", "intl", "zh", "char", "none", "ja-mecab", "ko-mecab"] = "auto",
 ) -> DatasetDict:
     """The line-aligned files train.de, train.en, dev.* (or val.*) and test.* in the folder `path`, plain or as .gz.
 
     `source` and `target` are the languages that the names end in. The test files may be called otherwise, as in
     `test="test_2016_flickr"`; others named test_<what> in both languages are further test splits. A relative path is
     looked for from the working directory, then in $ATTN_RESEARCH_DATA. `path="hub:bentrevett/multi30k"` takes a data
-    set of the Hugging Face hub with a column for each language.
+    set of the Hugging Face hub with a column for each language, or a column `translation` of texts by language (as
+    wmt, opus_books and iwslt have); `configuration="de-en"` is its configuration, if it has several.
 
     `units` are the `vocabulary` most frequent words and punctuation marks of the training split, or as many subwords
     (byte-pair encoding, Sennrich et al. 2016), for each side, or with `joint` for both together. `lowercase` is for
-    both sides, but not for the lines that outputs are scored against. Training pairs with an empty line or more than
+    both sides and for the lines that outputs are scored against, as in papers on lower-cased text (the signatures of
+    BLEU and chrF then have `case:lc`). Lines are read, and outputs scored, in composed form (NFC) and with single
+    blanks. `tokenize` is BLEU's tokenizer: `auto` is `zh` for Chinese targets, `char` for Japanese, Thai, Lao, Tibetan,
+    Burmese and Khmer ones, and sacrebleu's usual `13a` for all others; `ja-mecab` and `ko-mecab` need packages of their
+    own. Training pairs with an empty line or more than
     `longest` symbols on a side are left out, which is told; no other pairs are.
 
     Raises:
-      UserError: a folder, file, data set or column that is not there or cannot be read, different numbers of lines,
-        an empty line in dev or test, or a vocabulary that is too small.
+      UserError: a folder, file, data set, configuration or column that is not there or cannot be read, different
+        numbers of lines, an empty line in dev or test, or a vocabulary that is too small.
     """
     example = 'translation(path="multi30k") or translation(path="hub:bentrevett/multi30k")'
     require(path not in ("", parallel.HUB), f"task translation needs the folder of its files, as in {example}")
-    pairs = parallel.read(path, (source, target), test)
+    pairs = parallel.read(path, (source, target), test, configuration)
     pairs = {split: _without_empty(split, lines) for split, lines in pairs.items()}
     learned = _learn(pairs["train"], units, vocabulary, joint, lowercase)
     pairs["train"] = _without_long(pairs["train"], learned, longest)

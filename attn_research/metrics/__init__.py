@@ -1,6 +1,6 @@
 """What is measured on test items, and how sure it is."""
 
-from attn_research.metrics.alignment import entropy, link_errors
+from attn_research.metrics.alignment import alignment_errors, entropy, link_errors
 from attn_research.metrics.error_rates import closest, score_outputs
 from attn_research.metrics.metric import METRICS, Metric
 from attn_research.metrics.statistics import Comparison, Scores
@@ -11,6 +11,7 @@ __all__ = [
     "Comparison",
     "Metric",
     "Scores",
+    "alignment_errors",
     "closest",
     "entropy",
     "link_errors",

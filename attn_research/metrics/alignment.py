@@ -5,6 +5,8 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
+Counts = tuple[np.ndarray, np.ndarray]
+
 
 def link_errors(
     output_length: int, target_length: int, gold: Iterable[tuple[int, int]], attended: Sequence[int]
@@ -33,6 +35,17 @@ def link_errors(
     sure_hits = sum(attended[target] in right for target, right in sources.items() if len(right) == 1)
     size = len(sources) + sure
     return size - sure_hits - possible_hits, size
+
+
+def alignment_errors(
+    output_lengths: Sequence[int],
+    target_lengths: Sequence[int],
+    alignments: Sequence[Iterable[tuple[int, int]]],
+    attended: Sequence[Sequence[int]],
+) -> Counts:
+    """`link_errors` of every item: numerators and denominators."""
+    items = zip(output_lengths, target_lengths, alignments, attended, strict=True)
+    return tuple(np.array([link_errors(*item) for item in items], int).reshape(-1, 2).T)
 
 
 def entropy(weights: np.ndarray) -> tuple[float, int]:

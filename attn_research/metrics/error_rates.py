@@ -5,10 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 from rapidfuzz.distance import Levenshtein
 
-from attn_research.metrics.alignment import link_errors
+from attn_research.metrics.alignment import Counts
 
 Tokens = Sequence[str]
-Counts = tuple[np.ndarray, np.ndarray]
 
 
 def closest(output: Tokens, references: Sequence[Tokens]) -> tuple[int, int]:
@@ -21,28 +20,16 @@ def closest(output: Tokens, references: Sequence[Tokens]) -> tuple[int, int]:
     return edits[best], len(references[best])
 
 
-def score_outputs(
-    outputs: Sequence[Tokens],
-    references: Sequence[Sequence[Tokens]],
-    alignments: Sequence[Sequence[tuple[int, int]]] | None = None,
-    attended: Sequence[Sequence[int]] | None = None,
-) -> dict[str, Counts]:
+def score_outputs(outputs: Sequence[Tokens], references: Sequence[Sequence[Tokens]]) -> dict[str, Counts]:
     """Numerator and denominator of every metric, an item each: `{"exact": ([n], [n]), "wer": ..., "per": ...}`.
 
     exact: 1 where the output is one of the references. wer: 1 where it is not. per: edits to the closest reference,
-    over that reference's length, both summed over the items (Toshniwal & Livescu 2016). aer: see `link_errors`.
+    over that reference's length, both summed over the items (Toshniwal & Livescu 2016).
 
     Args:
       outputs: n token lists, without the end symbol.
-      references: for each item the right answers, at least one; the first is the one that `alignments` are about.
-      alignments: gold (source index, target index) pairs of each item; with `attended`, "aer" is scored too.
-      attended: for each item and output step the source index with the largest weight.
+      references: for each item the right answers, at least one.
     """
     edits, lengths = np.array([closest(*pair) for pair in zip(outputs, references, strict=True)], int).reshape(-1, 2).T
     one = np.ones(len(outputs), int)
-    scores = {"exact": ((edits == 0).astype(int), one), "wer": ((edits > 0).astype(int), one), "per": (edits, lengths)}
-    if alignments is not None and attended is not None:
-        items = zip(outputs, references, alignments, attended, strict=True)
-        links = [link_errors(len(o), len(r[0]), gold, at) for o, r, gold, at in items]
-        scores["aer"] = tuple(np.array(links, int).reshape(-1, 2).T)
-    return scores
+    return {"exact": ((edits == 0).astype(int), one), "wer": ((edits > 0).astype(int), one), "per": (edits, lengths)}

@@ -58,6 +58,7 @@ METRICS: dict[str, Metric] = {
         Metric("wer", "WER", lower_is_better=True, percent=True, most=1.0),
         Metric("per", "PER", lower_is_better=True, percent=True),
         Metric("aer", "AER", lower_is_better=True, percent=True, most=1.0),
+        Metric("aer_free", "AER of free outputs", lower_is_better=True, percent=True, most=1.0),
         Metric("entropy", "attention entropy", lower_is_better=None, percent=False),
         _text("bleu", "BLEU", text.BLEU_PARTS),
         _text("bleu_lc", "BLEU in lower case", text.BLEU_PARTS),

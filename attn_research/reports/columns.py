@@ -39,6 +39,17 @@ def of_task(rows: Rows, task: str) -> Rows:
     return {label: list(filter(fits, records)) for label, records in rows.items()}
 
 
+def recorded_as(metric: str, split: Mapping[str, Any]) -> str | None:
+    """The name of a metric in a record's split; None where it was not measured.
+
+    Records of before AER was measured along the references have that of the free outputs, and call it `aer`.
+    """
+    metrics = split["metrics"]
+    if metric in ("aer", "aer_free") and "aer" in metrics and "aer_free" not in metrics:
+        return "aer" if metric == "aer_free" else None
+    return metric if metric in metrics else None
+
+
 @dataclass(frozen=True)
 class Plain:
     """A column that says something of a row's records as they stand, without intervals."""
@@ -84,15 +95,16 @@ class Measured:
         return Comparison(self.metric, {label: row for label, row in scores.items() if row})
 
     def _scores(self, records: Sequence[Record]) -> Scores | None:
-        measured = [r for r in records if self.metric.name in r["splits"].get(self.split, {"metrics": ()})["metrics"]]
-        seeds = tuple(record["config"]["seed"] for record in measured)
-        splits = [record["splits"][self.split] for record in measured]
-        if not seeds:
+        measured = [(r["config"]["seed"], r["splits"][self.split]) for r in records if self.split in r["splits"]]
+        measured = [(seed, split) for seed, split in measured if recorded_as(self.metric.name, split)]
+        if not measured:
             return None
-        if not all(self.metric.name in split["items"] for split in splits):
-            values = [split["metrics"][self.metric.name] for split in splits]
+        seeds, splits = zip(*measured, strict=True)
+        names = [recorded_as(self.metric.name, split) for split in splits]
+        if not all(name in split["items"] for name, split in zip(names, splits, strict=True)):
+            values = [split["metrics"][name] for name, split in zip(names, splits, strict=True)]
             return Scores.without_items(seeds, [math.nan if value is None else value for value in values])
-        items = [split["items"][self.metric.name] for split in splits]
+        items = [split["items"][name] for name, split in zip(names, splits, strict=True)]
         return Scores(seeds, tuple(np.stack([unpack(item[part]) for item in items]) for part in self.metric.parts))
 
     def _cell(self, comparison: Comparison, label: str, digits: int) -> Cell:
@@ -190,3 +202,15 @@ def column(name: str) -> Column:
     found = METRICS[metric]
     header = f"{split.replace('_', ' ')} {found.label}{', %' if found.percent else ''}"
     return Measured(name, header + {True: " ↓", False: " ↑", None: ""}[found.lower_is_better], split, found)
+
+
+def column_of_records(name: str, rows: Rows) -> Column:
+    """The column that a table names; of free outputs for AER where a record has none along the references."""
+    found = column(name)
+    if not (isinstance(found, Measured) and found.metric.name == "aer"):
+        return found
+    records = [record for records in of_task(rows, found.task).values() for record in records]
+    free = column(f"{name}_free")
+    splits = [record["splits"][found.split] for record in records if found.split in record["splits"]]
+    old = any(recorded_as("aer_free", split) == "aer" for split in splits)
+    return free if old else found

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from attn_research.metrics.statistics import FEWEST_SEEDS, REPLICATES
-from attn_research.reports.columns import Cell, Column, Measured, Rows, of_task
+from attn_research.reports.columns import Cell, Column, Measured, Rows, of_task, recorded_as
 
 PUBLISHED = "Published numbers are those of full-size systems, with where they were seen; ours are not that setting."
 
@@ -22,6 +22,7 @@ def notes(
         *_missing(missing),
         *_ceilings(records, columns),
         *_signatures(records, columns),
+        *_free(finished, columns),
         *_milliseconds(finished, columns),
         *_origin(records),
     ]
@@ -44,7 +45,8 @@ def _interval(records, columns: Sequence[Column], cells: Mapping[str, Sequence[C
 
 
 def _by_item(record, column: Measured) -> bool:
-    return column.metric.name in record["splits"].get(column.split, {"items": ()})["items"]
+    split = record["splits"].get(column.split, {"items": (), "metrics": ()})
+    return recorded_as(column.metric.name, split) in split["items"]
 
 
 def _seeds(finished: Rows, columns: Sequence[Column]) -> list[str]:
@@ -102,7 +104,40 @@ def _signatures(records, columns: Sequence[Column]) -> list[str]:
             split = record["splits"].get(column.split, {})
             if column.metric.name in split.get("signatures", {}):
                 found.setdefault(column.metric.label, set()).add(split["signatures"][column.metric.name])
-    return [f"{label} by sacrebleu: {', '.join(f'`{s}`' for s in sorted(told))}." for label, told in found.items()]
+    sentences = [f"{label} by sacrebleu: {', '.join(f'`{s}`' for s in sorted(told))}." for label, told in found.items()]
+    mixed = [label for label, told in found.items() if len(told) > 1]
+    return sentences + [f"{label} has several signatures: its rows were not scored alike." for label in mixed]
+
+
+def _free(finished: Rows, columns: Sequence[Column]) -> list[str]:
+    """How many items the AER of free outputs is about, and how many records have no other."""
+    sentences = []
+    for column in columns:
+        if not (isinstance(column, Measured) and column.metric.name == "aer_free"):
+            continue
+        rows = of_task(finished, column.task)
+        shares = [float((row.parts[1] > 0).mean()) for row in column.comparison(rows).rows.values() if row.by_item]
+        covered = f": {_range(shares)} of a row's items" if shares else ""
+        name = column.header.removesuffix(" ↓").removesuffix(", %")
+        sentences.append(
+            f"{name} counts the items whose output is as long as its reference{covered}{_old(column, rows)}."
+        )
+    return sentences
+
+
+def _old(column: Measured, rows: Rows) -> str:
+    """How many of the records were made before AER was measured along the references."""
+    splits = [record["splits"].get(column.split) for records in rows.values() for record in records]
+    names = [name for split in splits if split and (name := recorded_as("aer_free", split))]
+    old = names.count("aer")
+    if not old:
+        return ""
+    return f"; {'the' if old == len(names) else f'{old} of {len(names)}'} records have no AER along the references"
+
+
+def _range(shares: Sequence[float]) -> str:
+    ends = dict.fromkeys(f"{100 * share:.1f}" for share in (min(shares), max(shares)))
+    return f"{' to '.join(ends)} %"
 
 
 def _milliseconds(finished: Rows, columns: Sequence[Column]) -> list[str]:

@@ -32,6 +32,19 @@ SPECIAL = {
     "↓": r"$\downarrow$",
     "†": r"$^\dagger$",
 }
+FORMULA = (
+    "=",
+    "+",
+    "-",
+    "@",
+    "\t",
+    "\r",
+    "\n",
+    "＝",
+    "＋",
+    "－",
+    "＠",
+)  # how a cell begins that a spreadsheet may compute
 
 
 @dataclass(frozen=True)
@@ -64,7 +77,16 @@ def escape(text: str) -> str:
 
 def markdown_escape(text: str) -> str:
     """Any text as Markdown that prints it, also in a table's cell."""
-    return re.sub(r"([\\`*_{}\[\]<>|~])", r"\\\1", " ".join(text.split()))
+    return re.sub(r"([\\`*_{}\[\]<>|~$]|&(?=#?\w+;))", r"\\\1", " ".join(text.split()))
+
+
+def csv_escape(text: str) -> str:
+    """Any text as a cell that a spreadsheet shows and does not compute; a number stays one."""
+    try:
+        float(text)
+    except ValueError:
+        return f"'{text}" if text.startswith(FORMULA) else text
+    return text
 
 
 def markdown_code(text: str) -> str:
@@ -141,11 +163,11 @@ def csv(table: Built) -> str:
     """Raw numbers (shares, not percent), the ends of their intervals, and where published numbers were seen."""
     file = io.StringIO()
     writer = csv_module.writer(file, lineterminator="\n")
-    writer.writerow(["row", *itertools.chain.from_iterable(map(_names, table.columns)), "source"])
+    writer.writerow(["row", *map(csv_escape, itertools.chain.from_iterable(map(_names, table.columns))), "source"])
     for label, cells in [*table.rows.items(), *table.published.items()]:
         sources = "; ".join(dict.fromkeys(cell.source for cell in cells if cell.source))
         values = itertools.chain.from_iterable(map(_values, table.columns, cells))
-        writer.writerow([label, *values, f"published: {sources}" if sources else "records"])
+        writer.writerow([csv_escape(label), *values, f"published: {sources}" if sources else "records"])
     return file.getvalue()
 
 

@@ -7,7 +7,16 @@ from types import MappingProxyType
 from attn_research.config import Config, diff, flat, from_flat, hints
 from attn_research.errors import UserError
 from attn_research.registry import nearest
-from attn_research.reports.columns import MISSING, Cell, Column, Measured, Record, Rows, column
+from attn_research.reports.columns import (
+    MISSING,
+    Cell,
+    Column,
+    Measured,
+    Record,
+    Rows,
+    column,
+    column_of_records,
+)
 from attn_research.reports.notes import PUBLISHED, notes
 from attn_research.reports.render import Built
 
@@ -73,7 +82,7 @@ class Table:
         for label, records in rows.items():
             _check_alike(label, records)
         finished = {label: [r for r in records if r["status"] == "finished"] for label, records in rows.items()}
-        columns = [column(name) for name in self.columns]
+        columns = [column_of_records(name, finished) for name in self.columns]
         made = {shown.name: shown.cells(finished) for shown in columns}
         cells = {label: [made[shown.name][label] for shown in columns] for label in rows}
         below = [*notes(rows, columns, cells, missing), *([PUBLISHED] if published else []), self.note]
@@ -81,7 +90,7 @@ class Table:
             title=self.title,
             columns=columns,
             rows=cells,
-            published=_published_rows(published, columns),
+            published=_published_rows(published, dict(zip(self.columns, columns, strict=True))),
             notes=list(filter(None, below)),
             commits=tuple(sorted({str(record["commit"]) for records in rows.values() for record in records})),
         )
@@ -103,14 +112,14 @@ def _check_task(label: str, configs: Sequence[Config]) -> None:
         raise UserError(f"row {label!r} has more than one record of seed {twice[0]}")
 
 
-def _published_rows(published: Published, columns: Sequence[Column]) -> dict[str, list[Cell]]:
-    measured = {shown.name: shown for shown in columns if isinstance(shown, Measured)}
+def _published_rows(published: Published, columns: Mapping[str, Column]) -> dict[str, list[Cell]]:
+    measured = {name: shown for name, shown in columns.items() if isinstance(shown, Measured)}
     for label, name in published:
         if name not in measured:
             raise UserError(f"the published number of {label!r} is of no column {name!r}; {nearest(name, measured)}")
     cells = {key: _cited(measured[key[1]], *number) for key, number in published.items()}
     return {
-        label: [cells.get((label, shown.name), Cell(None, MISSING)) for shown in columns]
+        label: [cells.get((label, name), Cell(None, MISSING)) for name in columns]
         for label in dict.fromkeys(label for label, _ in published)
     }
 

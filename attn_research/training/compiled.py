@@ -56,17 +56,19 @@ class Program(NamedTuple):
     look: Compiled  # (params, Batch) -> Look
 
 
-def make_program(config: Config, source_size: int, target_size: int) -> Program:
+def make_program(config: Config, source_size: int, target_size: int, aligned: bool = False) -> Program:
     """The program of a config; runs that differ in seed or learning rate get the same one, with what it has compiled.
 
     Args:
       source_size: of the source's vocabulary.
       target_size: of the target's.
+      aligned: whether what the steps along the references attend to is compared with gold alignments.
     """
-    return _make(program_of(config), source_size, target_size)
+    return _make(program_of(config), source_size, target_size, aligned)
 
 
 @functools.lru_cache(maxsize=KEPT)
-def _make(config: Config, source_size: int, target_size: int) -> Program:
+def _make(config: Config, source_size: int, target_size: int, aligned: bool) -> Program:
     model = Seq2Seq(config.model, source_size, target_size)
-    return Program(model, Compiled(make_step(model, config.train)), Compiled(make_look(model, config.decode)))
+    look = make_look(model, config.decode, aligned)
+    return Program(model, Compiled(make_step(model, config.train)), Compiled(look))

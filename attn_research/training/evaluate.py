@@ -9,10 +9,12 @@ import numpy as np
 
 from attn_research import config
 from attn_research.data.batching import Batch, collate, plan
+from attn_research.data.segmentation import Pieces
 from attn_research.data.vocab import Vocabulary
 from attn_research.decoding.outputs import Outputs
 from attn_research.decoding.search import make_search
-from attn_research.metrics import METRICS, entropy, score_outputs, score_texts
+from attn_research.metrics import METRICS, alignment_errors, entropy, score_outputs, score_texts
+from attn_research.metrics.alignment import Counts
 from attn_research.metrics.text import SCORERS
 from attn_research.models.seq2seq import Seq2Seq
 from attn_research.training.prepare import Split
@@ -25,6 +27,7 @@ class Look(NamedTuple):
     nll: jax.Array  # [b] nats, summed over the reference's symbols
     correct: jax.Array  # [b] symbols that are the likeliest after the reference's ones before them
     outputs: Outputs  # the best one of each source
+    attended: jax.Array | None  # [t b] source position with the largest weight along the reference, if asked for
 
 
 class Evaluation(NamedTuple):
@@ -42,19 +45,20 @@ class Evaluation(NamedTuple):
         return {name: METRICS[name].value(*parts) for name, parts in self.items.items()}
 
 
-def make_look(model: Seq2Seq, decode: config.Decode) -> Callable:
-    """A jitted `(params, Batch) -> Look`."""
+def make_look(model: Seq2Seq, decode: config.Decode, aligned: bool = False) -> Callable:
+    """A jitted `(params, Batch) -> Look`; with `aligned` it has what the reference's steps attend to."""
     search = make_search(decode)
 
     @jax.jit
     def look(params: Any, batch: Batch) -> Look:
         translating = model.apply(params, batch.source, batch.source_lengths)
-        logits, _ = translating.force(batch.target)
+        logits, weights = translating.force(batch.target)
         mask = token_mask(batch)
         correct = ((jnp.argmax(logits, -1) == batch.target.T) * mask).sum(0)
         nll = (cross_entropy(logits, batch.target, 0.0) * mask).sum(0)
         found = search(translating, batch.source.shape[1], batch.source_lengths)
-        return Look(nll, correct, found.hypothesis(0))
+        attended = weights.argmax(-1) if aligned and weights.shape[-1] else None
+        return Look(nll, correct, found.hypothesis(0), attended)
 
     return look
 
@@ -63,7 +67,7 @@ def evaluate(look: Callable, params: Any, split: Split, vocabulary: Vocabulary, 
     """Every metric that the split allows; `vocabulary` is the target's."""
     n = len(split.data)
     nll, correct = np.zeros(n), np.zeros(n, int)
-    outputs, weights = [[]] * n, [np.zeros(0)] * n
+    outputs, weights, attended = [[]] * n, [np.zeros(0)] * n, [np.zeros(0, int)] * n
     for shape, rows in plan(split.encoded, split.shapes, batch_size):
         batch = collate(split.encoded, rows, split.shapes[shape], batch_size)
         seen = jax.device_get(look(params, batch))
@@ -72,21 +76,41 @@ def evaluate(look: Callable, params: Any, split: Split, vocabulary: Vocabulary, 
             length, size = seen.outputs.lengths[column], split.encoded.source.lengths[row]
             outputs[row] = vocabulary.decode(seen.outputs.symbols[:length, column])
             weights[row] = seen.outputs.weights[:length, column, :size].copy()
+            if seen.attended is not None:
+                attended[row] = seen.attended[:, column]
     tokens = split.encoded.target.lengths
     items = {"loss": (nll, tokens), "perplexity": (nll, tokens), "token": (correct, tokens)}
     if weights[0].shape[-1]:
         items["entropy"] = tuple(map(np.array, zip(*map(entropy, weights), strict=True)))
+        items |= _alignment_scores(split, outputs, weights, attended)
     if split.raw is None:
-        return Evaluation(items | _token_scores(split, outputs, weights), outputs, weights, None, {})
-    texts = [split.segmentation.join(output) for output in outputs]
-    scores, signatures = score_texts(texts, split.raw)
+        return Evaluation(items | score_outputs(outputs, split.references), outputs, weights, None, {})
+    texts, scores, signatures = score_lines(split, outputs)
     return Evaluation(items | scores, outputs, weights, texts, signatures)
 
 
-def _token_scores(split: Split, outputs: list[list[str]], weights: list[np.ndarray]) -> dict:
-    gold = split.column("alignment") if weights[0].shape[-1] else None
-    attended = None if gold is None else [list(item.argmax(-1)) for item in weights]
-    return score_outputs(outputs, split.references, gold, attended)
+def score_lines(split: Split, outputs: list[list[str]]) -> tuple[list[str], dict, dict[str, str]]:
+    """The outputs as lines of text, the parts of every score of them, and the scores' signatures."""
+    texts = [split.segmentation.join(output) for output in outputs]
+    references = [list(map(split.segmentation.normalize, right)) for right in split.raw]
+    lowercase = isinstance(split.segmentation, Pieces) and split.segmentation.lowercase
+    scores, signatures = score_texts(texts, references, split.tokenize, lowercase)
+    return texts, scores, signatures
+
+
+def _alignment_scores(
+    split: Split, outputs: list[list[str]], weights: list[np.ndarray], attended: list[np.ndarray]
+) -> dict[str, Counts]:
+    """`aer`, along the references, and `aer_free`, along the outputs that have the length of their references."""
+    gold = split.column("alignment")
+    if gold is None:
+        return {}
+    lengths = split.encoded.target.lengths - 1  # without EOS
+    along_outputs = [item.argmax(-1) for item in weights]
+    return {
+        "aer": alignment_errors(lengths, lengths, gold, attended),
+        "aer_free": alignment_errors(list(map(len, outputs)), lengths, gold, along_outputs),
+    }
 
 
 def selectable(split: Split) -> set[str]:

@@ -71,7 +71,8 @@ class Training:
         self.data = load_data(config)
         self.split = self.data.splits["train"]
         self.alignment = self.split.column("alignment") if auxiliary.needs_links(config.train) else None
-        self.program = make_program(config, len(self.data.source), len(self.data.target))
+        aligned = any("alignment" in split.data.column_names for split in self.data.splits.values())
+        self.program = make_program(config, len(self.data.source), len(self.data.target), aligned)
         with clock.part("compile"):
             params = first_parameters(self.program.model, config.seed)
         self.state = first_state(params, config.train, config.seed)

@@ -13,7 +13,7 @@ from attn_research.training.prepare import Split
 
 KEPT = 32  # items of the split `test` whose attention weights are written
 # Metrics whose counts are whole numbers, kept item by item.
-COUNTED = ("exact", "token", "wer", "per", "aer", "bleu", "bleu_lc", "chrf")
+COUNTED = ("exact", "token", "wer", "per", "aer", "aer_free", "bleu", "bleu_lc", "chrf")
 
 
 class Lines:

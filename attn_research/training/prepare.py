@@ -14,12 +14,14 @@ from attn_research.data import task
 from attn_research.data.batching import Encoded, Shape, choose_shapes, count, cover, encode
 from attn_research.data.segmentation import Pieces, Segmentation
 from attn_research.data.vocab import Vocabulary
+from attn_research.metrics.text import check_tokenizer, choose_tokenizer
 from attn_research.registry import Spec
 
 if TYPE_CHECKING:
     import pyarrow
 
 SIDES = ("source", "target")
+SAMPLE = 1000  # training items whose lines tell the script of the targets
 
 
 class Split(NamedTuple):
@@ -29,6 +31,7 @@ class Split(NamedTuple):
     encoded: Encoded
     shapes: tuple[Shape, ...]
     segmentation: Segmentation  # of the target
+    tokenize: str  # BLEU's tokenizer, if outputs are to be scored as text
 
     @property
     def references(self) -> list[list[list[str]]]:
@@ -88,8 +91,9 @@ def prepare(data: config.Data) -> Prepared:
     shapes = choose_shapes(encoded["train"], data.shapes)
     learned = task.learns(data.task)
     segmentations = task.load(data.task).segmentations if learned else task.plain(data.task, target.symbols)
+    tokenize = _tokenizer(data.task, tables["train"])
     splits = {
-        name: Split(table, encoded[name], cover(encoded[name], shapes), segmentations[1])
+        name: Split(table, encoded[name], cover(encoded[name], shapes), segmentations[1], tokenize)
         for name, table in tables.items()
     }
     return Prepared(source, target, splits, segmentations)
@@ -99,6 +103,16 @@ def saved_files(spec: Spec) -> list[str]:
     """The names of the files that `Prepared.save` writes for a task."""
     kinds = ("vocabulary", "segmentation") if task.learns(spec) else ("vocabulary",)
     return [f"{kind}_{side}.json" for kind in kinds for side in SIDES]
+
+
+def _tokenizer(spec: Spec, train: "pyarrow.Table") -> str:
+    """BLEU's tokenizer: the one that the task's `tokenize` names, or the one for the script of its targets."""
+    hyper = task.tasks.bind(spec).hyper
+    if "tokenize" in hyper and hyper["tokenize"] != "auto":
+        check_tokenizer(hyper["tokenize"])
+        return hyper["tokenize"]
+    lines = train["raw"].slice(0, SAMPLE).to_pylist() if "raw" in train.column_names else []
+    return choose_tokenizer(line for right in lines for line in right)
 
 
 def load_sides(directory: Path, spec: Spec) -> tuple[list[Vocabulary], Sequence[Segmentation]]:

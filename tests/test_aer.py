@@ -1,0 +1,128 @@
+"""The alignment error rate along the references is over all items, and is never mixed with that of free outputs."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from known_records import record
+from small_models import LENGTHS, SIZES, batch, parameters
+
+from attn_research.config import Config, Data, override
+from attn_research.data.task import from_columns, load, tasks
+from attn_research.data.vocab import EOS, PAD
+from attn_research.decoding.outputs import Outputs
+from attn_research.metrics import METRICS
+from attn_research.models.seq2seq import Seq2Seq
+from attn_research.registry import Spec
+from attn_research.reports.tables import Table
+from attn_research.runs.records import pack
+from attn_research.training.evaluate import Look, evaluate, make_look
+from attn_research.training.prepare import prepare
+
+
+@tasks.register(symbols="words")
+def aligned(raw: bool = False):
+    """Three items of two symbols and their gold alignment, with lines for BLEU if asked for."""
+    columns = {"source": [["a", "b"]] * 3, "target": [["x", "y"]] * 3, "alignment": [[[0, 0], [1, 1]]] * 3}
+    columns |= {"raw": [["x y"]] * 3} if raw else {}
+    return from_columns(dict.fromkeys(("train", "dev", "test"), columns))
+
+
+@tasks.register
+def misaligned():
+    """An alignment with a symbol that is not there."""
+    columns = {"source": [["a"]], "target": [["x"]], "alignment": [[[0, 1]]]}
+    return from_columns(dict.fromkeys(("train", "dev", "test"), columns))
+
+
+def fake_look(vocabulary, attends):
+    """Writes `x y`, `x` and `x y y`; along the references it is wrong once, at the second item's second step."""
+    x, y = vocabulary.encode("xy")
+    symbols = np.array([[x, y, EOS, PAD], [x, EOS, PAD, PAD], [x, y, y, EOS]]).T
+    weights = np.zeros((4, 3, 2 * attends))
+    if attends:
+        weights[:, :, 1] = 1
+    attended = np.array([[0, 1, 0], [0, 0, 0], [0, 1, 0]]).T if attends else None
+    outputs = Outputs(symbols, weights, np.array([3, 2, 4]), np.zeros(3), np.zeros(3))
+    return lambda params, batch: Look(np.zeros(3), np.zeros(3, int), outputs, attended)
+
+
+@pytest.mark.parametrize("raw", [False, True])
+def test_every_item_counts_along_the_references_also_beside_bleu(raw):
+    data = prepare(Data(task=Spec(f"test_aer:aligned(raw={raw})"), shapes=1))
+    found = evaluate(fake_look(data.target, True), None, data.splits["test"], data.target, 3)
+    assert ("bleu" in found.metrics) == raw
+    assert found.items["aer"][1].tolist() == [4, 4, 4] and found.metrics["aer"] == pytest.approx(2 / 12)
+    assert found.items["aer_free"][1].tolist() == [4, 0, 0] and found.metrics["aer_free"] == pytest.approx(2 / 4)
+    without = evaluate(fake_look(data.target, False), None, data.splits["test"], data.target, 3).metrics
+    assert {"aer", "aer_free", "entropy"}.isdisjoint(without)
+
+
+def test_what_is_attended_is_that_of_the_reference_steps():
+    config = override(Config(), SIZES | {"model.attention.score": "general"})
+    one = Seq2Seq(config.model, 11, 9)
+    params, given = parameters(one, 3), batch()
+
+    @jax.jit
+    def weights_of(params, given):
+        return one.apply(params, given.source, given.source_lengths).force(given.target)[1]
+
+    seen = make_look(one, config.decode, aligned=True)(params, given).attended
+    np.testing.assert_array_equal(seen, jnp.argmax(weights_of(params, given), -1))
+    assert (np.asarray(seen) < np.maximum(LENGTHS, 1)).all() and len(np.unique(seen)) > 1
+    assert jax.eval_shape(make_look(one, config.decode), params, given).attended is None
+
+
+def test_an_alignment_outside_of_its_item_is_refused():
+    with pytest.raises(
+        ValueError, match="split 'train' of task test_aer:misaligned: item 0 aligns source symbol 0 with target"
+    ):
+        load(Spec("test_aer:misaligned"))
+
+
+def scored(**errors):
+    """A test split with one error in `errors[name]` of ten items; `aer_free` has two items without a count."""
+    metrics, items = {}, {}
+    for name, wrong in errors.items():
+        parts = np.arange(10) < wrong, np.ones(10) * (np.arange(10) >= (2 if "free" in name else 0))
+        metrics[name] = METRICS[name].value(*parts)
+        items[name] = dict(zip("nd", map(pack, parts), strict=True))
+    return {"metrics": metrics, "items": items, "ceiling": None}
+
+
+def built(*splits, column="test/aer"):
+    rows = {"dot": [record("dot", seed, test=split) for seed, split in enumerate(splits)]}
+    return Table("model.attention.score", (column,)).build(rows)
+
+
+NEW, OLD = scored(aer=1, aer_free=4), scored(aer=5)
+
+
+def test_a_table_of_new_records_has_the_one_along_the_references():
+    table = built(NEW, NEW, NEW)
+    assert table.columns[0].header == "test AER, % ↓" and table.rows["dot"][0].value == pytest.approx(0.1)
+    assert not any("free" in note for note in table.notes)
+    free = built(NEW, NEW, NEW, column="test/aer_free")
+    assert free.columns[0].header == "test AER of free outputs, % ↓"
+    assert (
+        "test AER of free outputs counts the items whose output is as long as its reference: 80.0 % of a row's items."
+        in (free.notes)
+    )
+
+
+@pytest.mark.parametrize(
+    ("splits", "value", "told"),
+    [((OLD, OLD, OLD), 0.5, "the records"), ((OLD, NEW, NEW), (0.5 + 0.5 + 0.5) / 3, "1 of 3 records")],
+)
+def test_a_table_with_old_records_has_that_of_free_outputs_and_says_so(splits, value, told):
+    table = built(*splits)
+    assert table.columns[0].header == "test AER of free outputs, % ↓"
+    assert table.rows["dot"][0].value == pytest.approx(value)
+    assert any(note.endswith(f"{told} have no AER along the references.") for note in table.notes)
+    assert table.render("csv").startswith("row,test/aer_free,")
+
+
+def test_published_numbers_stand_in_the_column_that_was_asked_for():
+    rows = {"dot": [record("dot", seed, test=OLD) for seed in range(3)]}
+    table = Table("model.attention.score", ("test/aer",)).build(rows, {("Somebody 2014", "test/aer"): ("12.5", "A-1")})
+    assert table.published["Somebody 2014"][0].value == pytest.approx(0.125)

@@ -1,0 +1,81 @@
+"""Outputs and references are compared in one normal form, with a tokenizer that fits the language."""
+
+import unicodedata
+
+import pytest
+import sacrebleu
+from sentences import write_text
+
+from attn_research import config
+from attn_research.data.task import load
+from attn_research.metrics import METRICS, score_texts
+from attn_research.metrics.text import check_tokenizer, choose_tokenizer
+from attn_research.registry import Spec
+from attn_research.training.evaluate import score_lines
+from attn_research.training.prepare import prepare
+
+FRENCH = ["Déjà vu à la plage !", "Où êtes-vous, mon ami ?", "L'été à la plage .", "Un garçon rêve ici ."]
+GREEK = ["Ο Δρόμος είναι μακρύς", "ΟΔΟΣ ΚΑΙ ΔΡΟΜΟΣ ΕΔΩ"]
+CHINESE = ["一个人在沙滩上跑步。", "两只狗在雪地里玩耍。"]
+JAPANESE = ["男の人が海岸を走っています。", "二匹の犬が雪の中で遊んでいる。"]
+THAI = ["ผู้ชายวิ่งบนชายหาด", "สุนัขสองตัวเล่นในหิมะ"]
+WAYS = {
+    "as it is": str,
+    "decomposed": lambda line: unicodedata.normalize("NFD", line),
+    "no-break spaces": lambda line: line.replace(" ", "\xa0"),
+    "double blanks": lambda line: line.replace(" ", "  "),
+    "trailing blanks": lambda line: f" {line} \t",
+    "separators inside": lambda line: line.replace(" ", "\u2028", 1).replace(" ", "\x1c", 1),
+}
+
+
+def prepared(folder, lines, **options):
+    pairs = [("ein Satz", line) for line in lines]
+    write_text(folder, {"train": pairs * 20, "dev": pairs, "test": pairs})
+    said = "".join(f", {name}={value!r}" for name, value in options.items())
+    load.cache_clear()
+    return prepare(config.Data(task=Spec(f"translation(path={str(folder)!r}, vocabulary=500{said})")))
+
+
+def scored(split, outputs):
+    _, items, signatures = score_lines(split, outputs)
+    return {name: METRICS[name].value(*parts) for name, parts in items.items()}, signatures
+
+
+@pytest.mark.parametrize("units", ["words", "subwords"])
+@pytest.mark.parametrize("lowercase", [False, True])
+@pytest.mark.parametrize("way", WAYS)
+def test_the_reference_itself_is_a_perfect_output(tmp_path, way, units, lowercase):
+    test = prepared(tmp_path, map(WAYS[way], FRENCH + GREEK), units=units, lowercase=lowercase).splits["test"]
+    values, signatures = scored(test, test.column("target"))
+    assert values == pytest.approx({"exact": 1.0, "bleu": 100.0, "bleu_lc": 100.0, "chrf": 100.0})
+    assert ("case:lc" in signatures["bleu"]) == ("case:lc" in signatures["chrf"]) == lowercase
+
+
+@pytest.mark.parametrize(
+    ("lines", "tokenizer"), [(CHINESE, "zh"), (JAPANESE, "char"), (THAI, "char"), (FRENCH, "13a"), ([], "13a")]
+)
+def test_the_tokenizer_is_that_of_the_script(lines, tokenizer):
+    assert choose_tokenizer(lines) == tokenizer
+
+
+@pytest.mark.parametrize(("lines", "tokenizer"), [(CHINESE, "zh"), (JAPANESE, "char"), (THAI, "char")])
+def test_languages_without_blanks_are_scored(tmp_path, lines, tokenizer):
+    test = prepared(tmp_path, lines).splits["test"]
+    values, signatures = scored(test, test.column("target"))
+    assert values["exact"] == 1 and values["bleu"] == pytest.approx(100)
+    assert f"tok:{tokenizer}|" in signatures["bleu"]
+    nearly = [line[:-3] + line[-2:] for line in lines]
+    items, _ = score_texts(nearly, [[line] for line in lines], tokenizer)
+    expected = sacrebleu.corpus_bleu(nearly, [lines], tokenize=tokenizer).score
+    assert 0 < METRICS["bleu"].value(*items["bleu"]) == pytest.approx(expected)
+
+
+def test_a_tokenizer_that_is_asked_for_is_taken(tmp_path):
+    assert prepared(tmp_path, CHINESE, tokenize="char").splits["dev"].tokenize == "char"
+
+
+def test_a_tokenizer_without_its_package_is_refused(monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(ValueError, match=r"tokenize is 'ja-mecab', .*pip install 'sacrebleu\[ja\]'.*'char' does not"):
+        check_tokenizer("ja-mecab")
