@@ -98,6 +98,11 @@ def _add_wandb(command: Parser) -> None:
     command.add_argument("--wandb", choices=("off", "offline", "online"), default="off", help=help_text)
 
 
+def _add_fresh(command: Parser, which: str) -> None:
+    help_text = f"make {which} anew; the old directory is kept beside the new one, as ID.replaced-DATE"
+    command.add_argument("--fresh", action="store_true", help=help_text)
+
+
 def _add_train(commands) -> None:
     command = _command(
         commands,
@@ -112,6 +117,7 @@ def _add_train(commands) -> None:
     command.add_argument("config", metavar="CONFIG", help="a file in configs/")
     command.add_argument("changes", metavar="key=value", nargs="*", help=CHANGES)
     _add_runs(command)
+    _add_fresh(command, "the run")
     _add_wandb(command)
     command.set_defaults(resume="the same command goes on from the last checkpoint", computes=True)
     command.epilog += STATUSES.format(done="the run is finished")
@@ -131,6 +137,7 @@ def _add_sweep(commands) -> None:
     _add_experiment(command)
     command.add_argument("--jobs", metavar="N", type=int, help="runs at a time, a core each (default: one a core)")
     command.add_argument("--list", action="store_true", help="print what is done and what is missing, and stop")
+    _add_fresh(command, "runs that were made with other data, code, versions or settings than there are now")
     _add_wandb(command)
     command.set_defaults(resume="the same command makes what is missing, from the last checkpoints on")
     command.epilog += STATUSES.format(done="every run of the experiment is finished")

@@ -106,7 +106,7 @@ def test_a_sweep_makes_what_is_missing_and_no_more(capsys):
     assert len([line for line in listed if line.startswith("missing") and "mine.py:cosine seed=" in line]) == 3
 
 
-def test_a_changed_score_is_made_again(capsys):
+def test_a_changed_score_is_told_and_made_again_if_asked_for(capsys):
     words = ["sweep", "small.py", "--list", "seed=1", "model.attention.score=mine.py:cosine"]
     (config,) = load_experiment("small.py", {"seed": 1, "model.attention.score": "mine.py:cosine"}).runs
     record = fake_runs.make_record(config)
@@ -115,7 +115,13 @@ def test_a_changed_score_is_made_again(capsys):
     assert capsys.readouterr().out.startswith("done")
     records.write(Path("runs") / digest(config), record | {"user_code": {"mine.py:cosine": "of yesterday"}})
     main(words)
-    assert capsys.readouterr().out.startswith("missing")
+    assert capsys.readouterr().out.startswith("differs")
+    assert main([word for word in words if word != "--list"]) == 2
+    assert "mine.py:cosine was edited; --fresh" in capsys.readouterr().err
+    assert main([word for word in words if word != "--list"] + ["--fresh"]) == 0
+    assert records.read(Path("runs") / digest(config))["user_code"] == record["user_code"]
+    (old,) = Path("runs").glob("*.replaced-*")
+    assert records.read(old)["user_code"] == {"mine.py:cosine": "of yesterday"}
 
 
 def test_a_sweep_with_a_failure_goes_on_and_ends_with_one(capsys):

@@ -83,16 +83,18 @@ def test_records_are_found_by_value(tmp_path):
     assert records.find(config, tmp_path, [old])["steps"] == 2
 
 
-def test_done_until_the_users_own_file_changes(tmp_path):
-    own = tmp_path / "own.py"
-    own.write_text("def cosine(param, keys, query_size): ...\n")
-    config = override(Config(), {"model.attention.score": f"{own}:cosine"})
+def test_done_is_what_has_the_record_of_its_config(tmp_path):
+    config = override(Config(), {"seed": 3})
     assert not records.is_done(tmp_path, config)
     records.write(tmp_path, record(config))
     assert records.is_done(tmp_path, config)
     assert not records.is_done(tmp_path, Config())
-    own.write_text("def cosine(param, keys, query_size): return None\n")
-    assert not records.is_done(tmp_path, config)
+
+
+def test_what_was_replaced_is_not_loaded(tmp_path):
+    for name in ("one", f"one{records.REPLACED}20260101"):
+        records.write(tmp_path / name, record())
+    assert len(records.load_runs(tmp_path)) == 1
 
 
 def test_the_environment_is_a_json_value():

@@ -1,6 +1,7 @@
 """`attn-research sweep`: every run of an experiment that is not done yet."""
 
 import argparse
+import functools
 import sys
 import tempfile
 from collections import Counter
@@ -12,9 +13,12 @@ from attn_research.commands.words import complain, diverged, outcome, tell_diver
 from attn_research.config import Config, digest, parse_changes
 from attn_research.errors import UserError
 from attn_research.runs import records
+from attn_research.runs.settings import worker_settings
 from attn_research.sweeps import local
 from attn_research.sweeps.expand import Experiment, labels, load_experiment
+from attn_research.sweeps.lock import hold
 from attn_research.sweeps.progress import Bars, Lines
+from attn_research.training.identify import Standing, refuse, set_aside, stand, tell
 
 
 def read_experiment(arguments: argparse.Namespace) -> Experiment:
@@ -32,9 +36,14 @@ def sweep(arguments: argparse.Namespace) -> int:
     for config in experiment.runs:
         records.user_code(config)  # a file that is not there is told now, not by every worker
     names = labels(experiment.runs)
-    missing = [config for config in experiment.runs if not records.is_done(runs / digest(config), config)]
+    standings = compare(experiment, runs)
     if arguments.list:
-        return _list(names, missing, runs)
+        return _list(names, standings)
+    if arguments.fresh:
+        standings = _make_room(standings)
+    refuse(standings.values())
+    tell(standing for standing in standings.values() if standing.done)
+    missing = [config for config, standing in standings.items() if not standing.done]
     done = f"{experiment.name}: {len(experiment.runs)} runs, {len(experiment.runs) - len(missing)} done"
     if not missing:
         print(done)
@@ -56,12 +65,31 @@ def _check_folder(runs: Path) -> None:
         raise UserError(f"no run can be written into {runs}: {error.strerror}") from error
 
 
-def _list(names: Mapping[Config, str], missing: list[Config], runs: Path) -> int:
+def compare(experiment: Experiment, runs: Path) -> dict[Config, Standing]:
+    """How the directory of each run stands to what a worker would make now."""
+    settings = functools.cache(lambda: worker_settings(pinned=local.cores()[0] is not None))
+    return {config: stand(runs / digest(config), config, settings) for config in experiment.runs}
+
+
+def _list(names: Mapping[Config, str], standings: Mapping[Config, Standing]) -> int:
+    """Prints how each run stands: done, missing, or made with something else than there is now."""
     for config, name in names.items():
-        directory = runs / digest(config)
-        word = "missing" if config in missing else "diverged" if diverged(records.read(directory)) else "done"
-        print(f"{word:8} {directory}  {name}")
-    return tell_diverged(_read((config for config in names if config not in missing), runs))
+        standing = standings[config]
+        record = records.read(standing.directory) if standing.done else None
+        word = "differs" if standing.refusal else "missing" if record is None else "done"
+        word = "diverged" if word == "done" and diverged(record) else word
+        print(f"{word:8} {standing.directory}  {name}")
+    return tell_diverged([records.read(standing.directory) for standing in standings.values() if standing.done])
+
+
+def _make_room(standings: Mapping[Config, Standing]) -> dict[Config, Standing]:
+    """Sets aside the runs that were made with anything else than there is now."""
+    made = dict(standings)
+    for config, standing in standings.items():
+        if standing.differences.all:
+            with hold(standing.directory), set_aside(standing.directory):
+                made[config] = Standing.new(standing.directory)
+    return made
 
 
 def _make(

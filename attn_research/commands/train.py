@@ -4,6 +4,7 @@ import argparse
 import sys
 import traceback
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,13 @@ from attn_research.commands.words import complain, diverged, measured, outcome
 from attn_research.config import Config, digest, load, override, parse_changes
 from attn_research.errors import describe
 from attn_research.runs import records
+from attn_research.runs.settings import settings
 from attn_research.sweeps import failure, local
 from attn_research.sweeps.expand import blaming
 from attn_research.sweeps.lock import hold
 from attn_research.sweeps.make import make
 from attn_research.sweeps.progress import advance, training_progress
+from attn_research.training.identify import refuse, set_aside, stand, tell
 
 
 def train(arguments: argparse.Namespace) -> int:
@@ -25,8 +28,11 @@ def train(arguments: argparse.Namespace) -> int:
     config = override(config, parse_changes(arguments.changes))
     records.user_code(config)  # a file that is not there is told before anything is written
     directory = Path(arguments.runs) / digest(config)
-    with hold(directory):
-        if records.is_done(directory, config):
+    with hold(directory), set_aside(directory) if arguments.fresh else nullcontext():
+        standing = stand(directory, config, settings)
+        refuse([standing])
+        if standing.done:
+            tell([standing])
             record = records.read(directory)
             print(f"This run {'diverged' if diverged(record) else 'is finished'} already, on {record['date']}.")
         elif not _made(config, directory, arguments.wandb, arguments.stop):

@@ -36,6 +36,7 @@ __all__ = [
 ]
 
 FILE = "result.json"
+REPLACED = ".replaced-"  # in the name of a directory whose run was made anew
 Record = dict[str, Any]
 
 
@@ -69,7 +70,8 @@ def read(directory: str | Path) -> Record | None:
 
 def load_runs(root: str | Path) -> list[Record]:
     """The records of all finished runs in `root`, by id."""
-    return [read(path.parent) for path in sorted(Path(root).glob(f"*/{FILE}"))]
+    paths = sorted(Path(root).glob(f"*/{FILE}"))
+    return [read(path.parent) for path in paths if REPLACED not in path.parent.name]
 
 
 def load_committed(path: str | Path) -> list[Record]:
@@ -115,9 +117,9 @@ def user_code(config: Config) -> dict[str, str]:
 
 
 def is_done(directory: str | Path, config: Config) -> bool:
-    """Whether `directory` has the record of `config`, made with the users' own files as they are now."""
+    """Whether `directory` has the record of `config`; training.identify tells what else it was made with."""
     record = read(directory)
-    return record is not None and config in by_config([record]) and record["user_code"] == user_code(config)
+    return record is not None and config in by_config([record])
 
 
 def _text(path: Path) -> str:

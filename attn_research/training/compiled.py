@@ -72,3 +72,9 @@ def _make(config: Config, source_size: int, target_size: int, aligned: bool) -> 
     model = Seq2Seq(config.model, source_size, target_size)
     look = make_look(model, config.decode, aligned)
     return Program(model, Compiled(make_step(model, config.train)), Compiled(look))
+
+
+def forget_programs() -> None:
+    """Compiles everything anew the next time."""
+    _make.cache_clear()
+    jax.clear_caches()

@@ -10,10 +10,12 @@ from typing import Any
 import jax
 import numpy as np
 
-from attn_research import storage
+from attn_research import storage, user_modules
 from attn_research.attention.attention import source_limit
 from attn_research.config import Config, digest, flat
+from attn_research.data import task
 from attn_research.data.batching import Batch, collate, plan
+from attn_research.data.fingerprint import fingerprint
 from attn_research.data.task import check_lengths
 from attn_research.errors import UserError
 from attn_research.metrics import METRICS
@@ -21,11 +23,13 @@ from attn_research.models.seq2seq import first_parameters
 from attn_research.registry import Spec, nearest
 from attn_research.runs import records
 from attn_research.runs.clock import Clock
+from attn_research.runs.settings import settings
 from attn_research.runs.signals import Stopped, never
 from attn_research.training import auxiliary, output
 from attn_research.training.checkpoint import Checkpoints
-from attn_research.training.compiled import make_program
+from attn_research.training.compiled import forget_programs, make_program
 from attn_research.training.evaluate import Evaluation, evaluate, selectable
+from attn_research.training.identify import begin
 from attn_research.training.prepare import Prepared, Split, prepare, saved_files
 from attn_research.training.step import first_state
 
@@ -68,6 +72,8 @@ class Training:
 
     def __init__(self, config: Config, clock: Clock, report: Report, stop: Callable[[], bool]):
         self.config, self.clock, self.report, self.stop = config, clock, report, stop
+        forget_edited_code()
+        self.user_code = records.user_code(config)
         self.data = load_data(config)
         self.split = self.data.splits["train"]
         self.alignment = self.split.column("alignment") if auxiliary.needs_links(config.train) else None
@@ -83,7 +89,7 @@ class Training:
 
     def open(self, directory: Path) -> None:
         """Makes the run's directory, or takes up what an earlier process left in it."""
-        self.directory = directory
+        self.directory, self.identity = directory, begin(directory, self.config, settings())
         directory.mkdir(parents=True, exist_ok=True)
         storage.write(directory / "config.json", json.dumps(flat(self.config), indent=1) + "\n")
         self.data.save(directory)
@@ -219,7 +225,8 @@ class Training:
             },
             "idle": self.clock.idle,
             "data": self.data.fingerprint(),
-            "user_code": records.user_code(self.config),
+            "user_code": self.user_code,
+            "identity": None if self.identity is None else self.identity._asdict(),
             "date": datetime.now(UTC).isoformat(timespec="seconds"),
             **records.environment(),
         }
@@ -234,6 +241,14 @@ class Training:
         return float(np.mean([of_shape[shape] for shape, _ in batches]))
 
 
+def forget_edited_code() -> None:
+    """Makes a process that has made a run already use users' files as they are now, with nothing kept of older ones."""
+    if user_modules.forget_edited():
+        forget_programs()
+        for cached in (prepare, task.load, fingerprint):
+            cached.cache_clear()
+
+
 def load_data(config: Config) -> Prepared:
     """The config's data, checked against what the score allows, and the losses and the selection need."""
     data, score = prepare(config.data), config.model.attention.score
@@ -244,11 +259,11 @@ def load_data(config: Config) -> Prepared:
     return data
 
 
-def check_select(select: str, dev: Split, task: Spec) -> None:
+def check_select(select: str, dev: Split, of: Spec) -> None:
     """A UserError where the metric that picks the best checkpoint is none of dev's."""
     if select not in selectable(dev):
         known = nearest(select, selectable(dev))
-        raise UserError(f"train.select is {select!r}, which is not measured on the outputs of task {task}; {known}")
+        raise UserError(f"train.select is {select!r}, which is not measured on the outputs of task {of}; {known}")
 
 
 def mean_finite(step: int, pending: list[dict[str, jax.Array]]) -> dict[str, float]:

@@ -1,0 +1,61 @@
+"""Hashes of data: symbols, references, raw lines, alignments, every column that can change a number."""
+
+import functools
+import hashlib
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from attn_research.data.task import tables
+from attn_research.registry import Spec
+
+if TYPE_CHECKING:
+    import pyarrow
+
+WHERE = "where"  # the places of items in their files: for messages alone
+
+
+@functools.lru_cache(maxsize=4)
+def fingerprint(spec: Spec) -> Mapping[str, str]:
+    """First 16 hex characters of a sha256 over the columns of each split of a task, by the split's name.
+
+    Raises:
+      UserError: as `task.load`.
+    """
+    return MappingProxyType({name: _hash(table) for name, table in tables(spec).items()})
+
+
+def _hash(table: "pyarrow.Table") -> str:
+    sha = hashlib.sha256()
+    for name in sorted(set(table.column_names) - {WHERE}):
+        sha.update(name.encode() + b"\0")
+        for chunk in table.select([name]).combine_chunks()[name].chunks:
+            _update(sha, chunk)
+    return sha.hexdigest()[:16]
+
+
+def _update(sha: Any, array: Any) -> None:
+    """Takes up values, not how they lie in memory: list lengths, then what is in the lists."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    kind = array.type
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
+        sha.update(_numbers(pc.list_value_length(array).cast(pa.int64())))
+        _update(sha, array.flatten())
+    elif pa.types.is_string(kind) or pa.types.is_large_string(kind):
+        sha.update(_numbers(pc.binary_length(array).cast(pa.int64())))
+        sha.update("".join(text or "" for text in array.to_pylist()).encode())
+    elif pa.types.is_integer(kind):
+        sha.update(_numbers(array.cast(pa.int64())))
+    elif pa.types.is_floating(kind):
+        sha.update(_numbers(array.cast(pa.float64())))
+    else:
+        sha.update(repr(array.to_pylist()).encode())
+
+
+def _numbers(array: Any) -> bytes:
+    """The numbers, and -1 where there is none."""
+    return np.ascontiguousarray(array.fill_null(-1).to_numpy(zero_copy_only=False)).tobytes()

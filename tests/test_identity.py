@@ -1,0 +1,235 @@
+"""What made a run, compared by what goes on with it or takes it as done. Nothing is trained here."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import fake_runs
+import jax
+import pytest
+from house import environment, house  # noqa: F401 (a fixture)
+
+from attn_research import user_modules
+from attn_research.cli import main
+from attn_research.config import Config, digest, load, override
+from attn_research.data import task
+from attn_research.data.fingerprint import fingerprint
+from attn_research.registry import Spec
+from attn_research.runs import identity, records
+from attn_research.runs.settings import settings, worker_settings
+from attn_research.training.identify import begin, stand
+
+pytestmark = pytest.mark.usefixtures("house", "forgetful")
+SCORE = "import helper\ndef mine(param, keys, query_size): ...\n"
+
+
+def write_data(text="ab\tA B\n", dev="ab\tA B\n"):
+    """A folder `words` with three files."""
+    Path("words").mkdir(exist_ok=True)
+    for name, lines in (("train", text), ("dev", dev), ("test", dev)):
+        (Path("words") / f"{name}.tsv").write_text(lines)
+    for cached in (task.load, fingerprint):
+        cached.cache_clear()
+
+
+@pytest.fixture
+def forgetful(monkeypatch):
+    """A process that has read no file yet."""
+    monkeypatch.setattr(user_modules, "_loaded", {})
+    write_data()
+    Path("helper.py").write_text("A = 1\n")
+    Path("score.py").write_text(SCORE)
+
+
+CONFIG = override(Config(), {"data.task": 'transduction(path="words")', "model.attention.score": "score.py:mine"})
+DIRECTORY = Path("runs") / digest(CONFIG)
+
+
+def begun(config=CONFIG, **other):
+    """The directory of a run that was killed after its first checkpoint."""
+    begin(DIRECTORY, config, settings() | other)
+    (DIRECTORY / "checkpoints" / "last" / "1").mkdir(parents=True)
+
+
+def finished(**other):
+    """A finished one."""
+    begun(**other)
+    made = identity.read(DIRECTORY)._asdict()
+    records.write(DIRECTORY, fake_runs.make_record(CONFIG, identity=made))
+
+
+def standing():
+    return stand(DIRECTORY, CONFIG, settings)
+
+
+def files():
+    return {path: path.read_bytes() for path in sorted(Path("runs").rglob("*")) if path.is_file()}
+
+
+EDITS = {
+    "score.py of model.attention.score was edited": lambda: Path("score.py").write_text(SCORE + "\n"),
+    "helper.py of model.attention.score was edited": lambda: Path("helper.py").write_text("A = 2\n"),
+    "are others (split train)": lambda: write_data("ab\tA C\n"),
+    "are others (split dev, test)": lambda: write_data(dev="ab\tA B\nab\tA C\n"),  # the same ids, another reference
+}
+
+
+@pytest.mark.parametrize("said", EDITS)
+@pytest.mark.parametrize("make", [begun, finished])
+def test_other_data_or_code_are_named_and_nothing_is_touched(said, make):
+    make()
+    assert not standing().refusal
+    before = files()
+    EDITS[said]()
+    assert [phrase for phrase in standing().refusal if said in phrase]
+    with pytest.raises(ValueError, match=r"made with something else .*--fresh makes such a run anew"):
+        begin(DIRECTORY, CONFIG, settings())
+    assert files() == before
+
+
+OTHERS = {
+    "threads was 99 and is": {"threads": 99},
+    "--xla_some_flag was 3 and is not set": {"--xla_some_flag": "3"},
+    "jax_default_prng_impl was rbg and is threefry2x32": {"jax_default_prng_impl": "rbg"},
+    "jax_enable_x64 was True and is False": {"jax_enable_x64": True},
+    "devices was 4 and is 1": {"devices": 4},
+}
+
+
+@pytest.mark.parametrize("said", OTHERS)
+def test_other_settings_are_refused_to_go_on_with_and_told_of_what_is_done(said):
+    begun(**OTHERS[said])
+    assert [phrase for phrase in standing().refusal if said in phrase]
+    records.write(DIRECTORY, fake_runs.make_record(CONFIG))
+    assert not standing().refusal
+    assert [phrase for phrase in standing().differences.environment if said in phrase]
+
+
+def test_other_versions_are_named():
+    then = identity.Identity({}, {}, {"jax": "0.1", "flax": "1"}, {}, None)
+    differences = identity.compare(then, then._replace(versions={"jax": "0.2", "flax": "1"}), "dates")
+    assert differences == ([], ["jax was 0.1 and is 0.2"])
+
+
+def test_a_worker_of_a_sweep_has_other_threads_and_flags_than_a_process_that_trains(monkeypatch):
+    monkeypatch.delenv("XLA_FLAGS", raising=False)
+    assert worker_settings(pinned=True)["threads"] == 1
+    assert worker_settings(pinned=True)["--xla_backend_optimization_level"] == "1"
+    assert "--xla_backend_optimization_level" not in settings()
+    monkeypatch.setenv("XLA_FLAGS", "--xla_dump_to=x --xla_a=1 --xla_b --xla_a=2")
+    flags = {name: value for name, value in settings().items() if name.startswith("--")}
+    assert flags == {"--xla_a": "2", "--xla_b": "set"}
+
+
+def test_options_of_jax_are_read_from_jax():
+    with jax.default_matmul_precision("float32"):
+        assert settings()["jax_default_matmul_precision"] == "float32"
+
+
+def test_a_run_without_a_checkpoint_begins_anew():
+    begin(DIRECTORY, CONFIG, settings())
+    write_data("ab\tC\n")
+    assert begin(DIRECTORY, CONFIG, settings()).data == dict(fingerprint(CONFIG.data.task))
+
+
+def test_a_run_keeps_the_text_of_its_code():
+    begun()
+    folder = DIRECTORY / "code" / "model.attention.score"
+    assert {path.name: path.read_text() for path in folder.iterdir()} == {"score.py": SCORE, "helper.py": "A = 1\n"}
+    then = identity.read(DIRECTORY)
+    assert identity.kept_file(DIRECTORY, then, "model.attention.score") == folder / "score.py"
+    (folder / "helper.py").write_text("A = 3\n")
+    with pytest.raises(ValueError, match=r"helper\.py is missing or was edited"):
+        identity.kept_file(DIRECTORY, then, "model.attention.score")
+
+
+def test_a_run_from_before_is_told_to_be_not_recorded(caplog):
+    (DIRECTORY / "checkpoints" / "last" / "1").mkdir(parents=True)
+    assert begin(DIRECTORY, CONFIG, settings()) is None
+    assert caplog.text.count("is not recorded") == 1
+    records.write(DIRECTORY, fake_runs.make_record(CONFIG))
+    assert not standing().refusal and not standing().recorded
+    Path("score.py").write_text(SCORE + "\n")
+    assert standing().refusal == ["score.py:mine was edited"]
+
+
+def test_a_damaged_identity_is_refused():
+    begun()
+    (DIRECTORY / "identity.json").write_text("{}")
+    assert standing().refusal == [f"{DIRECTORY}/identity.json is damaged"]
+
+
+def config_file():
+    text = (
+        "from attn_research.config import *\nconfig = override(Config(), {'data.task': 'transduction(path=\"words\")'"
+    )
+    Path("tiny.py").write_text(text + ", 'model.attention.score': 'score.py:mine'})\n")
+    assert load("tiny.py") == CONFIG
+    return ["train", "tiny.py"]
+
+
+def test_train_refuses_and_with_fresh_keeps_the_old_run_beside(capsys):
+    finished()
+    assert main(config_file()) == 0
+    assert capsys.readouterr().out.startswith("This run is finished already")
+    before = records.read(DIRECTORY)
+    write_data("ab\tC\n")
+    assert main(config_file()) == 2
+    assert "made with something else" in capsys.readouterr().err
+    assert records.read(DIRECTORY) == before
+    assert main([*config_file(), "--fresh"]) == 0
+    (old,) = Path("runs").glob("*.replaced-*")
+    assert records.read(old) == before and records.read(DIRECTORY) != before
+    assert len(records.load_runs("runs")) == 1
+
+
+def test_fresh_that_cannot_begin_puts_the_old_run_back(capsys, monkeypatch):
+    finished()
+    monkeypatch.setattr("attn_research.sweeps.local.TARGET", "nowhere:run")
+    monkeypatch.setattr("attn_research.sweeps.failure.is_users", lambda error: True)
+    assert main([*config_file(), "--fresh"]) == 1
+    assert records.read(DIRECTORY) is not None
+    assert not list(Path("runs").glob("*.replaced-*"))
+
+
+def test_a_fingerprint_covers_every_column_but_places():
+    columns = {"source": [["a"], ["b", "c"]], "target": [["A"], ["B"]], "raw": [["x y"], ["z"]]}
+    columns |= {"alignment": [[[0, 0]], []], "where": ["f:1", "f:2"], "ceiling": [0.5, 1.0]}
+    found = {}
+    changes = {
+        "same": {},
+        "places": {"where": ["g:1", "g:2"]},
+        "raw": {"raw": [["x  y"], ["z"]]},
+        "ends": {"raw": [["x"], [" yz"]]},
+        "alignment": {"alignment": [[], [[0, 0]]]},
+        "source": {"source": [["a", "b"], ["c"]]},
+        "ceiling": {"ceiling": [1, 0.5]},
+    }
+    for name, change in changes.items():
+        splits = task.from_columns(dict.fromkeys(("train", "dev", "test"), columns | change))
+        Path(f"{name}_task.py").write_text("made = None\ndef data(): return made\n")
+        user_modules.load(f"{name}_task.py").made = splits
+        found[name] = fingerprint(Spec(f"{name}_task.py:data"))["train"]
+    assert found.pop("places") == found["same"]
+    assert len(set(found.values())) == len(found)
+
+
+@pytest.mark.slow
+def test_a_run_begun_by_train_is_not_ended_by_another_number_of_threads():
+    """In processes of their own: what jax computes with is decided when it starts."""
+    words = "import sys; from pathlib import Path; from attn_research.config import load, digest; \
+from attn_research.runs.settings import settings; from attn_research.training.identify import begin, stand; \
+c = load('dates.py'); d = Path('runs') / digest(c); begin(d, c, settings()); \
+(d / 'checkpoints/last/1').mkdir(parents=True, exist_ok=True)"
+
+    def begins(**other):
+        done = subprocess.run(
+            [sys.executable, "-c", words], env=environment() | other, capture_output=True, text=True, check=False
+        )
+        return done.stderr.splitlines()[-1] if done.returncode else ""
+
+    assert begins() == ""
+    assert begins() == ""
+    assert "jax_default_prng_impl was threefry2x32 and is rbg" in begins(JAX_DEFAULT_PRNG_IMPL="rbg")
+    flags = "--xla_force_host_platform_device_count=4"
+    assert f"{flags.partition('=')[0]} was not set and is 4" in begins(XLA_FLAGS=flags)
