@@ -4,6 +4,7 @@ import unicodedata
 
 import pytest
 import sacrebleu
+from known_records import record
 from sentences import write_text
 
 from attn_research import config
@@ -11,6 +12,7 @@ from attn_research.data.task import load
 from attn_research.metrics import METRICS, score_texts
 from attn_research.metrics.text import check_tokenizer, choose_tokenizer
 from attn_research.registry import Spec
+from attn_research.reports.tables import Table
 from attn_research.training.evaluate import score_lines
 from attn_research.training.prepare import prepare
 
@@ -79,3 +81,14 @@ def test_a_tokenizer_without_its_package_is_refused(monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(ValueError, match=r"tokenize is 'ja-mecab', .*pip install 'sacrebleu\[ja\]'.*'char' does not"):
         check_tokenizer("ja-mecab")
+
+
+def test_rows_with_different_tokenizers_are_told():
+    def of(score, tokenizer):
+        split = {"metrics": {"bleu": 20.0}, "items": {}, "ceiling": None, "signatures": {"bleu": f"tok:{tokenizer}"}}
+        return [record(score, seed, test=split) for seed in range(3)]
+
+    table = Table("model.attention.score", ("test/bleu",))
+    told = "BLEU has several signatures: its rows were not scored alike."
+    assert told in table.build({"dot": of("dot", "13a"), "general": of("general", "zh")}).notes
+    assert told not in table.build({"dot": of("dot", "zh"), "general": of("general", "zh")}).notes

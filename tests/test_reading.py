@@ -1,6 +1,7 @@
 """Text is read one way: lines, their blanks and their symbols, in training and in what a run reads later."""
 
 import gzip
+import inspect
 import io
 import itertools
 import logging
@@ -9,11 +10,13 @@ import unicodedata
 import pytest
 from sentences import corpus, write_text
 
+from attn_research.config import Data
 from attn_research.data.files import decode_lines
 from attn_research.data.parallel import read as read_pairs
 from attn_research.data.segmentation import Pieces
-from attn_research.data.task import load, plain
+from attn_research.data.task import from_columns, load, plain, tasks
 from attn_research.registry import Spec
+from attn_research.training.prepare import prepare
 
 INSIDE = ["\r", "\x0b", "\x0c", "\x1c", "\x1d", "\x1e", "\x85", "\u2028", "\u2029"]  # end no line
 BLANKS = [" ", "\xa0", "\u202f", "\u3000", "\t", *INSIDE]
@@ -43,14 +46,18 @@ def test_parallel_lines_stay_parallel(tmp_path, compress):
     assert list(zip(read.sources, read.targets, strict=True)) == pairs
 
 
-GENERATED = [
-    "dates(train=60, dev=40, test=60)", 'dates(locale="hidden", train=60, dev=40, test=60)',
-    "copy(train=20, test=9)", "reverse(train=20, test=9, symbols=30)", "sort(train=20, test=9)",
-    "repeat(train=20, test=9)",
-]  # fmt: skip
+SIZES = {"train": 30, "dev": 20, "test": 30}
+GENERATED = [name for name, task in tasks.known.items() if task.traits.get("generated")]
 
 
-@pytest.mark.parametrize("spec", [*map(Spec, GENERATED)], ids=str)
+def small(name, **more):
+    """A generated task with few items."""
+    known = inspect.signature(tasks.known[name]).parameters
+    said = {option: size for option, size in SIZES.items() if option in known} | more
+    return Spec(f"{name}({', '.join(f'{option}={value!r}' for option, value in said.items())})")
+
+
+@pytest.mark.parametrize("spec", [*map(small, GENERATED), small("dates", locale="hidden")], ids=str)
 def test_what_is_generated_is_split_as_it_was_made(spec):
     splits = load(spec)
     targets = {symbol for target in splits["train"]["target"] for symbol in target}
@@ -61,6 +68,23 @@ def test_what_is_generated_is_split_as_it_was_made(spec):
             line = between.join(symbols)
             assert source.split(line) == source.split(unicodedata.normalize("NFD", line)) == symbols
             assert target.join(answer) == between.join(answer)
+
+
+@tasks.register
+def spoken():
+    """Words as symbols, of a task that says nothing of how lines become symbols."""
+    columns = {"source": [["one", "two"]], "target": [["1", "2"]], "raw": [["1 2"]]}
+    return from_columns(dict.fromkeys(("train", "dev", "test"), columns))
+
+
+def test_a_task_whose_lines_would_be_read_otherwise_is_told(caplog):
+    with caplog.at_level(logging.WARNING):
+        prepare(Data(task=Spec("test_reading:spoken")))
+    told = [record.getMessage() for record in caplog.records if record.name.startswith("attn_research")]
+    assert [line.partition(":spoken: ")[2].split(",")[0] for line in told] == [
+        "a perfect output has BLEU 0.0 on dev",
+        "`translate` would read the line 'onetwo'",
+    ]
 
 
 WORDS = ["<V;PST>had", "<A>", "a<b c>d", "été", "e\u0301te\u0301", " ice  cream\xa0", "한국", "x(y)", "𝔸"]

@@ -7,6 +7,8 @@ Its splits are `train`, `dev`, `test`, and further test splits named `test_<what
   and `target` (of subwords, if these are subwords);
 - `references`, if several targets are right: all of them, `target` first;
 - `raw`, if outputs are to be scored as text, by BLEU and chrF: the lines of all right targets, as people wrote them;
+  they are compared in composed form (NFC) and with single blanks, and BLEU's tokenizer is that of their script, or the
+  one that an option `tokenize` of the task names;
 - `where`, if the items stand in a file: `train.tsv.gz:17`, for messages;
 - `ceiling`, if it may be below one: the probability with which the best possible system, which sees the source
   alone, answers that item right.

@@ -17,6 +17,7 @@ from attn_research.data.vocab import Vocabulary
 from attn_research.errors import UserError
 from attn_research.metrics.text import check_tokenizer, choose_tokenizer
 from attn_research.registry import Spec
+from attn_research.training.data_checks import warn_of_low_bleu, warn_of_other_symbols
 
 if TYPE_CHECKING:
     import pyarrow
@@ -94,6 +95,9 @@ def prepare(data: config.Data) -> Prepared:
     learned = task.learns(data.task)
     segmentations = task.load(data.task).segmentations if learned else task.plain(data.task, target.symbols)
     tokenize = _tokenizer(data.task, tables["train"])
+    warn_of_low_bleu(data.task, tables["dev"], tokenize)
+    if not learned:
+        warn_of_other_symbols(data.task, tables["dev"], segmentations[0])
     splits = {
         name: Split(table, encoded[name], cover(encoded[name], shapes), segmentations[1], tokenize)
         for name, table in tables.items()
