@@ -27,7 +27,7 @@ Coefficient = Annotated[float, Range(least=0, most=1e6)]
 class Data:
     """What is learned, and how sentence pairs are put into batches."""
 
-    task: Spec = Spec("dates")  # the task with its own options
+    task: Spec = Spec("dates(train=30000)")  # the task with its own options
     batch_size: Size = 64  # sentence pairs a training step
     shapes: Annotated[int, Range(least=1, most=1000)] = (
         3  # padded (source, target) lengths at most; each is compiled once

@@ -50,7 +50,7 @@ def _short(file: str) -> str:
     return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else file
 
 
-def describe(error: BaseException) -> str:
+def describe(error: BaseException, bug: str = "this is a bug in attn-research: ") -> str:
     """The exception in one line, which says whose fault it is."""
     lines = str(error).strip().split("\n")
     if isinstance(error, UserError):
@@ -62,4 +62,4 @@ def describe(error: BaseException) -> str:
         return f"{place}: {text}"
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
-    return f"this is a bug in attn-research: {text}"
+    return bug + text

@@ -156,6 +156,21 @@ class Registry:
         traits = {name: trait(hyper) if callable(trait) else trait for name, trait in traits.items()}
         return Bound(function, hyper, types.SimpleNamespace(**traits))
 
+    def normal(self, spec: Spec) -> Spec:
+        """The spelling that all specs of the same meaning share: annotated types, and no value that is the default.
+
+        Raises:
+          UserError: as `bind`.
+        """
+        name = f"{spec.module}:{spec.name}" if spec.module else spec.name
+        bound, defaults = self.bind(spec), self.bind(Spec(name)).hyper
+        kept = [
+            f"{key}={_literal(value)}"
+            for key, value in bound.hyper.items()
+            if key in getattr(bound.traits, "written", ()) or (key in spec.hyper and repr(value) != repr(defaults[key]))
+        ]
+        return Spec(f"{name}({', '.join(kept)})" if kept else name)
+
     def _find(self, spec: Spec) -> Callable:
         if not spec.module:
             return self.known[spec.name] if spec.name in self.known else self._installed(spec.name)

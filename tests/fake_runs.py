@@ -17,6 +17,10 @@ def configs(*tasks, **changes):
     return [override(Config(), {"data.task": task, "train.steps": 100} | changes) for task in tasks]
 
 
+def fake(how: str = "", n: int = 0):
+    """A task without data."""
+
+
 def run(config, directory, report=lambda numbers: None, stop=never):
     """`crash(how="kill")` and its like do what they say on the first call; everything else finishes."""
     directory.mkdir(parents=True, exist_ok=True)

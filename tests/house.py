@@ -3,9 +3,11 @@
 import os
 import sys
 
+import fake_runs
 import pytest
 
 import attn_research.sweeps.make as make_module
+from attn_research.data.task import tasks
 from attn_research.sweeps import local
 
 EXPERIMENT = """
@@ -19,7 +21,7 @@ def runs():
 
 table = Table("model.attention.score", ("test/exact", "parameters"))
 """
-SCORES = "def cosine(param, keys, query_size): ...\n"
+SCORES = "def cosine(param, keys, query_size):\n    return lambda query, history: (keys * query[:, None]).sum(-1)\n"
 
 
 @pytest.fixture
@@ -32,6 +34,7 @@ def house(tmp_path, monkeypatch):
     (tmp_path / "results").mkdir()
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(local, "TARGET", "fake_runs:run")
+    monkeypatch.setitem(tasks.known, "fake", fake_runs.fake)
     monkeypatch.setenv("ATTN_RESEARCH_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(make_module, "enable_compilation_cache", lambda: None)
     return tmp_path

@@ -142,7 +142,8 @@ def test_a_diverged_run_is_told_and_done(capsys):
 
 # A shell's background jobs ignore SIGINT, and so would the sweep that pytest starts there.
 SWEEP = "import signal, sys; from attn_research.sweeps import local; from attn_research.cli import main; \
-signal.signal(signal.SIGINT, signal.default_int_handler); local.TARGET = 'fake_runs:run'; main()"
+signal.signal(signal.SIGINT, signal.default_int_handler); local.TARGET = 'fake_runs:run'; import fake_runs; \
+from attn_research.data.task import tasks; tasks.known['fake'] = fake_runs.fake; main()"
 
 
 @pytest.fixture

@@ -21,6 +21,7 @@ FLOORS = {
     "user_modules": 0,
     "presets": 0,
     "config": 0,
+    "spelling": 0.5,
     "attention": 1,
     "data": 1,
     "metrics": 1,

@@ -20,7 +20,7 @@ from attn_research.runs.settings import settings, worker_settings
 from attn_research.training.identify import begin, stand
 
 pytestmark = pytest.mark.usefixtures("house", "forgetful")
-SCORE = "import helper\ndef mine(param, keys, query_size): ...\n"
+SCORE = "import helper\ndef mine(param, keys, query_size):\n    return lambda query, history: keys[..., 0]\n"
 
 
 def write_data(text="ab\tA B\n", dev="ab\tA B\n"):

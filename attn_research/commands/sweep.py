@@ -27,18 +27,30 @@ def read_experiment(arguments: argparse.Namespace) -> Experiment:
     return load_experiment(arguments.experiment, parse_changes(arguments.changes), added)
 
 
+def check_asked_for(arguments: argparse.Namespace, without: Iterable[Config]) -> None:
+    """Refuses what is wrong in key=value and --add, in the configs that have no record."""
+    if arguments.changes or arguments.add:
+        from attn_research.training.check import check_all
+
+        check_all(without)
+
+
 def sweep(arguments: argparse.Namespace) -> int:
     """Makes what is missing; 1 unless every run of the experiment is finished afterwards."""
     experiment, runs = read_experiment(arguments), Path(arguments.runs)
     jobs = len(local.cores()) if arguments.jobs is None else arguments.jobs
     if jobs < 1:
         raise UserError(f"--jobs is {jobs}, but must be at least 1")
+    from attn_research.training.check import check_all, check_names
+
     for config in experiment.runs:
-        records.user_code(config)  # a file that is not there is told now, not by every worker
+        check_names(config)
     names = labels(experiment.runs)
     standings = compare(experiment, runs)
     if arguments.list:
         return _list(names, standings)
+    # What is wrong is told now, not by every worker.
+    check_all(config for config, standing in standings.items() if not standing.done or standing.differences.all)
     if arguments.fresh:
         standings = _make_room(standings)
     refuse(standings.values())

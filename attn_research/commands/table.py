@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from attn_research.commands.sweep import read_experiment
+from attn_research.commands.sweep import check_asked_for, read_experiment
 from attn_research.commands.words import complain, show_markdown, tell_diverged
 from attn_research.config import Config, from_flat
 from attn_research.errors import UserError
@@ -31,6 +31,7 @@ def table(arguments: argparse.Namespace) -> int:
             raise UserError("--save and --check are for the experiment as it stands, without key=value and --add")
         return _check(experiment, committed) if arguments.check else _save(experiment, Path(arguments.runs), committed)
     found = found_records(Path(arguments.runs), committed)
+    check_asked_for(arguments, (config for config in experiment.runs if config not in found))
     built = build(experiment, found)
     stem = Path(arguments.runs) / "reports" / experiment.name
     _write(built, stem)

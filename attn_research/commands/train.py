@@ -13,11 +13,13 @@ from attn_research.config import Config, digest, load, override, parse_changes
 from attn_research.errors import describe
 from attn_research.runs import records
 from attn_research.runs.settings import settings
+from attn_research.spelling import normal
 from attn_research.sweeps import failure, local
 from attn_research.sweeps.expand import blaming
 from attn_research.sweeps.lock import hold
 from attn_research.sweeps.make import make
 from attn_research.sweeps.progress import advance, training_progress
+from attn_research.training.check import check
 from attn_research.training.identify import refuse, set_aside, stand, tell
 
 
@@ -25,9 +27,10 @@ def train(arguments: argparse.Namespace) -> int:
     """Trains the config, or says what came of it if that is done; 1 if the run failed or diverged."""
     with blaming(arguments.config):
         config = load(arguments.config)
-    config = override(config, parse_changes(arguments.changes))
-    records.user_code(config)  # a file that is not there is told before anything is written
+    config = normal(override(config, parse_changes(arguments.changes)), users=True)
     directory = Path(arguments.runs) / digest(config)
+    if arguments.fresh or not records.is_done(directory, config):
+        check(config)  # what is wrong is told before anything is written
     with hold(directory), set_aside(directory) if arguments.fresh else nullcontext():
         standing = stand(directory, config, settings)
         refuse([standing])

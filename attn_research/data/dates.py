@@ -20,7 +20,7 @@ DATES = {"dev": 1500, "test": 4000, "test_unseen": 2000}
 LEAST = 10  # characters of an ISO date; with a lower limit hardly a date would be drawn
 
 
-@tasks.register(symbols="composed", generated=True)
+@tasks.register(symbols="composed", generated=True, written=("train",))
 def dates(
     locale: Literal["shown", "hidden"] = "shown",
     train: Items = 30_000,

@@ -17,7 +17,7 @@ Sides = tuple[Pieces, Pieces]  # of the source, of the target
 log = logging.getLogger(__name__)
 
 
-@tasks.register(symbols="learned")
+@tasks.register(symbols="learned", written=("vocabulary",))
 def translation(
     path: str = "",
     source: str = "de",

@@ -5,6 +5,8 @@ a config field that came later, with a default that keeps the behaviour, orphans
 """
 
 import base64
+import json
+import math
 import zlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -17,7 +19,7 @@ from attn_research.config import Config, digest, flat, from_flat
 from attn_research.errors import UserError
 from attn_research.registry import Spec, fingerprint
 from attn_research.runs.environment import environment
-from attn_research.runs.record_format import parse, to_json
+from attn_research.spelling import normal
 
 __all__ = [
     "by_config",
@@ -48,30 +50,23 @@ def pack(array: np.ndarray) -> str:
 
 
 def unpack(text: str) -> np.ndarray:
-    """What `pack` packed, as int64 [n].
-
-    Raises:
-      UserError: it is damaged.
-    """
-    try:
-        return np.frombuffer(zlib.decompress(base64.b64decode(text)), "<u2").astype(int)
-    except (ValueError, TypeError, zlib.error) as error:
-        raise UserError(f"the items {text[:20]!r}... of a record are damaged: {error}") from error
+    """What `pack` packed, as int64 [n]."""
+    return np.frombuffer(zlib.decompress(base64.b64decode(text)), "<u2").astype(int)
 
 
 def write(directory: str | Path, record: Mapping[str, Any]) -> None:
     """Put `result.json` into `directory`, all of it or nothing; numbers that are not finite become null."""
-    storage.write(Path(directory) / FILE, to_json(record, indent=1, checked=True) + "\n")
+    storage.write(Path(directory) / FILE, _json(record, indent=1) + "\n")
 
 
 def read(directory: str | Path) -> Record | None:
     """The record in `directory`, or None if the run is not done.
 
     Raises:
-      UserError: the file is not a record or not as it was written.
+      UserError: the file is not a record; it says where.
     """
     path = Path(directory) / FILE
-    return parse(_text(path), path) if path.is_file() else None
+    return _parse(_text(path), path) if path.is_file() else None
 
 
 def load_runs(root: str | Path) -> list[Record]:
@@ -89,21 +84,24 @@ def load_committed(path: str | Path) -> list[Record]:
     path = Path(path)
     if not path.is_file():
         return []
-    return [parse(line, path, number) for number, line in enumerate(_text(path).split("\n"), 1) if line.strip()]
+    return [_parse(line, path, number) for number, line in enumerate(_text(path).split("\n"), 1) if line.strip()]
 
 
 def save_committed(path: str | Path, records: Iterable[Record]) -> None:
     """Write `records` to `path`, one a line, by id: the same records always make the same file."""
-    lines = [to_json(record) + "\n" for record in sorted(records, key=lambda record: record["id"])]
+    lines = [_json(record) + "\n" for record in sorted(records, key=lambda record: record["id"])]
     storage.write(Path(path), "".join(lines))
 
 
 def by_config(records: Iterable[Record]) -> dict[Config, Record]:
-    """Records by their config; of several of one config, the first. What is no config today matches nothing."""
+    """Records by their config in its normal form; of several of one config, the first.
+
+    What is no config today matches nothing.
+    """
     found = {}
     for record in records:
         try:
-            found.setdefault(from_flat(record["config"]), record)
+            found.setdefault(normal(from_flat(record["config"])), record)
         except UserError:
             continue
     return found
@@ -113,7 +111,7 @@ def find(config: Config, runs: str | Path, committed: Iterable[Record] = ()) -> 
     """The record of `config` in the run directories under `runs`, else among the `committed` ones, else None."""
     own = read(Path(runs) / digest(config))
     first = [own] if own else load_runs(runs)
-    return by_config([*first, *committed]).get(config)
+    return by_config([*first, *committed]).get(normal(config))
 
 
 def user_code(config: Config) -> dict[str, str]:
@@ -125,7 +123,7 @@ def user_code(config: Config) -> dict[str, str]:
 def is_done(directory: str | Path, config: Config) -> bool:
     """Whether `directory` has the record of `config`; training.identify tells what else it was made with."""
     record = read(directory)
-    return record is not None and config in by_config([record])
+    return record is not None and normal(config) in by_config([record])
 
 
 def _text(path: Path) -> str:
@@ -133,3 +131,29 @@ def _text(path: Path) -> str:
         return path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
         raise UserError(f"{path} is not UTF-8 text (byte {error.start}), so it holds no records") from error
+
+
+def _parse(text: str, path: Path, line: int | None = None) -> Record:
+    try:
+        record = json.loads(text)
+    except json.JSONDecodeError as error:
+        place = f"{path}:{line or error.lineno}"
+        raise UserError(f"{place} is not a record: {error.msg} at column {error.colno}") from error
+    if not (isinstance(record, dict) and isinstance(record.get("config"), dict) and "id" in record):
+        raise UserError(f"{path}:{line or 1} is not a record: it has no 'id' and 'config'")
+    return record
+
+
+def _json(record: Mapping[str, Any], indent: int | None = None) -> str:
+    return json.dumps(_finite(record), indent=indent, sort_keys=True, ensure_ascii=False, allow_nan=False)
+
+
+def _finite(value: Any) -> Any:
+    match value:
+        case Mapping():
+            return {key: _finite(item) for key, item in value.items()}
+        case list() | tuple():
+            return [_finite(item) for item in value]
+        case float() if not math.isfinite(value):
+            return None
+    return value

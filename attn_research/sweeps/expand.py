@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from attn_research.config import Config, flat, from_flat, override, program_of, run_file
 from attn_research.errors import UserError
 from attn_research.registry import Spec
+from attn_research.spelling import normal
 
 
 class Experiment(NamedTuple):
@@ -45,6 +46,7 @@ def load_experiment(
         raise UserError(f"{path} has no runs: its runs() yields nothing")
     configs = [override(config, changes or {}) for config in configs]
     configs += [override(config, change) for change in added for config in configs]
+    configs = [normal(config, users=True) for config in configs]
     return Experiment(
         Path(path).stem, programs_first(dict.fromkeys(configs)), names["table"], names["PUBLISHED"], names["CLAIMS"]
     )

@@ -1,0 +1,95 @@
+"""What can be known to be wrong is told before anything is made."""
+
+from pathlib import Path
+
+import pytest
+from fake_runs import make_runs
+from house import house  # noqa: F401 (a fixture)
+
+from attn_research.cli import main
+from attn_research.config import Config, override
+from attn_research.training.check import check
+
+pytestmark = pytest.mark.usefixtures("house")
+WRONG = [
+    ("model.attention.score=generall", "did you mean general?"),
+    ("model.attention.normalizer=softmx", "did you mean softmax?"),
+    ("model.attention.normalizer=softmax(temprature=2)", "did you mean temperature?"),
+    ("model.attention.window=gausian", "unknown window"),
+    ("model.attention.latent=hardd", "did you mean hard?"),
+    ("model.encoder.cell=lstmm", "did you mean lstm?"),
+    ("model.decoder.bridge=dens", "did you mean dense?"),
+    ("model.decoder.placement=afte", "did you mean after?"),
+    ("model.decoder.combination=tan", "did you mean tanh?"),
+    ("train.optimizer=adm", "did you mean adam?"),
+    ("train.schedule=cosin", "did you mean cosine?"),
+    ("decode.length_penalty=averag", "did you mean average?"),
+    ("data.task=fak", "did you mean fake?"),
+    ("data.task=fake(hw=1)", "did you mean how?"),
+    ("model.attention.heads=3", "must divide"),
+    ("model.attention.split=false", "has no effect with one head"),
+    ("decode.length_penalty=average", "decode.beam"),
+    ("model.attention.latent=hard", "input_feeding"),
+]
+
+
+@pytest.mark.parametrize(("change", "said"), WRONG)
+def test_a_sweep_tells_it_before_the_first_run(change, said, capsys):
+    assert main(["sweep", "small.py", "--jobs", "1", "--add", change]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == "" and captured.err.count("\n") == 1 and said in captured.err
+    assert not Path("runs").exists()
+
+
+@pytest.mark.parametrize(("change", "said"), WRONG[::4])
+@pytest.mark.parametrize("command", ["train dates.py", "sweep small.py --list --add", "table small.py --add"])
+def test_the_others_tell_it_too(command, change, said, capsys):
+    if command.startswith("table"):
+        make_runs()
+    if command.endswith("--list --add") and "unknown" not in said and "did you mean" not in said:
+        pytest.skip("a list says what runs there are; what the model refuses is told before they are made")
+    assert main([*command.split(), change]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == "" and captured.err.count("\n") == 1 and said in captured.err
+    assert Path("runs").exists() == command.startswith("table")
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (
+            "    return lambda query, history: (keys * qury[:, None]).sum(-1)",
+            "mine.py:2: NameError: name 'qury' is not defined",
+        ),
+        ("    return lambda query, history: keys @ query", "mine.py:2: TypeError: "),
+        (
+            "    import numpy\n    return lambda query, history: numpy.tanh(keys[..., 0])",
+            "mine.py:3: TracerArrayConversionError",
+        ),
+        ("    ...", "mine.py:cosine cannot be used: "),
+    ],
+)
+def test_a_mistake_in_a_users_score_names_its_line(body, said, capsys):
+    Path("mine.py").write_text(f"def cosine(param, keys, query_size):\n{body}\n")
+    for command in ("train dates.py", "sweep small.py"):
+        assert main([*command.split(), "model.attention.score=mine.py:cosine"]) == 2
+        captured = capsys.readouterr()
+        assert captured.out == "" and captured.err.count("\n") == 1 and said in captured.err
+    assert not Path("runs").exists()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"model.attention.score": "location(max_length=1)"},
+        {"model.attention.score": "none", "train.auxiliary.coverage": 0.0},
+        {"decode.beam": 20, "decode.length_penalty": "wu", "model.dropout": 0.5, "train.auxiliary.alignment": 1.0},
+        {"model.attention.latent": "hard", "model.decoder.input_feeding": "none", "train.auxiliary.entropy": 0.1},
+        {"model.attention.normalizer": "monotonic", "data.task": "nowhere.py:none"},
+    ],
+)
+def test_what_is_right_passes(changes):
+    own = changes.pop("data.task", "dates")
+    check(override(Config(), changes))
+    with pytest.raises(ValueError, match="cannot import") if own != "dates" else pytest.MonkeyPatch().context():
+        check(override(Config(), changes | {"data.task": own}))

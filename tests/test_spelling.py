@@ -1,0 +1,91 @@
+"""Configs that mean the same are one run, however their variants are spelled."""
+
+import json
+from pathlib import Path
+
+import pytest
+from house import house  # noqa: F401 (a fixture)
+
+from attn_research.cli import main
+from attn_research.config import Config, digest, flat, from_flat, load, override
+from attn_research.registry import Spec
+from attn_research.runs import records
+from attn_research.spelling import REGISTRIES, normal, registry, specs
+from attn_research.sweeps.expand import load_experiment
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.mark.parametrize(
+    ("field", "spellings"),
+    [
+        ("model.attention.normalizer", ("softmax", "softmax(temperature=1)", "softmax( temperature = 1.0 )")),
+        ("model.attention.normalizer", ("softmax(temperature=2)", "softmax(temperature=2.0)")),
+        ("model.attention.score", ("general", "general(learned_scale=False)", "general(learned_scale=false)")),
+        ("model.decoder.placement", ("bottom", 'bottom(context="previous")')),
+        ("train.optimizer", ("adam", "adam(b1=0.9, b2=0.999)", "adam(b2=0.999, eps=1e-08)")),
+        ("train.schedule", ("cosine(final=0, warmup=0.1)", "cosine(warmup=0.1)")),
+        ("decode.length_penalty", ("wu", "wu(alpha=0.6)")),
+        ("data.task", ("dates", "dates(train=30000)", 'dates(locale="shown")')),
+        ("data.task", ("copy", "copy(symbols=20)")),
+    ],
+)
+def test_spellings_of_one_variant_are_one_config(field, spellings):
+    configs = {normal(override(Config(), {field: text})) for text in spellings}
+    assert len(configs) == 1
+    (config,) = configs
+    assert normal(config) == config
+    bound = {repr(registry(field).bind(Spec(text)).hyper) for text in (*spellings, flat(config)[field])}
+    assert len(bound) == 1
+
+
+def test_what_differs_stays_apart_and_what_is_unknown_stays():
+    for text in (
+        "softmax(temperature=2)",
+        "softmx",
+        "softmax(temprature=1)",
+        'softmax(temperature="hot")',
+        "no.py:one",
+    ):
+        config = override(Config(), {"model.attention.normalizer": text})
+        assert normal(config, users=True) != normal(Config())
+    assert normal(config).model.attention.normalizer == "no.py:one"
+
+
+def test_every_variant_of_a_config_has_its_registry():
+    assert {name.rpartition(".")[2] for name in specs(Config())} | {"window", "latent"} == set(REGISTRIES)
+    assert all(registry(name).known for name in REGISTRIES)
+    assert normal(Config()) == Config()
+
+
+def test_configs_and_experiments_of_this_checkout_are_in_normal_form():
+    for path in ROOT.glob("configs/*.py"):
+        assert normal(load(path)) == load(path)
+    for path in ROOT.glob("experiments/*.py"):
+        committed = ROOT / "experiments/results" / f"{path.stem}.jsonl"
+        runs = load_experiment(path).runs
+        assert all(normal(config) == config for config in runs)
+        for record in records.load_committed(committed):
+            config = from_flat(record["config"])
+            assert normal(config) == config
+            if record["config"].keys() == flat(config).keys():
+                assert digest(config) == record["id"]
+
+
+@pytest.mark.usefixtures("house")
+def test_a_sweep_has_a_variant_once_and_finds_records_of_every_spelling(capsys):
+    Path("mine.py").write_text("def own(param, keys, query_size, scale: float = 1.0):\n    ...\n")
+    spelled = ["general(learned_scale=False)", "mine.py:own", "mine.py:own(scale=1)", "mine.py:own(scale=2)"]
+    words = ["small.py", *(word for text in spelled for word in ("--add", f"model.attention.score={text}"))]
+    assert main(["sweep", *words, "--list"]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 3 * 4
+    old = {"model.attention.score": "general(learned_scale=False)", "data.task": "fake"}
+    config = override(Config(), old)
+    assert set(records.by_config([{"config": json.loads(json.dumps(flat(config)))}])) == {normal(config)}
+
+
+@pytest.mark.usefixtures("house")
+def test_a_record_is_data_and_imports_nothing(tmp_path):
+    Path("bomb.py").write_text("raise SystemExit(3)\n")
+    config = override(Config(), {"model.attention.score": "bomb.py:own(scale=1)"})
+    assert list(records.by_config([{"config": flat(config)}])) == [config]
