@@ -19,8 +19,12 @@ class Damaged(UserError):
     """A file is missing, or is not as it was written."""
 
 
-def write(path: str | Path, data: str | bytes) -> None:
-    """Writes a file by rename: a reader, or a machine that comes up again, finds the old file or the whole new one."""
+def write(path: str | Path, data: str | bytes, synced: bool = True) -> None:
+    """Writes a file by rename: a reader, or a machine that comes up again, finds the old file or the whole new one.
+
+    Args:
+      synced: whether it waits for the disk; without, a machine that comes up again may find anything.
+    """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = _draft(path)
@@ -28,11 +32,13 @@ def write(path: str | Path, data: str | bytes) -> None:
         with _naming(path), draft.open("wb") as file:
             file.write(data.encode() if isinstance(data, str) else data)
             file.flush()
-            os.fsync(file.fileno())
+            if synced:
+                os.fsync(file.fileno())
         draft.replace(path)
     finally:
         draft.unlink(missing_ok=True)
-    sync(path.parent)
+    if synced:
+        sync(path.parent)
 
 
 @contextlib.contextmanager

@@ -1,5 +1,6 @@
 """What is read back is what was saved, or a sentence, whatever happened to the disk."""
 
+import contextlib
 import errno
 import logging
 import os
@@ -166,6 +167,50 @@ def test_a_full_disk_is_a_sentence_and_what_was_saved_is_whole(copied, monkeypat
     assert equal(copied.restore_best(LIKE.params, told["best_step"]), state(told["best_step"]).params)
     copied.save(40, state(40), progress(40))
     assert names(copied.last) == ["30", "40"]
+
+
+class Killed(BaseException):
+    """Stands for a process that does nothing more."""
+
+
+OPERATIONS = ("mkdir", "fsync", "rename", "replace", "unlink", "rmdir")
+
+
+def dying(patch, last):
+    """Lets so many file operations happen and no more; gives the list of those that were asked for."""
+    calls = []
+    for name in OPERATIONS:
+
+        def operation(*arguments, name=name, real=getattr(os, name), **named):
+            calls.append(name)
+            if len(calls) > last:
+                raise Killed
+            return real(*arguments, **named)
+
+        patch.setattr(os, name, operation)
+    return calls
+
+
+def test_a_process_killed_between_two_file_operations_leaves_whole_checkpoints(saved, tmp_path, monkeypatch):
+    def save(last, number):
+        shutil.copytree(saved.directory, tmp_path / str(number))
+        checkpoints = Checkpoints(tmp_path / str(number))
+        with monkeypatch.context() as patch:
+            calls = dying(patch, last)
+            with contextlib.suppress(Killed):
+                checkpoints.save(40, state(40), progress(40))
+        return checkpoints, len(calls)
+
+    _, operations = save(10**6, "whole")
+    assert operations > 20
+    for last in range(operations):
+        checkpoints, _ = save(last, last)
+        found, told = Checkpoints(checkpoints.directory).restore(LIKE)
+        assert int(found.step) in (30, 40)
+        assert equal(found, state(int(found.step)))
+        assert equal(checkpoints.restore_best(LIKE.params, told["best_step"]), state(told["best_step"]).params)
+        checkpoints.save(40, state(40), progress(40))
+        assert names(checkpoints.last) == ["30", "40"]
 
 
 def test_another_model_is_told(copied):

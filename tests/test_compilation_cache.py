@@ -1,0 +1,54 @@
+"""Compiled programs on disk, and what damage to them does."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+from damage import ways
+from house import environment
+
+from attn_research.runs.compilation_cache import CheckedCache
+
+PROGRAM = """
+import warnings
+warnings.simplefilter("error")
+from attn_research.runs.compilation_cache import enable_compilation_cache
+enable_compilation_cache()
+import jax
+print(float(jax.jit(lambda x: x * 3 + 1)(2.0)))
+"""
+
+
+def test_an_entry_is_the_right_one_or_none(tmp_path):
+    cache = CheckedCache(str(tmp_path / "cache"))
+    assert cache.get("key") is None
+    cache.put("key", bytes(range(200)))
+    (file,) = (tmp_path / "cache").iterdir()
+    for damage in ways(file, 100):
+        damage(file)
+        assert cache.get("key") is None
+        cache.put("key", bytes(range(200)))
+        assert cache.get("key") == bytes(range(200))
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_cache_that_cannot_be_written_is_done_without(tmp_path):
+    tmp_path.chmod(0o500)
+    CheckedCache(str(tmp_path / "cache")).put("key", b"value")
+
+
+def test_damaged_programs_are_compiled_again_without_a_word(tmp_path):
+    def result():
+        words, where = [sys.executable, "-c", PROGRAM], {"ATTN_RESEARCH_CACHE": str(tmp_path)}
+        done = subprocess.run(words, env=environment() | where, capture_output=True, text=True, check=True)
+        assert done.stderr == ""
+        return done.stdout
+
+    right = result()
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert right == "7.0\n" and files
+    for path in files:
+        path.write_bytes(path.read_bytes()[:-1] + b"?")
+    assert result() == right
+    assert not any(path.read_bytes().endswith(b"?") for path in files)
