@@ -179,15 +179,18 @@ OPERATIONS = ("mkdir", "fsync", "rename", "replace", "unlink", "rmdir")
 def dying(patch, last):
     """Lets so many file operations happen and no more; gives the list of those that were asked for."""
     calls = []
-    for name in OPERATIONS:
 
-        def operation(*arguments, name=name, real=getattr(os, name), **named):
-            calls.append(name)
+    def counted(real):
+        def operation(*arguments, **named):
+            calls.append(real)
             if len(calls) > last:
                 raise Killed
             return real(*arguments, **named)
 
-        patch.setattr(os, name, operation)
+        return operation
+
+    for name in OPERATIONS:
+        patch.setattr(os, name, counted(getattr(os, name)))
     return calls
 
 
