@@ -1,6 +1,7 @@
 """A finished run, ready to be used: `load("runs/<id>").translate(["2 May 1997"])`."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -8,11 +9,13 @@ import jax
 import numpy as np
 
 from attn_research import storage
+from attn_research.attention.attention import source_limit
 from attn_research.config import Config, from_flat, hints, override
 from attn_research.data.batching import Encoded, Sentences, collate
-from attn_research.data.buckets import buckets
+from attn_research.data.buckets import buckets, longest
 from attn_research.data.segmentation import Segmentation
 from attn_research.data.vocab import EOS, UNK, Vocabulary
+from attn_research.decoding.memory import fits, rows_at_once
 from attn_research.decoding.outputs import Outputs
 from attn_research.decoding.search import make_search
 from attn_research.errors import UserError
@@ -53,10 +56,24 @@ class Translator:
             return search(translating, batch.source.shape[1], batch.source_lengths)
 
         self._decode = decode
+        self._allowed = source_limit(config.model.attention.score)
+        self._longest = longest(partial(fits, config.decode))
 
     def split(self, line: str) -> list[str]:
         """A line of text as the task's source symbols."""
         return self._segmentations[0].split(line)
+
+    def flaw(self, source: Sequence[str]) -> str:
+        """Why a source cannot be translated, as in 'has no symbols'; empty if it can."""
+        size, decode = len(source), self.config.decode
+        if not source:
+            return "has no symbols"
+        if self._allowed is not None and size > self._allowed:
+            return f"has {size} symbols, but score {self.config.model.attention.score} allows at most {self._allowed}"
+        if size > self._longest:
+            most = f"at most {self._longest} fit into the memory of a search"
+            return f"has {size} symbols, but {most} with decode.beam {decode.beam} and decode.ratio {decode.ratio}"
+        return ""
 
     def unknown(self, line: str) -> list[str]:
         """The parts of a line that the run has no symbol for, as they are written."""
@@ -75,7 +92,7 @@ class Translator:
           sentences: each a line of text, which is split as in training, or a list of symbols, which is taken as it is.
 
         Raises:
-          UserError: one string in place of a list, or a source without symbols.
+          UserError: one string in place of a list, or a source without symbols or with too many.
         """
         return [found[0] for found in self.n_best(sentences)]
 
@@ -88,7 +105,7 @@ class Translator:
         ids = [self.source.encode(source) for source in sources]
         encoded = Encoded(Sentences.of(ids), Sentences.of([[EOS]] * len(ids)))
         found: dict[int, list[Translation]] = {}
-        for bucket in buckets([len(source) for source in sources]):
+        for bucket in buckets([len(source) for source in sources], partial(rows_at_once, self.config.decode)):
             batch = collate(encoded, bucket.rows, (bucket.length, 1), bucket.size)
             outputs = jax.device_get(self._decode(self.params, batch))
             found |= {row: self._read(outputs, place, sources[row]) for place, row in enumerate(bucket.rows)}
@@ -100,8 +117,8 @@ class Translator:
         sources = []
         for number, sentence in enumerate(sentences):
             source = self.split(sentence) if isinstance(sentence, str) else list(sentence)
-            if not source:
-                raise UserError(f"source {number} has no symbols")
+            if flaw := self.flaw(source):
+                raise UserError(f"source {number} {flaw}")
             for symbol in source:
                 if not isinstance(symbol, str):
                     raise UserError(f"source {number} has {symbol!r} among its symbols, which must be strings")

@@ -16,7 +16,19 @@ from benchmarks.measure import Plan, left_out, measure
 from benchmarks.progress import shown
 from benchmarks.question import Question
 
-QUESTIONS = ("step", "scores", "no_feeding", "peak", "growth", "additive", "padding", "start", "decoding", "sweep")
+QUESTIONS = (
+    "step",
+    "scores",
+    "scan",
+    "no_feeding",
+    "peak",
+    "growth",
+    "additive",
+    "padding",
+    "start",
+    "decoding",
+    "sweep",
+)
 SHORT = ("step", "no_feeding", "peak", "padding", "start")  # what is asked when nothing is said
 EXAMPLES = f"""\
 examples:

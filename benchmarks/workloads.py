@@ -34,6 +34,7 @@ WORKLOADS = {
     "W1": Workload(32, 45, 12, 11, batch=256, embedding=128, hidden=256),
     "W2-64": W2,
     "W2-128": grown("batch", 128),
+    "g2p": Workload(32, 45, 12, 11, batch=64, embedding=64, hidden=256),  # as configs/g2p_cmudict.py
     **{f"{axis} {size}": grown(axis, size) for axis, sizes in GROWING.items() for size in sizes},
 }
 

@@ -1,19 +1,24 @@
 import json
 import subprocess
+from pathlib import Path
 
 import numpy as np
 import pytest
+from damage import ways
+from fake_runs import make_record
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attn_research.config import Config, digest, flat, override
+from attn_research.config import Config, digest, override
+from attn_research.errors import UserError
 from attn_research.runs import records
 from attn_research.runs.environment import checkout
+from attn_research.runs.record_format import FIELDS, OF_SPLIT
 
 
 def record(config=None, **more):
     config = config or Config()
-    return {"id": digest(config), "config": flat(config), "user_code": records.user_code(config)} | more
+    return make_record(config) | more
 
 
 @given(st.lists(st.integers(0, 65535)))
@@ -48,6 +53,66 @@ def test_a_broken_record_is_told_with_its_place(tmp_path, text):
     (tmp_path / "result.json").write_text(text)
     with pytest.raises(ValueError, match=r"result\.json:\d+ is not a record: "):
         records.read(tmp_path)
+
+
+def test_a_damaged_record_is_a_sentence_and_never_other_numbers(tmp_path):
+    written = record(exact=1 / 3)
+    for seed in range(3):
+        records.write(tmp_path, written)
+        for damage in ways(tmp_path / "result.json", 100, seed):
+            damage(tmp_path / "result.json")
+            try:
+                assert records.read(tmp_path) in (written, None)
+            except UserError as error:
+                assert "result.json" in str(error) and "\n" not in str(error)
+            records.write(tmp_path, written)
+
+
+def test_a_record_of_an_earlier_version_has_no_checksum(tmp_path):
+    (tmp_path / "result.json").write_text(json.dumps(record()))
+    assert records.read(tmp_path) == record()
+
+
+@pytest.mark.parametrize("name", FIELDS)
+def test_a_record_without_a_field_is_told_with_its_place_and_the_field(tmp_path, name):
+    """As a file of a run and as a committed line."""
+    short = json.loads(json.dumps(record()))
+    config, *_ = name.split("config.")[1:] or [None]
+    values, key = (short["config"], config) if config else (short, name)
+    if not config and "." in name:
+        outer, _, key = name.partition(".")
+        values = short[outer]
+    del values[key]
+    (tmp_path / "result.json").write_text(json.dumps(short))
+    with pytest.raises(UserError, match=rf"result\.json:1 is not a record: it has no '{name}'"):
+        records.read(tmp_path)
+    (tmp_path / "some.jsonl").write_text(json.dumps(record()) + "\n" + json.dumps(short) + "\n")
+    with pytest.raises(UserError, match=rf"some\.jsonl:2 is not a record: it has no '{name}'"):
+        records.load_committed(tmp_path / "some.jsonl")
+
+
+@pytest.mark.parametrize("part", OF_SPLIT)
+def test_a_split_without_a_part_is_told(tmp_path, part):
+    short = json.loads(json.dumps(record()))
+    del short["splits"]["test"][part]
+    (tmp_path / "result.json").write_text(json.dumps(short))
+    with pytest.raises(UserError, match=rf"it has no 'splits\.test\.{part}'"):
+        records.read(tmp_path)
+
+
+def test_committed_records_of_earlier_versions_are_read():
+    paths = list((Path(__file__).parent.parent / "experiments" / "results").glob("*.jsonl"))
+    assert paths and all(records.load_committed(path) for path in paths)
+
+
+@given(st.text(max_size=30))
+def test_items_that_are_damaged_are_told(text):
+    whole = records.pack(np.arange(5))
+    try:
+        found = records.unpack(text or whole[:-4])
+    except UserError:
+        return
+    assert records.pack(found)
 
 
 def test_a_broken_line_is_told_with_its_number(tmp_path):

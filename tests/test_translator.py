@@ -1,6 +1,7 @@
 """A run as an object that translates, and what is said where it cannot be loaded."""
 
 import shutil
+from functools import partial
 
 import jax
 import numpy as np
@@ -8,7 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attn_research.data.buckets import LEAST, ROWS, SYMBOLS, buckets, padded_length
+from attn_research.config import Decode
+from attn_research.data.buckets import LEAST, ROWS, SYMBOLS, buckets, longest, padded_length
+from attn_research.decoding.memory import MEMORY, fits, rows_at_once
+from attn_research.decoding.outputs import length_limits
 from attn_research.translator import load
 
 LINES = ["a b c", "d e", "e", "c a b d e c a b d e a", "b b"]
@@ -24,8 +28,8 @@ def test_every_source_is_in_one_bucket_that_holds_it(lengths):
     found = buckets(lengths)
     assert sorted(row for bucket in found for row in bucket.rows) == list(range(len(lengths)))
     for bucket in found:
-        longest = max(lengths[row] for row in bucket.rows)
-        assert longest <= bucket.length == padded_length(longest) <= max(LEAST, 1.5 * longest)
+        most = max(lengths[row] for row in bucket.rows)
+        assert most <= bucket.length == padded_length(most) <= max(LEAST, 1.5 * most)
         assert len(bucket.rows) <= bucket.size <= ROWS
         assert bucket.size == 1 or bucket.size * bucket.length <= SYMBOLS
 
@@ -52,6 +56,24 @@ def test_text_is_split_and_symbols_are_taken_as_they_are(translator):
     lines = translator.translate(["a b c", ["a", "b", "c"], list("abc"), ("a b", "c")])
     assert [one.source for one in lines] == [["a", "b", "c"]] * 3 + [["a b", "c"]]
     assert lines[0].output == lines[1].output
+
+
+@given(st.lists(st.integers(1, 2000), max_size=ROWS), st.integers(1, 100), st.floats(0, 10))
+def test_no_bucket_takes_more_memory_than_a_search_may(lengths, beam, ratio):
+    decode = Decode(beam=beam, ratio=ratio)
+    lengths = [length for length in lengths if length <= longest(partial(fits, decode))]
+    for bucket in buckets(lengths, partial(rows_at_once, decode)):
+        steps = length_limits(decode, bucket.length)[-1]
+        assert 4 * bucket.size * beam * steps * bucket.length <= MEMORY
+
+
+def test_a_source_longer_than_memory_allows_is_told(run):
+    translator = load(run, {"decode.beam": 100})
+    most = longest(partial(fits, translator.config.decode))
+    assert 300 < most < 1000
+    said = f"source 1 has {most + 1} symbols, but at most {most} fit into the memory of a search with decode.beam 100"
+    with pytest.raises(ValueError, match=said):
+        translator.translate([["a"], ["a"] * (most + 1)])
 
 
 @pytest.mark.parametrize(

@@ -43,7 +43,7 @@ def _first_runs(experiment: Experiment, runs: Path) -> dict[str, Path]:
 def translate(arguments: argparse.Namespace) -> int:
     """Prints an output line, or the n best, for every input line; draws the attention of the first if asked to.
 
-    A line that is empty or cannot be read gets an empty output, and the exit status is 1.
+    A line that is empty, too long or cannot be read gets an empty output, and the exit status is 1.
     """
     if arguments.step is not None and arguments.attention is None:
         raise UserError("--step chooses the bars of a picture, so it needs --attention OUT.png")
@@ -66,6 +66,7 @@ def translate(arguments: argparse.Namespace) -> int:
 
 def _translate(translator, lines: list[Line], complaints: Complaints, nbest: bool) -> list[list]:
     """Prints the outputs of some lines in their order, and returns those of the lines that have any."""
+    lines = [line if line.flaw else line._replace(flaw=translator.flaw(translator.split(line.text))) for line in lines]
     made = translator.n_best([line.text for line in lines if not line.flaw])
     outputs = iter(made)
     for line in lines:
@@ -89,8 +90,10 @@ def _print(found: list, join: Callable, number: int | None) -> None:
     if number is None:
         print(join(found[0].output), flush=True)
         return
+    best = {join(one.output): one for one in reversed(found)}  # several segmentations may be one text
     for one in found:
-        print(number, f"{one.score:.4f}", join(one.output), sep="\t", flush=True)
+        if one is best[text := join(one.output)]:
+            print(number, f"{one.score:.4f}", text, sep="\t", flush=True)
 
 
 def _draw(translation, step: int | None, path: str) -> None:

@@ -1,6 +1,6 @@
 """Length-bucketed batches of sources, in so few padded shapes that a model compiles rarely."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import groupby
 from typing import NamedTuple
 
@@ -17,15 +17,15 @@ class Bucket(NamedTuple):
     size: int  # padded number of rows
 
 
-def buckets(lengths: Sequence[int]) -> list[Bucket]:
-    """Every source in exactly one bucket, the shortest first.
+def buckets(lengths: Sequence[int], at_once: Callable[[int], int] = lambda length: ROWS) -> list[Bucket]:
+    """Every source in exactly one bucket, the shortest first; `at_once` bounds the rows of a padded length.
 
     A source is padded by less than half of its length, or to `LEAST`; rows are padded to a power of two.
     """
     order = sorted(range(len(lengths)), key=lengths.__getitem__)
     found = []
     for length, group in groupby(order, key=lambda row: padded_length(lengths[row])):
-        rows, most = tuple(group), max(1, min(ROWS, power_of_two(SYMBOLS // length + 1) // 2))
+        rows, most = tuple(group), max(1, min(ROWS, _power_below(SYMBOLS // length), _power_below(at_once(length))))
         for start in range(0, len(rows), most):
             chunk = rows[start : start + most]
             found.append(Bucket(chunk, length, min(most, max(LEAST, power_of_two(len(chunk))))))
@@ -37,6 +37,19 @@ def padded_length(length: int) -> int:
     power = max(LEAST, power_of_two(length))
     step = 3 * power // 4
     return step if step > LEAST and length <= step else power
+
+
+def longest(fits: Callable[[int], bool]) -> int:
+    """The longest source whose padded length fits, 8 at least."""
+    length = LEAST
+    while fits(longer := padded_length(length + 1)):
+        length = longer
+    return length
+
+
+def _power_below(number: int) -> int:
+    """The largest power of two that is not above `number`."""
+    return power_of_two(number + 1) // 2
 
 
 def power_of_two(number: int) -> int:

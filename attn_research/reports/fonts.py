@@ -1,97 +1,85 @@
-"""Symbols of any script as labels: in a font that has them, or else as their code points, never as boxes.
+"""Labels in any script: matplotlib shapes them and falls back from font to font; what no font has is a code point.
 
-Fonts are looked for in the packages `manimgx_fonts` (Noto Sans for most scripts) and `noto_cjk_sans_jp_regular`
-(Chinese, Japanese, Korean), then in what matplotlib brings, and last among the system's fonts.
+The fonts are those of the packages `manimgx_fonts` (Noto Sans for most scripts) and `noto_cjk_sans_jp_regular`
+(Chinese, Japanese, Korean), then matplotlib's own.
 """
 
 import functools
 import unicodedata
-from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
 import matplotlib
-from matplotlib.font_manager import FontProperties, findSystemFonts
+from matplotlib.font_manager import FontProperties, fontManager
 from matplotlib.ft2font import FT2Font
 from matplotlib.text import Text
 
 PACKAGES = ("manimgx_fonts", "noto_cjk_sans_jp_regular")
 SPACE, NEW_LINE, DOTTED_CIRCLE, ELLIPSIS = "␣", "↵", "◌", "…"
-LONGEST = 16  # characters of a symbol
+MAX_LENGTH = 16  # characters of a symbol
 INVISIBLE = {"Cc", "Cf", "Cn", "Co", "Zl", "Zp", "Zs"}  # general categories
-CODES = "0123456789ABCDEF "
 CODE_SIZE = 0.6  # of a code point, to that of a character
 
 
 @dataclass(frozen=True)
 class Label:
-    """Text and the font it is set in; `code` where it tells code points instead of the characters themselves."""
+    """A text; `code` where it has code points in place of characters."""
 
     text: str
-    font: Path
     code: bool = False
 
     @property
     def width(self) -> float:
-        """In characters of full size, marks not counted."""
+        """The width in characters of full size, without combining marks."""
         bases = sum(not unicodedata.category(c).startswith("M") for c in self.text)
         return bases * (CODE_SIZE * 0.6 if self.code else 1)
 
     def put(self, text: Text, size: float, **properties) -> None:
-        """Make it the content of `text`, at `size` points, as it is: `$` and `_` are no mathematics."""
-        font = FontProperties(fname=self.font, size=size * (CODE_SIZE if self.code else 1))
+        """Makes it the content of `text`, at `size` points, as it is: `$` and `_` are no mathematics."""
+        font = FontProperties(family=list(families()), size=size * (CODE_SIZE if self.code else 1))
         text.set(text=self.text, fontproperties=font, parse_math=False, **properties)
 
 
 def symbol_label(symbol: str) -> Label:
-    """A symbol or a word of a source or an output: its blanks visible, a lone mark on a dotted circle."""
-    short = symbol if len(symbol) <= LONGEST else symbol[: LONGEST - 1] + ELLIPSIS
+    """The label of a source or output symbol: spaces are visible, a lone mark stands on a dotted circle."""
+    short = symbol if len(symbol) <= MAX_LENGTH else symbol[: MAX_LENGTH - 1] + ELLIPSIS
     short = short.replace(" ", SPACE).replace("\n", NEW_LINE)
     lone_mark = unicodedata.category(short[:1] or "a").startswith("M")
     return text_label(DOTTED_CIRCLE * lone_mark + short)
 
 
 def text_label(text: str) -> Label:
-    """Any text, of lines; of characters that cannot be shown the code points, as in `D55C`."""
-    hidden = {c for c in text if c not in " \n" and unicodedata.category(c) in INVISIBLE}
-    font = None if hidden else font_for(text.replace("\n", ""))
-    if font:
-        return Label(text, font)
-    able = [font for font in _packaged() if characters(font).issuperset(CODES)]
-    best = max(able, key=lambda font: len(set(text) & characters(font)))
-    shown = [c if c in characters(best) - hidden else f"{ord(c):04X}" for c in text if c != DOTTED_CIRCLE]
-    return Label(" ".join(shown), best, code=True)
+    """The label of any text; a character that cannot be shown becomes its code point, as in `D55C`."""
+    if all(c in " \n" or is_visible(c) for c in text):
+        return Label(text)
+    shown = [c if is_visible(c) else f"{ord(c):04X}" for c in text if c != DOTTED_CIRCLE]
+    return Label(" ".join(shown), code=True)
 
 
-def font_for(text: str) -> Path | None:
-    """The first font that has every character of `text`, so that marks sit on their bases; None if there is none."""
-    return next((font for font in _fonts() if characters(font).issuperset(text)), None)
+def is_visible(character: str) -> bool:
+    """Whether the character leaves a mark on paper, in a font that we have."""
+    return unicodedata.category(character) not in INVISIBLE and character in characters()
 
 
 @functools.cache
-def characters(font: Path) -> frozenset[str]:
-    """What a font has glyphs for; nothing if it is one that matplotlib cannot read."""
-    try:
-        return frozenset(map(chr, FT2Font(font).get_charmap()))
-    except (OSError, RuntimeError):
-        return frozenset()
-
-
-def _fonts() -> Iterator[Path]:
-    yield from _packaged()
-    yield from _system()
+def families() -> tuple[str, ...]:
+    """The font families in the order in which matplotlib falls back along them."""
+    for font in font_files():
+        fontManager.addfont(font)
+    return tuple(dict.fromkeys(FT2Font(font).family_name for font in font_files()))
 
 
 @functools.cache
-def _packaged() -> tuple[Path, ...]:
-    """Noto Sans, then Noto for other scripts, and matplotlib's own font for what they lack."""
-    found = [Path(str(file)) for package in PACKAGES for file in files(package).iterdir()]
-    noto = sorted((font for font in found if font.suffix in {".ttf", ".otf"}), key=lambda font: len(font.name))
-    upright = [font for font in noto if "Italic" not in font.name]
-    return *upright, Path(matplotlib.get_data_path()) / "fonts/ttf/DejaVuSans.ttf"
+def characters() -> frozenset[str]:
+    """The characters that some font has a glyph for."""
+    return frozenset().union(*(map(chr, FT2Font(font).get_charmap()) for font in font_files()))
 
 
 @functools.cache
-def _system() -> tuple[Path, ...]:
-    return tuple(sorted(map(Path, findSystemFonts())))
+def font_files() -> tuple[Path, ...]:
+    """Noto Sans, then Noto for other scripts, then matplotlib's own font for what they lack."""
+    packaged = [Path(str(file)) for package in PACKAGES for file in files(package).iterdir()]
+    upright = [font for font in packaged if font.suffix in {".ttf", ".otf"} and "Italic" not in font.name]
+    own = Path(matplotlib.get_data_path()) / "fonts/ttf/DejaVuSans.ttf"
+    return *sorted(upright, key=lambda font: len(font.name)), own

@@ -1,7 +1,11 @@
 """Test items with their attention weights, as a finished run keeps them."""
 
+import contextlib
+import io
 import json
-from collections.abc import Sequence
+import zipfile
+import zlib
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import zip_longest
@@ -9,7 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
+from attn_research import storage
 from attn_research.errors import UserError
+from attn_research.storage import Damaged
 
 END = "</s>"
 
@@ -51,17 +57,29 @@ def load_item(directory: str | Path, index: int) -> Item:
     """Item `index` of the test items whose weights a finished run kept.
 
     Raises:
-      UserError: the run has kept no weights, or not those of this item.
+      UserError: the run has kept no weights, or not those of this item, or its files are damaged.
     """
     outputs = Path(directory) / "outputs"
     lines, maps = outputs / "test.jsonl", outputs / "attention.npz"
     for path in (lines, maps):
         if not path.is_file():
             raise UserError(f"there is no {path}, so the run is not finished and its attention cannot be drawn")
-    with np.load(maps) as kept:
+    with _told(maps), np.load(io.BytesIO(storage.read(maps)), allow_pickle=False) as kept:
         if str(index) not in kept:
             raise UserError(f"{maps} has the weights of items 0 to {len(kept.files) - 1}, but not of item {index}")
         weights = kept[str(index)]
-    made = json.loads(lines.read_text(encoding="utf-8").split("\n")[index])
-    gold = [tuple(pair) for pair in made["alignment"]] if "alignment" in made else ()
-    return Item(made["source"], made["output"], weights, made["references"], gold)
+    with _told(lines):
+        made = json.loads(storage.read(lines).decode().split("\n")[index])
+        gold = [tuple(pair) for pair in made["alignment"]] if "alignment" in made else ()
+        return Item(made["source"], made["output"], weights, made["references"], gold)
+
+
+@contextlib.contextmanager
+def _told(path: Path) -> Iterator[None]:
+    """What cannot be read in a file that has no checksum is damaged too."""
+    try:
+        yield
+    except UserError:
+        raise
+    except (ValueError, LookupError, TypeError, EOFError, OSError, zipfile.BadZipFile, zlib.error) as error:
+        raise Damaged(f"{path} is damaged: {type(error).__name__}: {error}") from error

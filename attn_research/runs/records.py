@@ -5,8 +5,6 @@ a config field that came later, with a default that keeps the behaviour, orphans
 """
 
 import base64
-import json
-import math
 import zlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -19,6 +17,7 @@ from attn_research.config import Config, digest, flat, from_flat
 from attn_research.errors import UserError
 from attn_research.registry import Spec, fingerprint
 from attn_research.runs.environment import environment
+from attn_research.runs.record_format import parse, to_json
 from attn_research.spelling import normal
 
 __all__ = [
@@ -50,23 +49,30 @@ def pack(array: np.ndarray) -> str:
 
 
 def unpack(text: str) -> np.ndarray:
-    """What `pack` packed, as int64 [n]."""
-    return np.frombuffer(zlib.decompress(base64.b64decode(text)), "<u2").astype(int)
+    """What `pack` packed, as int64 [n].
+
+    Raises:
+      UserError: it is damaged.
+    """
+    try:
+        return np.frombuffer(zlib.decompress(base64.b64decode(text)), "<u2").astype(int)
+    except (ValueError, TypeError, zlib.error) as error:
+        raise UserError(f"the items {text[:20]!r}... of a record are damaged: {error}") from error
 
 
 def write(directory: str | Path, record: Mapping[str, Any]) -> None:
     """Put `result.json` into `directory`, all of it or nothing; numbers that are not finite become null."""
-    storage.write(Path(directory) / FILE, _json(record, indent=1) + "\n")
+    storage.write(Path(directory) / FILE, to_json(record, indent=1, checked=True) + "\n")
 
 
 def read(directory: str | Path) -> Record | None:
     """The record in `directory`, or None if the run is not done.
 
     Raises:
-      UserError: the file is not a record; it says where.
+      UserError: the file is not a record or not as it was written.
     """
     path = Path(directory) / FILE
-    return _parse(_text(path), path) if path.is_file() else None
+    return parse(_text(path), path) if path.is_file() else None
 
 
 def load_runs(root: str | Path) -> list[Record]:
@@ -84,12 +90,12 @@ def load_committed(path: str | Path) -> list[Record]:
     path = Path(path)
     if not path.is_file():
         return []
-    return [_parse(line, path, number) for number, line in enumerate(_text(path).split("\n"), 1) if line.strip()]
+    return [parse(line, path, number) for number, line in enumerate(_text(path).split("\n"), 1) if line.strip()]
 
 
 def save_committed(path: str | Path, records: Iterable[Record]) -> None:
     """Write `records` to `path`, one a line, by id: the same records always make the same file."""
-    lines = [_json(record) + "\n" for record in sorted(records, key=lambda record: record["id"])]
+    lines = [to_json(record) + "\n" for record in sorted(records, key=lambda record: record["id"])]
     storage.write(Path(path), "".join(lines))
 
 
@@ -131,29 +137,3 @@ def _text(path: Path) -> str:
         return path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
         raise UserError(f"{path} is not UTF-8 text (byte {error.start}), so it holds no records") from error
-
-
-def _parse(text: str, path: Path, line: int | None = None) -> Record:
-    try:
-        record = json.loads(text)
-    except json.JSONDecodeError as error:
-        place = f"{path}:{line or error.lineno}"
-        raise UserError(f"{place} is not a record: {error.msg} at column {error.colno}") from error
-    if not (isinstance(record, dict) and isinstance(record.get("config"), dict) and "id" in record):
-        raise UserError(f"{path}:{line or 1} is not a record: it has no 'id' and 'config'")
-    return record
-
-
-def _json(record: Mapping[str, Any], indent: int | None = None) -> str:
-    return json.dumps(_finite(record), indent=indent, sort_keys=True, ensure_ascii=False, allow_nan=False)
-
-
-def _finite(value: Any) -> Any:
-    match value:
-        case Mapping():
-            return {key: _finite(item) for key, item in value.items()}
-        case list() | tuple():
-            return [_finite(item) for item in value]
-        case float() if not math.isfinite(value):
-            return None
-    return value

@@ -1,6 +1,6 @@
 """Looks at a split: the loss along the references, and what the search makes of the sources."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import jax
@@ -11,6 +11,7 @@ from attn_research import config
 from attn_research.data.batching import Batch, collate, plan
 from attn_research.data.segmentation import Pieces
 from attn_research.data.vocab import Vocabulary
+from attn_research.decoding.memory import rows_at_once
 from attn_research.decoding.outputs import Outputs
 from attn_research.decoding.search import make_search
 from attn_research.metrics import METRICS, alignment_errors, entropy, score_outputs, score_texts
@@ -19,6 +20,8 @@ from attn_research.metrics.text import SCORERS
 from attn_research.models.seq2seq import Seq2Seq
 from attn_research.training.prepare import Split
 from attn_research.training.step import cross_entropy, token_mask
+
+LOGITS = 2**30  # bytes of the logits along the references of a batch, at most
 
 
 class Look(NamedTuple):
@@ -63,13 +66,24 @@ def make_look(model: Seq2Seq, decode: config.Decode, aligned: bool = False) -> C
     return look
 
 
-def evaluate(look: Callable, params: Any, split: Split, vocabulary: Vocabulary, batch_size: int) -> Evaluation:
+def _batches(split: Split, symbols: int, batch_size: int, decode: config.Decode) -> Iterator[tuple[Batch, np.ndarray]]:
+    """Every row once; of a long shape fewer at a time, so that logits and weights take little memory."""
+    for shape, rows in plan(split.encoded, split.shapes, batch_size):
+        s, t = split.shapes[shape]
+        size = max(1, min(batch_size, rows_at_once(decode, s), LOGITS // (4 * t * symbols)))
+        for start in range(0, len(rows), size):
+            part = rows[start : start + size]
+            yield collate(split.encoded, part, (s, t), size), part
+
+
+def evaluate(
+    look: Callable, params: Any, split: Split, vocabulary: Vocabulary, batch_size: int, decode: config.Decode
+) -> Evaluation:
     """Every metric that the split allows; `vocabulary` is the target's."""
     n = len(split.data)
     nll, correct = np.zeros(n), np.zeros(n, int)
     outputs, weights, attended = [[]] * n, [np.zeros(0)] * n, [np.zeros(0, int)] * n
-    for shape, rows in plan(split.encoded, split.shapes, batch_size):
-        batch = collate(split.encoded, rows, split.shapes[shape], batch_size)
+    for batch, rows in _batches(split, len(vocabulary), batch_size, decode):
         seen = jax.device_get(look(params, batch))
         nll[rows], correct[rows] = seen.nll[: len(rows)], seen.correct[: len(rows)]
         for column, row in enumerate(rows):

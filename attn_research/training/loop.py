@@ -193,7 +193,8 @@ class Training:
                 self.stop_if_asked()
                 return self.program.look(self.clock, params, batch)
 
-            return evaluate(look, params, split, self.data.target, self.config.data.batch_size)
+            data, decode = self.config.data, self.config.decode
+            return evaluate(look, params, split, self.data.target, data.batch_size, decode)
 
     def look_at_all(self) -> dict[str, dict[str, Any]]:
         """Evaluates the best parameters on every split but train; the outputs go to outputs/."""

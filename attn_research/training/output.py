@@ -1,11 +1,15 @@
 """What a run writes beside its checkpoints: lines of metrics, outputs on the test splits, attention weights."""
 
+import contextlib
+import io
 import json
+import logging
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from attn_research import storage
 from attn_research.metrics import METRICS
 from attn_research.runs.records import pack
 from attn_research.training.evaluate import Evaluation
@@ -15,15 +19,19 @@ KEPT = 32  # items of the split `test` whose attention weights are written
 # Metrics whose counts are whole numbers, kept item by item.
 COUNTED = ("exact", "token", "wer", "per", "aer", "aer_free", "bleu", "bleu_lc", "chrf")
 
+logger = logging.getLogger(__name__)
+
 
 class Lines:
-    """A file with a JSON object a line; what an earlier process wrote after `step` is dropped."""
+    """A file with a JSON object a line; what an earlier process wrote after `step`, and damaged lines, are dropped."""
 
     def __init__(self, path: Path, step: int):
-        kept = [line for line in _whole_lines(path) if json.loads(line)["step"] <= step]
-        draft = path.with_suffix(".draft")
-        draft.write_text("".join(kept))
-        draft.replace(path)
+        lines = _whole_lines(path)
+        steps = [_step(line) for line in lines]
+        if damaged := steps.count(None):
+            logger.warning("%s: %d damaged lines are dropped", path, damaged)
+        kept = [line for line, found in zip(lines, steps, strict=True) if found is not None and found <= step]
+        storage.write(path, b"".join(kept))
         self._path = path
 
     def write(self, line: dict[str, Any]) -> None:
@@ -32,10 +40,19 @@ class Lines:
             file.write(json.dumps(line) + "\n")
 
 
-def _whole_lines(path: Path) -> list[str]:
+def _whole_lines(path: Path) -> list[bytes]:
     """The lines that a killed process did not leave half-written."""
-    text = path.read_text() if path.exists() else ""
-    return text[: text.rfind("\n") + 1].splitlines(keepends=True)
+    text = path.read_bytes() if path.exists() else b""
+    return [line + b"\n" for line in text.split(b"\n")[:-1]]
+
+
+def _step(line: bytes) -> int | None:
+    """The step of a line; None where it is damaged."""
+    with contextlib.suppress(ValueError):
+        found = json.loads(line)
+        if isinstance(found, dict) and isinstance(found.get("step"), int):
+            return found["step"]
+    return None
 
 
 def write(directory: Path, name: str, split: Split, evaluation: Evaluation) -> None:
@@ -44,12 +61,15 @@ def write(directory: Path, name: str, split: Split, evaluation: Evaluation) -> N
     columns = {"source": split.column("source"), "references": split.references, "output": evaluation.outputs}
     columns |= {"text": evaluation.texts, "raw": split.column("raw"), "alignment": split.column("alignment")}
     columns = {name: values for name, values in columns.items() if values is not None}
-    with (directory / f"{name}.jsonl").open("w", encoding="utf-8") as file:
-        for values in zip(*columns.values(), strict=True):
-            file.write(json.dumps(dict(zip(columns, values, strict=True)), ensure_ascii=False) + "\n")
+    items = (dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True))
+    lines = (json.dumps(item, ensure_ascii=False) + "\n" for item in items)
+    storage.write(directory / f"{name}.jsonl", "".join(lines))
     if name == "test":
         kept = evaluation.weights[:KEPT]
-        np.savez_compressed(directory / "attention.npz", **{str(item): weights for item, weights in enumerate(kept)})
+        archive = io.BytesIO()
+        np.savez_compressed(archive, **{str(item): weights for item, weights in enumerate(kept)})
+        storage.write(directory / "attention.npz", archive.getvalue())
+    storage.seal(directory)
 
 
 def summary(split: Split, evaluation: Evaluation) -> dict[str, Any]:

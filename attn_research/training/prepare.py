@@ -14,6 +14,7 @@ from attn_research.data import task
 from attn_research.data.batching import Encoded, Shape, choose_shapes, count, cover, encode
 from attn_research.data.segmentation import Pieces, Segmentation
 from attn_research.data.vocab import Vocabulary
+from attn_research.errors import UserError
 from attn_research.metrics.text import check_tokenizer, choose_tokenizer
 from attn_research.registry import Spec
 from attn_research.training.data_checks import warn_of_low_bleu, warn_of_other_symbols
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 SIDES = ("source", "target")
 SAMPLE = 1000  # training items whose lines tell the script of the targets
+MEMORY = 10**9  # bytes of the attention weights of a batch along the references, at most
 
 
 class Split(NamedTuple):
@@ -100,7 +102,23 @@ def prepare(data: config.Data) -> Prepared:
         name: Split(table, encoded[name], cover(encoded[name], shapes), segmentations[1], tokenize)
         for name, table in tables.items()
     }
+    for name, split in splits.items():
+        _check_memory(name, split, data.batch_size)
     return Prepared(source, target, splits, segmentations)
+
+
+def _check_memory(name: str, split: Split, batch_size: int) -> None:
+    """Refuses a row so long that a batch of its shape would take gigabytes."""
+    s, t = max(split.shapes)
+    size = 4 * batch_size * s * t
+    if size > MEMORY:
+        source, target = split.encoded.source.lengths, split.encoded.target.lengths
+        row = int((source + target).argmax())
+        where = split.column("where")[row] if split.column("where") else f"item {row} of split {name!r}"
+        raise UserError(
+            f"{where} has {source[row]} source and {target[row]} target symbols, so that the attention weights of a "
+            f"batch take {size / 1e9:.1f} GB, but must take at most 1; leave it out, or lower data.batch_size"
+        )
 
 
 def saved_files(spec: Spec) -> list[str]:

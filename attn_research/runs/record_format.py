@@ -1,0 +1,106 @@
+"""What every record must have, so that a table can be made of it, and a checksum over it."""
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from attn_research.errors import UserError
+
+CHECKSUM = "checksum"  # a field of result.json that is no part of the record; records of earlier versions lack it
+NUMBER, TEXT, NONE = (int, float), (str,), (type(None),)
+FIELDS: dict[str, tuple[type, ...]] = {
+    "id": TEXT,
+    "config": (dict,),
+    "config.seed": (int,),
+    "config.data.task": TEXT,
+    "config.train.select": TEXT,
+    "status": TEXT,
+    "failure": TEXT + NONE,
+    "steps": (int,),
+    "best_step": (int, *NONE),
+    "splits": (dict,),
+    "parameters": NUMBER,
+    "flops_per_step": NUMBER,
+    "seconds": (dict,),
+    "seconds.step": NUMBER,
+    "seconds.total": NUMBER,
+    "idle": (bool,),
+    "user_code": (dict,),
+    "date": TEXT,
+    "commit": TEXT + NONE,
+    "dirty": (bool, *NONE),
+    "versions": (dict,),
+    "versions.jax": TEXT + NONE,
+    "versions.flax": TEXT + NONE,
+    "device": TEXT,
+    "machine": TEXT,
+    "threads": (int,),
+}
+OF_SPLIT = {"metrics": (dict,), "items": (dict,), "ceiling": NUMBER + NONE}
+
+
+def parse(text: str, path: Path, line: int | None = None) -> dict[str, Any]:
+    """The record that `to_json` wrote.
+
+    Raises:
+      UserError: it is none, lacks a field or is not as it was written; file, line and field are named.
+    """
+    try:
+        record = json.loads(text)
+    except json.JSONDecodeError as error:
+        place = f"{path}:{line or error.lineno}"
+        raise UserError(f"{place} is not a record: {error.msg} at column {error.colno}") from error
+    place = f"{path}:{line or 1}"
+    if not isinstance(record, dict):
+        raise UserError(f"{place} is not a record: it is no JSON object")
+    checksum = record.pop(CHECKSUM, None)
+    if checksum is not None and checksum != _checksum(record):
+        raise UserError(f"{place} is damaged: its values are not those that its checksum was made of")
+    for name, kinds in FIELDS.items():
+        outer, dot, inner = name.partition(".")
+        _check(record[outer] if dot else record, inner or outer, kinds, name, place)
+    for name, split in record["splits"].items():
+        for part, kinds in OF_SPLIT.items():
+            _check(split, part, kinds, f"splits.{name}.{part}", place)
+    if record["status"] == "finished" and "test" not in record["splits"]:
+        raise UserError(f"{place} is not a record: it has no 'splits.test'")
+    return record
+
+
+def _check(values: Any, key: str, kinds: tuple[type, ...], name: str, place: str) -> None:
+    if not isinstance(values, dict) or key not in values:
+        raise UserError(f"{place} is not a record: it has no {name!r}")
+    if not isinstance(values[key], kinds):
+        raise UserError(f"{place} is not a record: its {name!r} is {str(values[key])[:40]!r}")
+
+
+def to_json(record: Mapping[str, Any], indent: int | None = None, checked: bool = False) -> str:
+    """The record as text, the same for equal ones; numbers that are not finite become null.
+
+    Args:
+      checked: with a checksum.
+    """
+    record = _finite(record)
+    return _text(record | {CHECKSUM: _checksum(record)} if checked else record, indent)
+
+
+def _checksum(record: Mapping[str, Any]) -> str:
+    return hashlib.sha256(_text(record).encode()).hexdigest()
+
+
+def _text(record: Mapping[str, Any], indent: int | None = None) -> str:
+    return json.dumps(record, indent=indent, sort_keys=True, ensure_ascii=False, allow_nan=False)
+
+
+def _finite(value: Any) -> Any:
+    match value:
+        case Mapping():
+            return {key: _finite(item) for key, item in value.items()}
+        case list() | tuple():
+            return [_finite(item) for item in value]
+        case float() if not math.isfinite(value):
+            return None
+    return value

@@ -1,0 +1,27 @@
+"""How much does the project's own loop over time save beside `jax.lax.scan`?"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from benchmarks.question import OURS, Question, Work
+from benchmarks.questions import step
+from benchmarks.tables import timing
+
+
+def rows(full: bool) -> dict[str, dict[str, Work]]:
+    """A row for each workload and score; the two loops work in turn."""
+    workloads = ("W1", "W2-64", "W2-128", "g2p") if full else ("W1",)
+    return {f"{workload} {score}": _row(workload, score) for workload in workloads for score in ("dot", "concat")}
+
+
+def _row(workload: str, score: str) -> dict[str, Work]:
+    ours = step.ours(workload, score, "none" if workload == "g2p" else "attentional")
+    return {OURS: ours, "jax.lax.scan": ours._replace(target="benchmarks.ours:step_with_lax_scan")}
+
+
+def table(record: Mapping[str, Any]) -> str:
+    """Times, and the first step."""
+    return timing(record, "A training step with the own loop and with jax.lax.scan", {"first step, s": step.first_step})
+
+
+question = Question(rows, table)

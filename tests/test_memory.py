@@ -1,0 +1,49 @@
+"""One long line does not take gigabytes: it is named, or it is computed with fewer others."""
+
+import numpy as np
+import pytest
+
+from attn_research.cli import main
+from attn_research.config import Data, Decode
+from attn_research.decoding.memory import MEMORY, rows_at_once
+from attn_research.errors import UserError
+from attn_research.registry import Spec
+from attn_research.training import evaluate
+from attn_research.training.prepare import prepare
+
+
+def write_words(folder, long: int) -> Spec:
+    """Words and their letters; the second of dev has `long` of them."""
+    for split in ("train", "dev", "test"):
+        words = ["ab", "a" * long] if split == "dev" else ["ab", "ba"]
+        folder.joinpath(f"{split}.tsv").write_text("".join(f"{word}\t{' '.join(word)}\n" for word in words))
+    return Spec(f'transduction(path="{folder}")')
+
+
+@pytest.mark.parametrize(("long", "batch_size"), [(3000, 64), (800, 512)])
+def test_a_line_too_long_for_its_batch_is_named_before_training(tmp_path, long, batch_size):
+    task = write_words(tmp_path, long)
+    with pytest.raises(UserError, match=rf"^dev.tsv:2 has {long} source and {long + 1} target symbols"):
+        prepare(Data(task=task, batch_size=batch_size))
+    assert prepare(Data(task=task, batch_size=batch_size // 32)).splits["dev"].shapes[-1] == (long, long + 1)
+
+
+def test_a_long_shape_is_evaluated_with_fewer_rows_at_a_time(tmp_path):
+    split = prepare(Data(task=write_words(tmp_path, 1500), batch_size=32)).splits["dev"]
+    decode = Decode(beam=2)
+    seen = list(evaluate._batches(split, 5, 32, decode))
+    assert sorted(np.concatenate([rows for _, rows in seen])) == [0, 1]
+    sizes = {batch.source.shape[1]: len(batch.source) for batch, _ in seen}
+    assert sizes == {2: 32, 1500: rows_at_once(decode, 1500)}
+    assert 4 * sizes[1500] * 1500 * 3010 * 2 <= MEMORY
+
+
+def test_a_long_line_has_an_empty_output_in_its_place(run, tmp_path, capsys):
+    (tmp_path / "short.txt").write_text("a b\nc\n")
+    (tmp_path / "lines.txt").write_text("a b\n" + "a " * 20_000 + "\nc\n")
+    assert main(["translate", str(run), "--input", str(tmp_path / "short.txt")]) == 0
+    first, second = capsys.readouterr().out.splitlines()
+    assert main(["translate", str(run), "--input", str(tmp_path / "lines.txt")]) == 1
+    captured = capsys.readouterr()
+    assert captured.out.splitlines() == [first, "", second]
+    assert "lines.txt:2 has 20000 symbols, but at most" in captured.err
