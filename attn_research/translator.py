@@ -60,8 +60,8 @@ class Translator:
         self._longest = longest(partial(fits, config.decode))
 
     def split(self, line: str) -> list[str]:
-        """A line of text as the task's source symbols."""
-        return self._segmentations[0].split(line)
+        """A line of text, with or without its end, as the task's source symbols."""
+        return self._segmentations[0].split(_without_end(line))
 
     def flaw(self, source: Sequence[str]) -> str:
         """Why a source cannot be translated, as in 'has no symbols'; empty if it can."""
@@ -77,7 +77,7 @@ class Translator:
 
     def unknown(self, line: str) -> list[str]:
         """The parts of a line that the run has no symbol for, as they are written."""
-        symbols, texts = self.split(line), self._segmentations[0].texts(line)
+        symbols, texts = self.split(line), self._segmentations[0].texts(_without_end(line))
         ids = self.source.encode(symbols)
         return [text for id, text in zip(ids, texts, strict=True) if id == UNK]
 
@@ -137,6 +137,10 @@ class Translator:
             for k, length in enumerate(found.lengths[:, row])
             if np.isfinite(found.score[k, row])
         ]
+
+
+def _without_end(line: str) -> str:
+    return line.removesuffix("\n").removesuffix("\r")
 
 
 def load(directory: str | Path, changes: Mapping[str, Any] | None = None) -> Translator:
