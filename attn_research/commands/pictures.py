@@ -66,15 +66,16 @@ def translate(arguments: argparse.Namespace) -> int:
     translator = load(arguments.run, _search(arguments), arguments.trust)
     if arguments.nbest and translator.config.decode.beam == 1:
         raise UserError("--nbest lists the hypotheses of a beam, and greedy search has one; it needs --beam 2 or more")
-    picture, complaints = arguments.attention, Complaints(arguments.input, translator)
+    first, complaints = None, Complaints(arguments.input, translator)
     typed = arguments.input is None and sys.stdin.isatty()
     with open_input(arguments.input) as stream:
         for lines in batches(read(stream), 1 if typed else BATCH):
             made = _translate(translator, lines, complaints, arguments.nbest)
-            if picture is not None and made:
-                _draw(made[0][0], arguments.step, picture)
-                picture = None
+            if first is None and made:
+                first = made[0][0]
     complaints.finish()
+    if first is not None and arguments.attention is not None:
+        _draw(first, arguments.step, arguments.attention)
     return 1 if complaints.failed else 0
 
 
