@@ -45,12 +45,6 @@ class Spec(str):
         self.module, self.name, self.hyper = module, name, hyper
         return self
 
-    def taken_from(self, file: str) -> "Spec":
-        """The same function with the same hyperparameters, from another file."""
-        moved = str.__new__(Spec, f"{file}:{self[len(self.module) + 1 :] if self.module else self}")
-        moved.module, moved.name, moved.hyper = file, self.name, self.hyper
-        return moved
-
 
 def _parse(text: str) -> tuple[str, str, dict[str, Any]]:
     module, _, _ = text.partition("(")[0].rpartition(":")
@@ -154,6 +148,8 @@ class Registry:
         function = self._find(spec)
         known = [one.name for one in hyperparameters(function)]
         for name in spec.hyper:
+            if name not in known and name in list(inspect.signature(function).parameters)[3:]:
+                raise UserError(f"{name} of {self.kind} {spec.name!r} needs a default, as in {name}: float = 1.0")
             if name not in known:
                 raise UserError(f"{self.kind} {spec.name!r} has no hyperparameter {name!r}; {nearest(name, known)}")
         title = f"{self.kind} {spec.name!r}" + (f" in {spec.module}" if spec.module else "")

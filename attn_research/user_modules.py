@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from attn_research.errors import UserError
+from attn_research.source_lines import import_error
 
 OWN = "attn_research"
 INSTALLED = ("site-packages", "dist-packages")  # folders of installed packages
@@ -191,7 +192,7 @@ def load(module: str) -> types.ModuleType:
         try:
             _loaded[key] = source, _execute(module, source)
         except Exception as error:
-            raise _cannot_import(module, error) from error
+            raise UserError(f"cannot import {module!r}: {import_error(error, str(source.main.path))}") from error
     return _loaded[key][1]
 
 

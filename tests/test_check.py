@@ -1,16 +1,108 @@
-"""`attn-research check`, on functions of a user's own."""
+"""`attn-research check`, on functions of a user's own, with the mistakes that are usual."""
 
+from pathlib import Path
+
+import mistakes
 import pytest
+from small_models import SIZES
 
+from attn_research.attention.laws import check, laws
 from attn_research.cli import main
+from attn_research.config import Attention, Config, override
+from attn_research.errors import UserError
+from attn_research.models.seq2seq import Seq2Seq
+from attn_research.registry import Spec
+from attn_research.training.user_code import try_out
+
+FILE = Path(mistakes.__file__)
+LINES = FILE.read_text().splitlines()
+MISTAKES = {
+    "no_positions": ["an array [b] = [5] as logits", "[b s] = [5, 26]", "keys are [b s k] = [5, 26, 6]"],
+    "swapped_axes": ["an array [s b] = [26, 5] as logits", "[b s] = [5, 26]", "x.T"],
+    "no_sum": ["an array [b q] = [5, 4] as logits", "[b s] = [5, 26]", "a query is [b q] = [5, 4]"],
+    "last_axis": ["an array [b s 1] = [5, 26, 1] as logits", "[b s] = [5, 26]", "x[..., 0]"],
+    "late_param": ["param('W', ...) is called inside of the function that late_param returns", "before the `return`"],
+    "no_default": ["temperature of no_default has no default", "temperature: float = 1.0"],
+    "numpy_on_arrays": ["NumPy is given an array of JAX", "use jax.numpy (jnp)"],
+    "python_if": ["Python's if", "jnp.where(condition, a, b)"],
+    "python_float": ["a number of Python is asked of an array", "float"],
+    "norm_of_zero": ["NaN arises", "all zeros", "jnp.sqrt(x + 1e-6)", "gradient of"],
+    "log_of_negative": ["NaN arises"],
+    "unknown_name": ["the name 'kesy' is not defined; did you mean keys?"],
+    "unknown_function": ["jax.numpy has no 'eisnum'; did you mean einsum?"],
+    "unknown_field": ["History has no 'lenghts'; did you mean lengths?"],
+    "no_mask": ["the positions of a source are mixed", "source_mask(history.lengths, keys.shape[1])"],
+    "no_mask_of_keys": ["the positions of a source are mixed", "source_mask(history.lengths, keys.shape[1])"],
+    "no_return": ["no_return returns nothing (None) instead of a function of (query, history)"],
+    "logits_at_once": ["returns an array [b s] = [5, 26] instead of a function of (query, history)"],
+    "too_few": ["too_few takes (keys, query_size); but a score takes (param, keys, query_size)"],
+    "no_history": ["the function that no_history returns takes (query)", "(query, history)"],
+    "other_sizes": ["[k] = [6] and [12] do not fit together", "a query is [b q] = [5, 4]"],
+}
+LAWS = dict.fromkeys(("no_mask", "no_mask_of_keys"), "padding is invisible")
+LAWS |= dict.fromkeys(("norm_of_zero", "log_of_negative"), "everything is finite")
 
 
+def line_of(name: str) -> str:
+    """`mistakes.py:12`: the line of a function that is marked as wrong."""
+    start = LINES.index(next(line for line in LINES if line.startswith(f"def {name}(")))
+    wrong = next(number for number, line in enumerate(LINES[start:], start + 1) if line.endswith(" wrong"))
+    return f"mistakes.py:{wrong}"
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_a_mistake_is_one_sentence_with_its_line(name):
+    law = LAWS.get(name, "it runs")
+    others = [other for other in laws if other != law]
+    (verdict,) = check(Attention(Spec(f"{FILE}:{name}")), but=others)
+    assert verdict.passed is False and verdict.law == law
+    assert f"{line_of(name)}: in `" in verdict.case
+    assert all(said in verdict.case for said in MISTAKES[name])
+    assert "\n" not in verdict.case
+    assert not any(word in verdict.case for word in ("Tracer", "Error", "jaxlib", "dot_general"))
+
+
+@pytest.mark.parametrize("name", [name for name in MISTAKES if not name.startswith("no_mask")])
+def test_a_model_with_a_mistake_is_refused_before_it_is_trained(name):
+    config = override(Config(), SIZES | {"model.attention.score": f"{FILE}:{name}"})
+    with pytest.raises(UserError) as told:
+        try_out(config, Seq2Seq(config.model, 9, 8))
+    assert f"{line_of(name)}: in `" in str(told.value)
+    assert MISTAKES[name][0].partition("[")[0] in str(told.value)
+
+
+def test_laws_that_were_not_tried_are_no_laws_that_do_not_apply(capsys, monkeypatch):
+    monkeypatch.chdir(FILE.parent)
+    assert main(["check", "mistakes.py:no_positions"]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert "passed  history is declared: " in lines[0] and lines[1].startswith("failed  it runs: ")
+    assert lines[2].startswith(f"        {line_of('no_positions')}: in `return lambda")
+    assert lines[-3:-1] == ["1 passed, 1 failed", lines[-2]]
+    assert lines[-2].startswith("16 not tried, because 'it runs' failed: everything is finite, ")
+    assert lines[-1] == "does not apply: permuting the source changes more"
+    assert sum(line.startswith("untried  ") for line in lines) == 16
+
+
+def test_an_unknown_name_is_told_with_the_nearest(capsys):
+    assert main(["check", f"{FILE}:no_masc"]) == 2
+    assert "did you mean no_mask?" in capsys.readouterr().err
+
+
+def test_a_file_that_is_no_python_is_told_with_its_line(tmp_path, monkeypatch, capsys):
+    (tmp_path / "mine.py").write_text("import jax\n\ndef mine(param, keys, query_size:\n    return 1\n")
+    monkeypatch.chdir(tmp_path)
+    assert main(["check", "mine.py:mine"]) == 2
+    said = capsys.readouterr().err
+    assert "mine.py:3: in `def mine(param, keys, query_size:`, " in said and said.count("\n") == 1
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(("piece", "status"), [("undeclared_coverage", 1), ("sharp", 0)])
 def test_laws_are_printed_with_what_came_of_them(piece, status, capsys):
     score = "general" if status == 0 else f"broken_pieces:{piece}"
     assert main(["check", score, "--normalizer", "broken_pieces:sharp"]) == status
     lines = capsys.readouterr().out.split("\n")
     assert lines[0].startswith("passed  history is declared: " if status == 0 else "failed  history is declared: ")
-    assert ("TypeError" in lines[1]) == bool(status)
-    assert f", {status} failed, " in lines[-2]
+    assert ("with remembers=True it runs" in lines[1]) == bool(status)
+    assert f", {status} failed" in "\n".join(lines[-5:])
     assert not any("\033" in line for line in lines)

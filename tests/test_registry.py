@@ -186,7 +186,7 @@ def test_a_users_file(scores, tmp_path, monkeypatch):
     [
         ("not_there.py:cosine", "cannot import 'not_there.py': FileNotFoundError"),
         ("not_there:cosine", "cannot import 'not_there': ModuleNotFoundError"),
-        ("broken.py:cosine", "cannot import 'broken.py': NameError: name 'nothing' is not defined"),
+        ("broken.py:cosine", "broken.py:1: in `nothing`, the name 'nothing' is not defined"),
         ("mine.py:cosin", "no function 'cosin' in mine.py; known: cosine; did you mean cosine?"),
     ],
 )

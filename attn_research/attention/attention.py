@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -11,8 +12,9 @@ from jaxtyping import Array, Float, Int
 
 from attn_research import config
 from attn_research.attention.at_once import at_once
+from attn_research.attention.guard import build
 from attn_research.attention.history import History, Remembering, Step, remembering, source_mask
-from attn_research.attention.latent import Latent, Started, from_weights, latents, look
+from attn_research.attention.latent import Latent, latents, look
 from attn_research.attention.normalizers import normalizers
 from attn_research.attention.scores import scores
 from attn_research.attention.windows import windows
@@ -77,12 +79,11 @@ class Attention(nn.Module):
     ) -> Attend:
         c = self.config
         bound = self.pieces()
-        blind = bool(c.latent) and not latents.bind(c.latent).traits.weighted
-        self._check(bound["score"], blind)
+        self._check(bound["score"])
         if not bound["score"].traits.attends:
             return self._without(Parameters(name="score")(bound["score"], last, query_size), lengths)
         remembers, random = (any(getattr(b.traits, t) for b in bound.values()) for t in ("remembers", "random"))
-        heads = self._heads(states, query_size, blind)
+        heads = self._heads(states, query_size)
         keys = [None] * len(heads)
         if random and self.has_rng("attention"):
             keys = jax.random.split(self.make_rng("attention"), len(heads))
@@ -93,8 +94,6 @@ class Attention(nn.Module):
         output = Parameters(name="output")(projection, joined, c.output) if c.output else lambda contexts: contexts
 
         def shares(query):
-            if blind:
-                return [query[..., :0]]
             return jnp.split(query, c.heads, -1) if c.split else [query] * c.heads
 
         def join(query, contexts, weights):
@@ -122,11 +121,8 @@ class Attention(nn.Module):
         bound = {"score": scores.bind(c.score), "normalizer": normalizers.bind(c.normalizer)}
         return bound | ({"window": windows.bind(c.window)} if c.window else {})
 
-    def _heads(self, states: Float[Array, "b s h"], query_size: int, blind: bool) -> list[Head]:
-        """Every head's keys and values; `blind` has one, whose weights nobody reads."""
+    def _heads(self, states: Float[Array, "b s h"], query_size: int) -> list[Head]:
         c = self.config
-        if blind:
-            return [Head("", states[..., :0], self._projected("values", states), 0)]
         scopes = [f"head_{head}_" for head in range(c.heads)] if c.heads > 1 else [""]
         if not c.split:
             projected = [[self._projected(scope + name, states) for name in ("keys", "values")] for scope in scopes]
@@ -196,9 +192,8 @@ class Attention(nn.Module):
                 f"model.attention.latent {str(self.config.latent)!r} takes weights at the first step only, where there "
                 "is nothing to remember; choose a score, normalizer and window that do not, or latent hard or monotone"
             )
-        found = Parameters(name="latent")(bound, states, query_size, lengths)
-        first, prior = found if isinstance(found, Started) else (from_weights, found)
-        return Latent(prior, bound.traits.chained, values, first)
+        prior = Parameters(name="latent")(bound, states, query_size, lengths)
+        return Latent(prior, bound.traits.chained, values)
 
     def _without(self, fixed: Float[Array, "b f"], lengths: Int[Array, " b"]) -> Attend:
         nothing = fixed[:, :0]
@@ -208,13 +203,9 @@ class Attention(nn.Module):
 
         return Attend((), lambda query, histories: (nothing, nothing, histories), all_steps, 0, fixed, False)
 
-    def _check(self, score: Bound, blind: bool) -> None:
-        """Refuses what would be without effect; `blind`: there is a latent that reads no weights."""
+    def _check(self, score: Bound) -> None:
+        """Refuses what would be without effect."""
         c = self.config
-        unweighted = ("score", "normalizer", "window", "heads", "split", "keys") if blind else ()
-        for name in unweighted:
-            if getattr(c, name) != getattr(config.Attention, name):
-                raise UserError(f"model.attention.{name} has no effect: latent {str(c.latent)!r} reads no weights")
         if c.heads == 1 and not c.split:
             raise UserError("model.attention.split has no effect with one head; set model.attention.heads")
         unread = () if score.traits.content else ("keys",)
@@ -235,7 +226,8 @@ class Attention(nn.Module):
 
 
 def _made(head: Head, name: str, piece: Bound) -> Remembering:
-    return remembering(Parameters(name=head.scope + name)(piece, head.keys, head.query_size))
+    made = partial(build, name, piece)
+    return remembering(Parameters(name=head.scope + name)(made, head.keys, head.query_size))
 
 
 def _next(history: History, weights: Float[Array, "b s"], memory: dict) -> History:

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from attn_research.annotations import Logit, Range, Trace
+from attn_research.attention.guard import build
 from attn_research.attention.history import History, Remembering, previous_weights
 from attn_research.attention.normalizers import Mask, Row, normalizers
 from attn_research.attention.scores import Keys, Param, Score, scores
@@ -148,7 +149,7 @@ def _energy(normalizer: str, param: Param, keys: Keys, query_size: int, score: S
         fits,
         f"score of normalizer {normalizer!r} is {str(score)!r}, but must attend, remember nothing and have no limit",
     )
-    return bound(lambda name, init, shape: param(f"chunk_{name}", init, shape), keys, query_size)
+    return build("score", bound, lambda name, *args: param(f"chunk_{name}", *args), keys, query_size)
 
 
 def _forward(param: Param, keys: Keys, query_size: int, agent: bool, normalise: Callable) -> Score | Remembering:

@@ -4,6 +4,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from attn_research.annotations import Size
+from attn_research.attention.guard import build
 from attn_research.attention.scores import Keys, Param, Score, scores, weight
 from attn_research.errors import UserError
 from attn_research.registry import Spec
@@ -33,7 +34,7 @@ def relative(param: Param, keys: Keys, query_size: int, score: Spec = GENERAL, r
     traits = bound.traits
     if not (traits.attends and traits.content) or traits.positional or traits.remembers or traits.random:
         raise UserError(f"score of score 'relative' is {str(score)!r}, but must read the content and nothing else")
-    content = bound(param, keys, query_size)
+    content = build("score", bound, param, keys, query_size)
     B = param("B", nn.initializers.normal(0.1), (2 * reach + 1,))
     positions = jnp.arange(keys.shape[1])
 

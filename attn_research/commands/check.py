@@ -2,10 +2,14 @@
 
 import argparse
 import sys
+from typing import TYPE_CHECKING
 
-from attn_research.config import Config, override
+from attn_research.config import Attention, Config, override
 
-MARKS = {True: ("passed", "32"), False: ("failed", "31"), None: ("  --  ", "2")}  # a word and its colour
+if TYPE_CHECKING:
+    from attn_research.attention.laws import Verdict
+
+COLORS = {"passed": "32", "failed": "31", "untried": "33", "  --  ": "2"}
 
 
 def check(arguments: argparse.Namespace) -> int:
@@ -15,18 +19,41 @@ def check(arguments: argparse.Namespace) -> int:
     attention = override(Config(), changes).model.attention
     from attn_research.attention.laws import check as tried
 
-    verdicts = []
+    found: dict[str, list[Verdict]] = {word: [] for word in COLORS}
     for verdict in tried(attention):
-        verdicts.append(verdict)
-        print(f"{_mark(verdict.passed)}  {verdict.law}: {verdict.says}", flush=True)
+        word = _word(verdict)
+        found[word].append(verdict)
+        print(f"{_colored(word)}  {verdict.law}: {verdict.says}", flush=True)
         if verdict.case:
             print("        " + verdict.case.replace("\n", " "), flush=True)
-    failed = sum(verdict.passed is False for verdict in verdicts)
-    untried = sum(verdict.passed is None for verdict in verdicts)
-    print(f"{len(verdicts) - failed - untried} passed, {failed} failed, {untried} not for this variant")
+    passed, failed, untried, silent = found.values()
+    if not failed:
+        _note(attention)
+    print(f"{len(passed)} passed, {len(failed)} failed")
+    if untried:
+        print(f"{len(untried)} not tried, because {untried[0].untried!r} failed: {_names(untried)}")
+    if silent:
+        print(f"does not apply: {_names(silent)}")
     return 1 if failed else 0
 
 
-def _mark(passed: bool | None) -> str:
-    word, colour = MARKS[passed]
-    return f"\033[{colour}m{word}\033[0m" if sys.stdout.isatty() else word
+def _note(attention: Attention) -> None:
+    """Says that a score works only where queries and keys have one size."""
+    from attn_research.attention.laws import needs_equal_sizes
+
+    if reason := needs_equal_sizes(attention):
+        print(f"note    {attention.score} works only where queries have the size of the keys: {reason}")
+
+
+def _names(verdicts: "list[Verdict]") -> str:
+    return ", ".join(verdict.law for verdict in verdicts)
+
+
+def _word(verdict: "Verdict") -> str:
+    if verdict.passed is None:
+        return "untried" if verdict.untried else "  --  "
+    return "passed" if verdict.passed else "failed"
+
+
+def _colored(word: str) -> str:
+    return f"\033[{COLORS[word]}m{word}\033[0m" if sys.stdout.isatty() else word

@@ -1,7 +1,5 @@
 """The lines that `attn-research translate` reads, and what it says of those that it cannot."""
 
-import gzip
-import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from itertools import islice
@@ -9,7 +7,6 @@ from typing import Any, NamedTuple
 
 from attn_research.commands.words import complain
 from attn_research.data.files import decode_lines, open_stream
-from attn_research.errors import UserError
 
 SHOWN = 5  # unknown symbols that are named
 
@@ -24,16 +21,9 @@ class Line(NamedTuple):
 
 @contextmanager
 def open_input(path: str | None) -> Iterator[Iterable[bytes]]:
-    """The raw lines of a file, plain or as .gz, or of standard input.
-
-    Raises:
-      UserError: the archive is damaged.
-    """
+    """The raw lines of a file, plain or as .gz, or of standard input."""
     with open_stream(path) if path else open(0, "rb", closefd=False) as stream:
-        try:
-            yield stream
-        except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-            raise UserError(f"cannot read {path}: {error}") from error
+        yield stream
 
 
 def read(stream: Iterable[bytes]) -> Iterator[Line]:

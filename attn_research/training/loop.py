@@ -32,6 +32,7 @@ from attn_research.training.evaluate import Evaluation, evaluate, selectable
 from attn_research.training.identify import begin
 from attn_research.training.prepare import Prepared, Split, prepare, saved_files
 from attn_research.training.step import first_state
+from attn_research.training.user_code import try_out
 
 Report = Callable[[dict[str, Any]], None]
 
@@ -80,6 +81,7 @@ class Training:
         aligned = any("alignment" in split.data.column_names for split in self.data.splits.values())
         self.program = make_program(config, len(self.data.source), len(self.data.target), aligned)
         with clock.part("compile"):
+            try_out(config, self.program.model)
             params = first_parameters(self.program.model, config.seed)
         self.state = first_state(params, config.train, config.seed)
         self.progress = {"epoch": 0, "batch": 0, "best_step": None, "best_value": None, "looks_since_best": 0}

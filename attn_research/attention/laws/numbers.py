@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from attn_research.attention.laws import lines
 from attn_research.attention.laws.compare import first, named, shown, unlike
 from attn_research.attention.laws.law import law
 from attn_research.attention.laws.options import inert
@@ -15,7 +16,7 @@ LEAST = 1e-8  # below it a gradient is nothing but rounding
 NARROW = 0.1  # how much of its weight a step may move in bfloat16, as the median of all steps
 
 
-@law
+@law(at=lines.not_finite)
 def everything_is_finite(trial: Trial) -> str | None:
     """Weights, contexts and gradients are numbers, also for a source of one symbol and for none."""
     found = {"weights": trial.outcome.weights, "contexts": trial.outcome.contexts}

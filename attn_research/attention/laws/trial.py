@@ -149,12 +149,20 @@ class Trial:
 
     @cached_property
     def query_size(self) -> int:
-        """Another than that of the keys, where the variant allows it."""
+        """Another than that of the keys, where the variant allows it; also where it allows neither."""
+        return HIDDEN if self._error(QUERY) and not self._error(HIDDEN) else QUERY
+
+    @cached_property
+    def needs_equal_sizes(self) -> str | None:
+        """Why query and keys must have one size; None where they need not."""
+        return self._error(QUERY) if self.query_size == HIDDEN else None
+
+    def _error(self, query_size: int) -> str | None:
         try:
-            jax.eval_shape(lambda: self._first_step(QUERY))
-            return QUERY
-        except (ValueError, TypeError):
-            return HIDDEN
+            jax.eval_shape(lambda: self._first_step(query_size))
+        except (ValueError, TypeError) as error:
+            return str(error)
+        return None
 
     def refusal(self) -> str | None:
         """Why such a config can't be."""
@@ -201,7 +209,7 @@ class Trial:
             attend = self.attend(Inputs(point, lengths, order))
             contexts, weights = _scan(attend, point.queries, order)
             at_once = None if attend.remembers else attend.all_steps(point.queries)
-            return (contexts * _functional(contexts.shape)).sum(), (contexts, weights, at_once)
+            return (contexts * functional(contexts.shape)).sum(), (contexts, weights, at_once)
 
         def program(inputs):
             (found, rest), gradient = jax.value_and_grad(value, has_aux=True)(*inputs)
@@ -249,7 +257,7 @@ def _scan(attend: Attend, queries: Any, orders: Any) -> tuple[Any, Any]:
     return jax.lax.scan(step, attend.start, (queries, orders))[1]
 
 
-def _functional(shape: tuple[int, int, int]) -> Any:
+def functional(shape: tuple[int, int, int]) -> Any:
     """A number for each step and coordinate, the same for every row."""
     t, _, v = shape
     return jnp.cos(3.0 * jnp.arange(t * v)).reshape(t, 1, v)

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from attn_research.attention.laws import lines
 from attn_research.attention.laws.compare import TOLERANCE, first, other_gradient, rows_of, shown, unequal, unlike
 from attn_research.attention.laws.law import law
 from attn_research.attention.laws.trial import Trial
@@ -37,7 +38,7 @@ def padding_has_no_weight(trial: Trial) -> str | None:
     return f"{where}: {shown(trial.outcome.weights[index])}, of a source of length {trial.lengths[index[1]]}"
 
 
-@law(applies=lambda trial: not trial.leaks)
+@law(applies=lambda trial: not trial.leaks, at=lines.mixing)
 def padding_is_invisible(trial: Trial) -> str | None:
     """What stands in the padding changes no weight, context or gradient, and gets no gradient."""
     noise = 10 * np.random.default_rng(3).normal(size=trial.inputs.point.states.shape)
@@ -48,7 +49,7 @@ def padding_is_invisible(trial: Trial) -> str | None:
     return case or unequal("gradient of the padding", leaked, 0 * leaked)
 
 
-@law(applies=lambda trial: not trial.leaks)
+@law(applies=lambda trial: not trial.leaks, at=lines.length)
 def padded_length_is_invisible(trial: Trial) -> str | None:
     """Longer padding changes no weight and no context."""
     states = np.pad(trial.inputs.point.states, ((0, 0), (0, 3), (0, 0)))

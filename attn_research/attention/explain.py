@@ -1,0 +1,104 @@
+"""What went wrong in a user's score, normalizer or window, in words that need no knowledge of JAX."""
+
+import re
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import jax
+from flax import errors as flax_errors
+
+from attn_research.source_lines import typo
+
+TEXT = 160  # characters of a library's own message
+MISFIT = re.compile(
+    "shape|dimension|broadcast|Size of label|subscript|out of bounds|reshape|oncatenate|contracting|rank|transpose"
+)
+
+
+class Sizes(NamedTuple):
+    """Of one call."""
+
+    b: int
+    s: int
+    k: int
+    q: int
+
+    def __str__(self):
+        b, s, k, q = self
+        return f"keys are [b s k] = {[b, s, k]}, a query is [b q] = {[b, q]}, logits are [b s] = {[b, s]}"
+
+    def named(self, shape: Sequence[int]) -> str:
+        """`[b s 1] = [5, 26, 1]`; the letter of an axis is the likeliest where two sizes are equal."""
+        letters, left = [], list(self._fields)
+        for axis, size in enumerate(shape):
+            likely = left[axis:] + left[:axis] if len(left) == len(self) else left
+            match = next((letter for letter in likely if getattr(self, letter) == size and size != 1), None)
+            letters.append(match or str(size))
+            left = [letter for letter in left if letter != match]
+        return f"[{' '.join(letters)}] = {list(shape)}" if any(map(str.isalpha, letters)) else f"{list(shape)}"
+
+
+def explain(error: Exception, sizes: Sizes) -> str:
+    """What happened, and how to mend it."""
+    text = " ".join(str(error).split("\n")[0].split())
+    if told := typo(error):
+        return told
+    for kinds, told in TRACED:
+        if isinstance(error, kinds):
+            return told
+    if isinstance(error, flax_errors.ScopeParamShapeError):
+        return (
+            "a parameter has another shape in this call than in the first one; its shape may depend on the size of a "
+            "key, on query_size and on hyperparameters, not on the number of rows or positions"
+        )
+    if isinstance(error, flax_errors.NameInUseError):
+        return "two parameters have the same name; give each `param` a name of its own"
+    if "NoneType" in text:
+        return (
+            f"something is None ({type(error).__name__}: {_short(text)}); history.weights and history.coverage are, "
+            "unless the function is registered with remembers=True, and so is a function's result without `return`"
+        )
+    if isinstance(error, TypeError | ValueError) and MISFIT.search(text):
+        return f"{_misfit(text, sizes)}; in this call {sizes}"
+    return f"{type(error).__name__}: {_short(text)}; in this call {sizes}"
+
+
+COMPILED = "while the model is compiled an array has a shape but no numbers yet"
+TRACED = (
+    (
+        jax.errors.TracerArrayConversionError,
+        f"NumPy is given an array of JAX, and {COMPILED}; use jax.numpy (jnp) in place of numpy (np)",
+    ),
+    (
+        jax.errors.TracerBoolConversionError,
+        f"Python's if, while, and, or, not or assert asks whether an array is true, and {COMPILED}; "
+        "use jnp.where(condition, a, b), & and |",
+    ),
+    (
+        jax.errors.NonConcreteBooleanIndexError,
+        f"an array is indexed with a condition, and {COMPILED}; use jnp.where(condition, a, b)",
+    ),
+    (
+        (jax.errors.ConcretizationTypeError, jax.errors.TracerIntegerConversionError),
+        f"a number of Python is asked of an array (as by float, int, range or .item()), and {COMPILED}; "
+        "go on with the array itself, or take sizes from .shape",
+    ),
+    (
+        jax.errors.UnexpectedTracerError,
+        "an array of an earlier call is used again; a function may keep nothing outside of itself (for a state of its "
+        "own see Remembering)",
+    ),
+)
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= TEXT else text[:TEXT] + " ..."
+
+
+def _misfit(text: str, sizes: Sizes) -> str:
+    """The shapes that a library's message names, with their letters."""
+    shapes = [[int(size) for size in re.findall(r"\d+", found)] for found in re.findall(r"\(([\d, ]+)\)", text)]
+    shapes = [shape for shape in shapes if shape]
+    if len(shapes) < 2:
+        return f"shapes do not fit: {_short(text)}"
+    return f"{' and '.join(map(sizes.named, shapes[:2]))} do not fit together"

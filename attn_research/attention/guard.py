@@ -1,0 +1,199 @@
+"""Calls of a user's own score, normalizer or window: whatever goes wrong is told with the line of their file."""
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from attn_research.attention.explain import Sizes, explain
+from attn_research.attention.history import Remembering
+from attn_research.errors import UserError
+from attn_research.registry import Bound
+from attn_research.source_lines import Line, definition_of, file_of, raised_at, return_of
+
+TAKES = ("param", "keys", "query_size")
+STEPS = {
+    "score": ("query", "history"),
+    "normalizer": ("logits", "visible", "query", "history"),
+    "window": ("query", "history"),
+}
+
+
+class _Told(UserError):
+    """One that names a line of the user's file."""
+
+
+def is_own(function: Callable) -> bool:
+    """Whether a function is a user's, and not one of this package."""
+    return function.__module__.partition(".")[0] != "attn_research" and file_of(function) is not None
+
+
+def build(kind: str, piece: Bound, param: Callable, keys: Float[Array, "b s k"], query_size: int) -> Any:
+    """`piece(param, keys, query_size)`.
+
+    Raises:
+      UserError: the function is a user's, and it or what it returns does not keep the contract.
+    """
+    if not is_own(piece.function):
+        return piece(param, keys, query_size)
+    return Guard(kind, piece.function, Sizes(*keys.shape, query_size)).build(piece, param, keys)
+
+
+@dataclass(frozen=True)
+class Guard:
+    """One function of a user's, in a call with these sizes."""
+
+    kind: str
+    function: Callable
+    sizes: Sizes
+
+    @property
+    def name(self) -> str:
+        return self.function.__name__
+
+    def build(self, piece: Bound, param: Callable, keys: Array) -> Callable | Remembering:
+        """What the function returns, itself guarded."""
+        self._check_signature()
+        is_open = [True]
+
+        def own(name: str, init: Callable, *args: Any, **options: Any) -> Array:
+            if not is_open:
+                raise UserError(
+                    f"param({name!r}, ...) is called inside of the function that {self.name} returns, which runs once "
+                    "a step; call it before the `return`, and use the array inside"
+                )
+            if not (isinstance(name, str) and callable(init)):
+                raise UserError("param takes a name, an initializer and a shape, as in param('W', init, (3, 4))")
+            return param(name, init, *args, **options)
+
+        made = self._call(piece, own, keys, self.sizes.q)
+        is_open.clear()
+        if isinstance(made, Remembering):
+            return made._replace(step=self._step(made.step), update=lambda *args: self._call(made.update, *args))
+        if not callable(made):
+            self._fail(
+                return_of(self.function),
+                f"{self.name} returns {self._described(made)} instead of a function of ({', '.join(STEPS[self.kind])})",
+                f"in this call {self.sizes}",
+            )
+        return self._step(made)
+
+    def _check_signature(self) -> None:
+        parameters = inspect.signature(self.function).parameters.values()
+        first = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+        bare = [p.name for p in parameters if p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
+        line, contract = definition_of(self.function), f"a {self.kind} takes ({', '.join(TAKES)})"
+        swapped = set(bare[:3]) == set(TAKES) and tuple(bare[:3]) != TAKES
+        if (len(first) < len(TAKES) and not any(p.kind == p.VAR_POSITIONAL for p in parameters)) or swapped:
+            self._fail(line, f"{self.name} takes ({', '.join(bare)})", f"but {contract}, in this order")
+        for name in bare[len(TAKES) :]:
+            self._fail(
+                line,
+                f"{name} of {self.name} has no default",
+                f"{contract}, and what comes after is a hyperparameter with a default, as in {name}: float = 1.0",
+            )
+
+    def _step(self, step: Callable) -> Callable:
+        names = STEPS[self.kind]
+
+        def guarded(*args: Any) -> Any:
+            self._check_arguments(step, names)
+            found = self._call(step, *args)
+            if self.kind == "window":
+                return self._window(step, found)
+            return self._row(step, found, "weights" if self.kind == "normalizer" else "logits")
+
+        return guarded
+
+    def _check_arguments(self, step: Callable, names: tuple[str, ...]) -> None:
+        try:
+            signature = inspect.signature(step)
+        except (TypeError, ValueError):
+            return
+        try:
+            signature.bind(*names)
+        except TypeError:
+            taken = ", ".join(signature.parameters)
+            self._fail(
+                self._line(step),
+                f"the function that {self.name} returns takes ({taken})",
+                f"but that of a {self.kind} takes ({', '.join(names)})",
+            )
+
+    def _window(self, step: Callable, found: Any) -> tuple[Array, Callable]:
+        if not (isinstance(found, tuple) and len(found) == 2 and callable(found[1])):
+            self._fail(
+                self._line(step),
+                f"the function that window {self.name} returns gives {self._described(found)}",
+                "but it must give two things, visible [b s] and a function of the weights, as in `return visible, "
+                "lambda weights: weights`",
+            )
+        visible, reweigh = found
+        if getattr(visible, "shape", None) != self.sizes[:2] or visible.dtype != bool:
+            self._fail(
+                self._line(step),
+                f"visible of window {self.name} is {self._described(visible)}",
+                f"but must be a bool for every position, [b s] = {list(self.sizes[:2])}",
+            )
+        return visible, lambda weights: self._row(reweigh, self._call(reweigh, weights), "weights")
+
+    def _row(self, step: Callable, found: Any, what: str) -> Array:
+        """`found`, if it is a number for every position."""
+        expected = self.sizes[:2]
+        if getattr(found, "shape", None) != expected:
+            self._fail(
+                self._line(step),
+                f"the function that {self.name} returns gives {self._described(found)} as {what}, which must be "
+                f"[b s] = {list(expected)}, a number for every position",
+                f"{self._mend(getattr(found, 'shape', None))}; in this call {self.sizes}",
+            )
+        if not jnp.issubdtype(found.dtype, jnp.floating):
+            self._fail(
+                self._line(step),
+                f"the function that {self.name} returns gives {what} of type {found.dtype}, which must be floating",
+                "keep the type of the keys, as by x.astype(query.dtype)",
+            )
+        return found
+
+    def _mend(self, shape: tuple[int, ...] | None) -> str:
+        b, s = self.sizes[:2]
+        if shape is None:
+            return "return the array that it computes"
+        if shape == (b, s, 1):
+            return "drop the last axis, as by x[..., 0]"
+        if shape == (s, b):
+            return "swap the two axes, as by x.T"
+        if shape in ((1, s), (b, 1), (s,), (1, 1), ()):
+            return "repeat it, as by jnp.broadcast_to(x, keys.shape[:2]), if it is meant so"
+        if len(shape) == 1:
+            return "keep the axis of positions: sum over the last axis of the keys alone, as by .sum(-1)"
+        if len(shape) == 3:
+            return "sum over the last axis, as by .sum(-1)"
+        return "keep the axis of positions, and sum over sizes, as by jnp.einsum('bsk,bk->bs', keys, x)"
+
+    def _line(self, step: Callable) -> Line:
+        return return_of(step if file_of(step) and is_own(step) else self.function)
+
+    def _described(self, found: Any) -> str:
+        if found is None:
+            return "nothing (None)"
+        if hasattr(found, "shape") and hasattr(found, "dtype"):
+            kind = "" if jnp.issubdtype(found.dtype, jnp.floating) else f" of type {found.dtype}"
+            return f"an array {self.sizes.named(found.shape)}{kind}"
+        return f"a {type(found).__name__}"
+
+    def _call(self, function: Callable, *args: Any) -> Any:
+        try:
+            return function(*args)
+        except _Told:
+            raise
+        except Exception as error:
+            line = raised_at(error, file_of(self.function)) or definition_of(self.function)
+            told = str(error) if isinstance(error, UserError) else explain(error, self.sizes)
+            raise _Told(f"{line}: in {line.code}, {told}") from error
+
+    def _fail(self, line: Line, what: str, expected: str) -> NoReturn:
+        raise _Told(f"{line}: in {line.code}, {what}; {expected}")
