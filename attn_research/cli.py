@@ -11,12 +11,13 @@ from typing import NoReturn
 
 from attn_research.commands import streams
 from attn_research.commands.process import end_at_once, leave, stopped
-from attn_research.commands.words import complain, warnings_as_complaints
+from attn_research.commands.words import complain
 from attn_research.errors import UserError, describe, user_line
 from attn_research.registry import nearest
 from attn_research.runs.environment import start_again_quick
 from attn_research.runs.signals import Stopped, StopRequest, never
 from attn_research.sweeps import failure
+from attn_research.sweeps.warning_handler import warnings_to
 
 DESCRIPTION = (
     "Compare attention variants in recurrent encoder-decoders: train, sweep, and read tables made from records."
@@ -94,7 +95,10 @@ def _add_experiment(command: Parser) -> None:
 
 
 def _add_wandb(command: Parser) -> None:
-    help_text = "mirror the numbers at Weights & Biases (default: off)"
+    help_text = (
+        "mirror the numbers at Weights & Biases (default: off); the last offline folder of a run holds it from its "
+        "beginning, and the run goes on if wandb fails"
+    )
     command.add_argument("--wandb", choices=("off", "offline", "online"), default="off", help=help_text)
 
 
@@ -272,7 +276,7 @@ def _obey(arguments: argparse.Namespace, output: streams.Stream, stop: Callable[
 def _run(arguments: argparse.Namespace) -> int:
     module, _, function = arguments.body.partition(":")
     try:
-        with warnings_as_complaints():
+        with warnings_to(complain):
             return getattr(importlib.import_module(f"attn_research.commands.{module}"), function)(arguments)
     except UserError as error:
         complain(str(error))

@@ -2,12 +2,14 @@ import json
 import struct
 import subprocess
 import sys
+import time
 
 import pytest
 from fake_runs import configs
 
 import attn_research.sweeps.make as make_module
 from attn_research.config import Config, digest, flat
+from attn_research.runs import records
 from attn_research.runs.mirror import mirror
 
 BLOCK = 32768
@@ -28,7 +30,7 @@ def read_back(directory):
     from wandb.proto.wandb_internal_pb2 import Record
 
     wandb.teardown()  # waits until its service has written everything
-    (file,) = directory.rglob("*.wandb")
+    file = max(directory.rglob("*.wandb"), key=lambda path: path.stat().st_mtime)
     data, at, part = file.read_bytes(), 7, b""
     assert data[:4] == b":W&B"
     while at < len(data):
@@ -41,6 +43,12 @@ def read_back(directory):
         if kind in (FULL, LAST):
             yield Record.FromString(part)
             part = b""
+
+
+def steps(directory):
+    """The numbers of every step in the last file, by step."""
+    history = [record.history for record in read_back(directory) if record.WhichOneof("record_type") == "history"]
+    return {entry.step.num: values(entry.item) for entry in history}
 
 
 def values(items):
@@ -64,6 +72,85 @@ def test_an_offline_run_is_written_and_read_back(tmp_path):
     assert {"test/exact": 0.97} in summaries
     (end,) = (record.exit for record in found if record.WhichOneof("record_type") == "exit")
     assert end.exit_code == 0
+
+
+def log_lines(directory, steps):
+    for step in steps:
+        with (directory / "metrics.jsonl").open("a") as file:
+            print(json.dumps({"step": step, "loss": 1 / step, "seconds": 1.5}), file=file)
+
+
+@pytest.mark.parametrize("left", [4, None])
+def test_a_resumed_offline_run_has_all_its_steps_in_the_last_folder(tmp_path, left):
+    """`left`: the step with which the second process begins; None: it has no more steps to make."""
+    with pytest.raises(KeyboardInterrupt), mirror("offline", Config(), tmp_path) as shown:
+        for step in (1, 2, 3):
+            log_lines(tmp_path, [step])
+            shown.log({"loss": 1 / step}, step)
+        raise KeyboardInterrupt
+    assert steps(tmp_path) == {step: {"loss": 1 / step} for step in (1, 2, 3)}
+    with (tmp_path / "metrics.jsonl").open("a") as file:
+        file.write("damaged\n[]\n")
+    time.sleep(1.1)  # wandb names its folders by the second
+    with mirror("offline", Config(), tmp_path) as shown:
+        if left:
+            log_lines(tmp_path, [left])
+            shown.log({"loss": 1 / left}, left)
+        shown.finish({})
+    assert steps(tmp_path) == {step: {"loss": 1 / step} for step in (1, 2, 3, *([left] if left else []))}
+
+
+class Failing:
+    """A run at wandb of which one call raises."""
+
+    def __init__(self, broken):
+        self.broken, self.calls = broken, []
+        self.summary = self
+
+    def _call(self, name):
+        self.calls.append(name)
+        if name == self.broken:
+            raise RuntimeError("the service\nis gone")
+
+    def log(self, *_, **__):
+        self._call("log")
+
+    def update(self, *_):
+        self._call("update")
+
+    def finish(self, **_):
+        self._call("finish")
+
+
+@pytest.mark.parametrize("broken", ["import", "init", "log", "update", "finish"])
+@pytest.mark.parametrize("mode", ["offline", "online"])
+def test_a_run_goes_on_whatever_call_of_wandb_fails(broken, mode, tmp_path, monkeypatch, caplog):
+    import wandb
+
+    def init(**_):
+        if broken == "init":
+            raise wandb.errors.CommError("no network")
+        return Failing(broken)
+
+    monkeypatch.setattr(wandb, "init", init)
+    if broken == "import":
+        monkeypatch.setitem(sys.modules, "wandb", None)
+    monkeypatch.setattr(make_module, "enable_compilation_cache", lambda: None)
+    reported, (config,) = [], configs("fake")
+    make_module.make("fake_runs:run", config, tmp_path, reported.append, mode)
+    assert records.is_done(tmp_path, config) and len(reported) == 2
+    (message,) = [record.getMessage() for record in caplog.records]
+    assert message.startswith("wandb fails (") and message.endswith("its numbers stand in its directory")
+    assert "\n" not in message
+
+
+def test_a_failing_wandb_hides_no_failure_of_the_run(tmp_path, monkeypatch):
+    import wandb
+
+    monkeypatch.setattr(wandb, "init", lambda **_: Failing("finish"))
+    monkeypatch.setattr(make_module, "enable_compilation_cache", lambda: None)
+    with pytest.raises(RuntimeError, match="the cat sat"):
+        make_module.make("fake_runs:run", *configs("fake(how='raise')"), tmp_path, lambda numbers: None, "offline")
 
 
 def test_a_run_left_by_an_exception_has_failed(tmp_path):

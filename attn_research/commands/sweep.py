@@ -120,10 +120,15 @@ def _make(
 
     ends: Counter[str] = Counter()
     display = Bars if sys.stdout.isatty() else Lines
+    warnings: set[str] = set()
     with pool as events, display(names, missing, told) as shown:
         for event in events:
-            shown.show(event)
-            ends[event.kind] += 1
+            if event.kind != "warning":
+                shown.show(event)
+                ends[event.kind] += 1
+            elif event.error not in warnings:  # the same of every run is said once
+                warnings.add(event.error)
+                complain(event.error)
     return ends
 
 

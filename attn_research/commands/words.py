@@ -1,34 +1,14 @@
 """How the commands say numbers and complaints."""
 
-import logging
 import math
 import sys
-from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Collection, Mapping
 from typing import Any
 
 
 def complain(text: str) -> None:
     """One line on standard error."""
     print(f"attn-research: {' '.join(text.split())}", file=sys.stderr)
-
-
-class _Complaints(logging.Handler):
-    def emit(self, record: logging.LogRecord) -> None:
-        complain(record.getMessage())
-
-
-@contextmanager
-def warnings_as_complaints() -> Iterator[None]:
-    """What the package warns of is said in the program's own way, whatever other libraries do to the root logger."""
-    logger, handler = logging.getLogger("attn_research"), _Complaints(logging.WARNING)
-    logger.addHandler(handler)
-    logger.propagate = False
-    try:
-        yield
-    finally:
-        logger.removeHandler(handler)
-        logger.propagate = True
 
 
 def show_markdown(text: str) -> None:

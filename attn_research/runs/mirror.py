@@ -1,6 +1,9 @@
 """A run's numbers at wandb too: never the only place where they stand, and nothing is read back from there."""
 
-from collections.abc import Mapping
+import contextlib
+import json
+import logging
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -10,6 +13,10 @@ from attn_research.registry import nearest
 
 MODES = ("off", "offline", "online")
 PROJECT = "attn-research"
+METRICS = "metrics.jsonl"  # of a run's directory
+BESIDE = ("step", "seconds")  # of its lines, beside the metrics
+
+log = logging.getLogger(__name__)
 
 
 class Mirror(Protocol):
@@ -36,7 +43,7 @@ def mirror(mode: str, config: Config, directory: str | Path, group: str | None =
       group: the experiment's name.
 
     Raises:
-      UserError: no such mode, or wandb cannot start.
+      UserError: no such mode, or wandb has no account to log to.
     """
     if mode not in MODES:
         raise UserError(f"there is no wandb mode {mode!r}; {nearest(mode, MODES)}")
@@ -60,40 +67,90 @@ class Off:
 
 
 class Wandb:
-    """The mirror at wandb, which is imported only here and says nothing on the terminal."""
+    """The mirror at wandb, which is imported only here and says nothing on the terminal.
+
+    The run never fails by it: what goes wrong is told once, and the run goes on. An offline folder holds a run from its
+    beginning: what an earlier process has logged is read from `metrics.jsonl` and logged again.
+    """
 
     def __init__(self, mode: str, config: Config, directory: Path, group: str | None):
-        import wandb
+        self.run, self._told = None, False
+        self._earlier = directory / METRICS if mode == "offline" else None
+        with self._surviving():
+            import wandb
 
+            try:
+                self.run = self._start(wandb, mode, config, directory, group)
+            except (wandb.errors.UsageError, wandb.errors.AuthenticationError) as error:
+                reason = " ".join(str(error).split()).rstrip(".")
+                raise UserError(f"wandb cannot mirror {mode}: {reason}; the mode 'offline' needs no account") from error
+
+    def _start(self, wandb: Any, mode: str, config: Config, directory: Path, group: str | None) -> Any:
         directory.mkdir(parents=True, exist_ok=True)
-        quiet = wandb.Settings(silent=True, console="off", disable_git=True, disable_code=True)
         name = digest(config)
-        try:
-            self.run = wandb.init(
-                project=PROJECT,
-                group=group,
-                id=name,
-                name=name,
-                config=flat(config),
-                dir=directory,
-                mode=mode,
-                resume="allow",
-                reinit="create_new",
-                settings=quiet,
-            )
-        except wandb.Error as error:
-            reason = " ".join(str(error).split()).rstrip(".")
-            raise UserError(f"wandb cannot mirror {mode}: {reason}; the mode 'offline' needs no account") from error
+        return wandb.init(
+            project=PROJECT,
+            group=group,
+            id=name,
+            name=name,
+            config=flat(config),
+            dir=directory,
+            mode=mode,
+            resume="allow",
+            reinit="create_new",
+            settings=wandb.Settings(silent=True, console="off", disable_git=True, disable_code=True),
+        )
 
     def __enter__(self) -> "Wandb":
         return self
 
     def __exit__(self, kind, *_) -> None:
-        self.run.finish(exit_code=0 if kind is None else 1)
+        if self.run is not None:
+            with self._surviving():
+                self.run.finish(exit_code=0 if kind is None else 1)
 
     def log(self, metrics: Mapping[str, Any], step: int) -> None:
-        self.run.log(dict(metrics), step=step)
+        if self.run is not None:
+            with self._surviving():
+                self._log_earlier(step)
+                self.run.log(dict(metrics), step=step)
 
     def finish(self, summary: Mapping[str, Any]) -> None:
-        self.run.summary.update(dict(summary))
-        self.run.finish()
+        if self.run is not None:
+            with self._surviving():
+                self._log_earlier(None)
+                self.run.summary.update(dict(summary))
+                self.run.finish()
+
+    def _log_earlier(self, step: int | None) -> None:
+        """Logs the lines of earlier processes before anything else; the line of `step` is this process's first one."""
+        path, self._earlier = self._earlier, None
+        lines = _read_lines(path) if path and path.is_file() else []
+        if lines and lines[-1]["step"] == step:
+            lines.pop()
+        for line in lines:
+            self.run.log({name: value for name, value in line.items() if name not in BESIDE}, step=line["step"])
+
+    @contextlib.contextmanager
+    def _surviving(self) -> Iterator[None]:
+        """Turns whatever wandb raises into one warning a run."""
+        try:
+            yield
+        except UserError:
+            raise
+        except Exception as error:
+            if not self._told:
+                reason = " ".join(f"{type(error).__name__}: {error}".split()).rstrip(".: ")
+                log.warning("wandb fails (%s); the run goes on, and its numbers stand in its directory", reason)
+            self._told = True
+
+
+def _read_lines(path: Path) -> list[dict[str, Any]]:
+    """The whole lines of a metrics.jsonl; damaged ones are left out."""
+    found = []
+    for text in path.read_bytes().split(b"\n"):
+        with contextlib.suppress(ValueError):
+            line = json.loads(text)
+            if isinstance(line, dict) and isinstance(line.get("step"), int):
+                found.append(line)
+    return found

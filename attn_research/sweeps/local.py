@@ -28,12 +28,12 @@ POLL = 0.2  # seconds between two questions whether to stop
 
 
 class Event(NamedTuple):
-    """What happened to a run: started, report, ended, failed, or busy (another process makes it)."""
+    """What happened to a run: started, report, warning, ended, failed, or busy (another process makes it)."""
 
     config: Config
     kind: str
     numbers: Mapping[str, Any] = MappingProxyType({})  # of a report: step, steps, loss ...
-    error: str = ""  # of a run that failed or is busy
+    error: str = ""  # of a run that failed or is busy; the text of a warning
     traceback: str = ""  # of a run that failed, and what its process printed
     file: Path | None = None  # where this is kept
 
@@ -210,7 +210,7 @@ class _Worker:
             if event.kind in ("ended", "busy"):
                 yield event
                 return
-            if event.kind == "report":
+            if event.kind in ("report", "warning"):
                 yield event
         self.end()
         if event is None or event.kind != "failed":

@@ -64,9 +64,11 @@ def _outcome(
 ) -> dict[str, Any]:
     from attn_research.errors import describe
     from attn_research.sweeps.lock import Busy
+    from attn_research.sweeps.warning_handler import warnings_to
 
     try:
-        _make(target, task, say, stop)
+        with warnings_to(lambda text: say({"kind": "warning", "error": text})):
+            _make(target, task, say, stop)
         return {"kind": "ended"}
     except Busy as error:
         return {"kind": "busy", "error": str(error)}
