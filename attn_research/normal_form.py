@@ -4,8 +4,8 @@ import unicodedata
 
 
 def composed(line: str) -> str:
-    """The line in Unicode's composed form (NFC)."""
-    return unicodedata.normalize("NFC", line)
+    """The line in Unicode's composed form (NFC), without blanks at its ends."""
+    return unicodedata.normalize("NFC", line).strip()
 
 
 def normal(line: str) -> str:

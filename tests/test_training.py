@@ -65,6 +65,7 @@ def test_a_run_leaves_its_record_and_its_files(finished):
     assert {"exact", "wer", "per", "loss", "perplexity", "token", "aer", "aer_free", "entropy"} == set(
         record["splits"]["test"]["metrics"]
     )
+    assert np.all(records.unpack(record["splits"]["test"]["items"]["aer"]["d"]))  # over all items
     assert len((directory / "outputs" / "test.jsonl").read_text().splitlines()) == 40
     assert [report["step"] for report in reports] == [line["step"] for line in lines(directory)]
     assert [line["step"] for line in lines(directory)] == [8, 16, 20, 20, 24, 32, 40, 40, 48, 56, 60, 60]
