@@ -190,6 +190,7 @@ def _add_translate(commands) -> None:
     )
     command.add_argument("run", metavar="RUN", help="the directory of a finished run")
     command.add_argument("--input", metavar="FILE", help="a source a line (default: standard input)")
+    command.add_argument("--trust", action="store_true", help="run the users' code that is kept in the run's directory")
     own = "(default: what the run's config says)"
     command.add_argument("--beam", metavar="K", type=int, help=f"hypotheses side by side; 1: greedy search {own}")
     command.add_argument(

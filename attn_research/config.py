@@ -175,6 +175,11 @@ def _replace(config: Any, path: list[str], value: Any) -> Any:
     return dataclasses.replace(config, **{head: _replace(getattr(config, head), rest, value) if rest else value})
 
 
+def with_spec(config: Config, name: str, spec: Spec) -> Config:
+    """A copy of `config` with the variant in a dotted field set as it is."""
+    return _replace(config, name.split("."), spec)
+
+
 def from_flat(leaves: Mapping[str, Any]) -> Config:
     """The config that `flat` wrote; a field that is newer than the file has its default."""
     return override(Config(), leaves)

@@ -45,6 +45,12 @@ class Spec(str):
         self.module, self.name, self.hyper = module, name, hyper
         return self
 
+    def taken_from(self, file: str) -> "Spec":
+        """The same function with the same hyperparameters, from another file."""
+        moved = str.__new__(Spec, f"{file}:{self[len(self.module) + 1 :] if self.module else self}")
+        moved.module, moved.name, moved.hyper = file, self.name, self.hyper
+        return moved
+
 
 def _parse(text: str) -> tuple[str, str, dict[str, Any]]:
     module, _, _ = text.partition("(")[0].rpartition(":")

@@ -22,6 +22,7 @@ from attn_research.errors import UserError
 from attn_research.models.seq2seq import Seq2Seq, first_parameters
 from attn_research.registry import Spec, nearest
 from attn_research.runs.compilation_cache import enable_compilation_cache
+from attn_research.runs.trust import with_own_code
 from attn_research.training.checkpoint import Checkpoints
 from attn_research.training.prepare import load_sides, saved_files
 
@@ -60,8 +61,8 @@ class Translator:
         self._longest = longest(partial(fits, config.decode))
 
     def split(self, line: str) -> list[str]:
-        """A line of text as the task's source symbols."""
-        return self._segmentations[0].split(line)
+        """A line of text, with or without its end, as the task's source symbols."""
+        return self._segmentations[0].split(_without_end(line))
 
     def flaw(self, source: Sequence[str]) -> str:
         """Why a source cannot be translated, as in 'has no symbols'; empty if it can."""
@@ -77,7 +78,7 @@ class Translator:
 
     def unknown(self, line: str) -> list[str]:
         """The parts of a line that the run has no symbol for, as they are written."""
-        symbols, texts = self.split(line), self._segmentations[0].texts(line)
+        symbols, texts = self.split(line), self._segmentations[0].texts(_without_end(line))
         ids = self.source.encode(symbols)
         return [text for id, text in zip(ids, texts, strict=True) if id == UNK]
 
@@ -139,17 +140,25 @@ class Translator:
         ]
 
 
-def load(directory: str | Path, changes: Mapping[str, Any] | None = None) -> Translator:
+def _without_end(line: str) -> str:
+    return line.removesuffix("\n").removesuffix("\r")
+
+
+def load(directory: str | Path, changes: Mapping[str, Any] | None = None, trust: bool = False) -> Translator:
     """The translator of a run directory; `changes` are made to how it decodes, as in `{"decode.beam": 5}`.
 
+    Args:
+      trust: allows to run the users' code that the run was made with, of which its directory has a copy.
+
     Raises:
-      UserError: there is no trained run in it, a file of it is missing, or a change does not fit.
+      UserError: there is no trained run in it, a file of it is missing, a change does not fit, or the run needs code
+        that is not trusted.
     """
     directory = Path(directory)
     checkpoints = Checkpoints(directory / "checkpoints")
     if checkpoints.best_step() is None:
         raise UserError(f"{directory} holds no trained run; `attn-research train` makes one in runs/<id>")
-    config = override(_config(directory), _of_decoding(changes or {}))
+    config = override(with_own_code(_config(directory), directory, trust), _of_decoding(changes or {}))
     sides = _sides(directory, config.data.task)
     if jax.config.jax_compilation_cache_dir is None:  # a program that uses this package may have its own
         enable_compilation_cache()

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from attn_research.config import Config, digest, flat, override
 from attn_research.runs import records
+from attn_research.runs.identity import Identity, hash_code, sources
 from attn_research.runs.signals import never
 from attn_research.sweeps.expand import load_experiment
 
@@ -78,6 +79,7 @@ def make_record(config, exact=0.981, **other):
         "seconds": {"total": 19.0, "compile": 5.0, "step": 0.01},
         "idle": False,
         "user_code": records.user_code(config),
+        "identity": Identity({}, hash_code(sources(config)), {}, {}, None)._asdict(),
         "date": "2000-01-01T00:00:00+00:00",
         "commit": "c" * 40,
         "dirty": False,

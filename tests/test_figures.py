@@ -1,4 +1,5 @@
 import json
+import struct
 from collections import Counter
 
 import numpy as np
@@ -6,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attn_research.reports.figures import _outline, _page, attention_maps, bars
-from attn_research.reports.items import Item, load_item
+from attn_research.reports.figures import PIXELS, _outline, _page, attention_maps, bars
+from attn_research.reports.items import Item, bin_item, load_item
 
 SOURCE = ["<ko>", "9", "월", " ", "วั", "श", "$x_1$", "\u200f"]
 
@@ -47,6 +48,38 @@ def test_bars_need_a_step_and_attention(tmp_path):
         bars(item(), 4, tmp_path / "bars")
     with pytest.raises(ValueError, match="no attention"):
         bars(item(attends=False), 0, tmp_path / "bars")
+
+
+def test_an_output_without_a_symbol_has_nothing_to_draw(tmp_path):
+    nothing = Item(SOURCE, [], np.zeros((0, len(SOURCE))))
+    for draw in (lambda: attention_maps({"": nothing}, tmp_path / "map"), lambda: bars(nothing, 0, tmp_path / "bars")):
+        with pytest.raises(ValueError, match="the output has no symbol"):
+            draw()
+    only_the_end = Item(SOURCE, [], np.full((1, len(SOURCE)), 1 / len(SOURCE)))
+    assert len(attention_maps({"ends": only_the_end, "nothing": nothing}, tmp_path / "maps")) == 2
+    assert len(bars(only_the_end, 0, tmp_path / "bars")) == 2
+
+
+@pytest.mark.parametrize("attends", [True, False])
+def test_a_long_map_fits_the_screen(tmp_path, attends):
+    long = item(output="x" * 599, source=["y"] * 700, attends=attends, alignment=[(0, 0), (699, 598)])
+    made = [attention_maps({"one": long, "two": long}, tmp_path / "maps")]
+    made += [bars(long, 599, tmp_path / "bars")] if attends else []
+    for png, _ in made:
+        width, height = struct.unpack(">II", png.read_bytes()[16:24])
+        assert max(width, height) <= PIXELS
+
+
+@given(st.integers(1, 9), st.integers(1, 9), st.integers(1, 20), st.integers(0, 20))
+def test_groups_keep_the_weight_of_every_step(source, output, symbols, steps):
+    one = item(output="x" * steps, source=["y"] * symbols, alignment=[(symbols - 1, steps)])
+    grouped = bin_item(one, source, output)
+    assert grouped.weights.shape == (-(-(steps + 1) // output), -(-symbols // source))
+    np.testing.assert_allclose(grouped.weights.sum(1), 1)
+    assert len(grouped.written) == len(grouped.weights) and len(grouped.source) == grouped.weights.shape[1]
+    np.testing.assert_allclose(grouped.weights[0, 0], one.weights[:output, :source].sum(1).mean())
+    if (source, output) != (1, 1):
+        assert list(grouped.alignment) == [((symbols - 1) // source, steps // output)]
 
 
 @pytest.mark.parametrize(("source", "maps", "columns"), [(18, 6, 3), (18, 4, 2), (60, 3, 1), (5, 1, 1), (27, 6, 2)])

@@ -97,6 +97,25 @@ def requirements(option: str) -> set[str]:
     return {plain(re.match(r"[\w-]+", line).group()) for line in setup[section][name].split("\n") if line}
 
 
+def bounds(option: str) -> dict[str, str]:
+    """The lower bound of every package that setup.cfg asks for; "" where it has none."""
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / "setup.cfg", encoding="utf-8")
+    section, _, name = option.rpartition("/")
+    found = [
+        re.fullmatch(r"([\w-]+)(?: >= ([\w.]+))?(, < [\d.]+)?", line) for line in setup[section][name].split("\n")[1:]
+    ]
+    return {plain(match[1]): match[2] or "" for match in found}
+
+
+@pytest.mark.parametrize("option", ["options/install_requires", "options.extras_require/test"])
+def test_every_requirement_has_a_lower_bound_that_is_tried(option):
+    lines = (ROOT / "requirements-lowest.lock").read_text(encoding="utf-8").split("\n")
+    tried = dict(line.split("==") for line in lines if line and not line.startswith("#"))
+    tried = {plain(name): version for name, version in tried.items()}
+    assert bounds(option) == {name: tried[name] for name in requirements(option)}
+
+
 def plain(package: str) -> str:
     return package.lower().replace("_", "-")
 

@@ -10,11 +10,13 @@ import unicodedata
 import pytest
 from sentences import corpus, write_text
 
+from attn_research.commands.lines import open_input, read
 from attn_research.config import Data
 from attn_research.data.files import decode_lines
 from attn_research.data.parallel import read as read_pairs
 from attn_research.data.segmentation import Pieces
 from attn_research.data.task import from_columns, load, plain, tasks
+from attn_research.errors import UserError
 from attn_research.registry import Spec
 from attn_research.training.prepare import prepare
 
@@ -148,8 +150,15 @@ def test_numbered_pronunciations_are_further_references(tmp_path, caplog):
 
 
 def test_a_compressed_input_is_read_line_by_line(tmp_path):
-    from attn_research.commands.lines import open_input, read
-
     (tmp_path / "lines.gz").write_bytes(gzip.compress("\ufeffa\r\n \nb".encode()))
     with open_input(str(tmp_path / "lines.gz")) as stream:
         assert [(line.text, line.flaw) for line in read(stream)] == [("a", ""), (" ", "is empty"), ("b", "")]
+
+
+@pytest.mark.parametrize(
+    "damage", [lambda data: data[:-9], lambda data: b"plain", lambda data: data[:14] + b"\xff" * 9]
+)
+def test_a_damaged_input_is_one_sentence(tmp_path, damage):
+    (tmp_path / "lines.gz").write_bytes(damage(gzip.compress(b"a b c d\n" * 9)))
+    with pytest.raises(UserError, match=r"cannot read .*lines.gz: "), open_input(str(tmp_path / "lines.gz")) as stream:
+        list(read(stream))

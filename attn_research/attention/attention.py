@@ -14,7 +14,7 @@ from attn_research import config
 from attn_research.attention.at_once import at_once
 from attn_research.attention.guard import build
 from attn_research.attention.history import History, Remembering, Step, remembering, source_mask
-from attn_research.attention.latent import Latent, latents, look
+from attn_research.attention.latent import Latent, Started, from_weights, latents, look
 from attn_research.attention.normalizers import normalizers
 from attn_research.attention.scores import scores
 from attn_research.attention.windows import windows
@@ -79,11 +79,12 @@ class Attention(nn.Module):
     ) -> Attend:
         c = self.config
         bound = self.pieces()
-        self._check(bound["score"])
+        blind = bool(c.latent) and not latents.bind(c.latent).traits.weighted
+        self._check(bound["score"], blind)
         if not bound["score"].traits.attends:
             return self._without(Parameters(name="score")(bound["score"], last, query_size), lengths)
         remembers, random = (any(getattr(b.traits, t) for b in bound.values()) for t in ("remembers", "random"))
-        heads = self._heads(states, query_size)
+        heads = self._heads(states, query_size, blind)
         keys = [None] * len(heads)
         if random and self.has_rng("attention"):
             keys = jax.random.split(self.make_rng("attention"), len(heads))
@@ -94,6 +95,8 @@ class Attention(nn.Module):
         output = Parameters(name="output")(projection, joined, c.output) if c.output else lambda contexts: contexts
 
         def shares(query):
+            if blind:
+                return [query[..., :0]]
             return jnp.split(query, c.heads, -1) if c.split else [query] * c.heads
 
         def join(query, contexts, weights):
@@ -121,8 +124,11 @@ class Attention(nn.Module):
         bound = {"score": scores.bind(c.score), "normalizer": normalizers.bind(c.normalizer)}
         return bound | ({"window": windows.bind(c.window)} if c.window else {})
 
-    def _heads(self, states: Float[Array, "b s h"], query_size: int) -> list[Head]:
+    def _heads(self, states: Float[Array, "b s h"], query_size: int, blind: bool) -> list[Head]:
+        """Every head's keys and values; `blind` has one, whose weights nobody reads."""
         c = self.config
+        if blind:
+            return [Head("", states[..., :0], self._projected("values", states), 0)]
         scopes = [f"head_{head}_" for head in range(c.heads)] if c.heads > 1 else [""]
         if not c.split:
             projected = [[self._projected(scope + name, states) for name in ("keys", "values")] for scope in scopes]
@@ -192,8 +198,9 @@ class Attention(nn.Module):
                 f"model.attention.latent {str(self.config.latent)!r} takes weights at the first step only, where there "
                 "is nothing to remember; choose a score, normalizer and window that do not, or latent hard or monotone"
             )
-        prior = Parameters(name="latent")(bound, states, query_size, lengths)
-        return Latent(prior, bound.traits.chained, values)
+        found = Parameters(name="latent")(bound, states, query_size, lengths)
+        first, prior = found if isinstance(found, Started) else (from_weights, found)
+        return Latent(prior, bound.traits.chained, values, first)
 
     def _without(self, fixed: Float[Array, "b f"], lengths: Int[Array, " b"]) -> Attend:
         nothing = fixed[:, :0]
@@ -203,9 +210,13 @@ class Attention(nn.Module):
 
         return Attend((), lambda query, histories: (nothing, nothing, histories), all_steps, 0, fixed, False)
 
-    def _check(self, score: Bound) -> None:
-        """Refuses what would be without effect."""
+    def _check(self, score: Bound, blind: bool) -> None:
+        """Refuses what would be without effect; `blind`: there is a latent that reads no weights."""
         c = self.config
+        unweighted = ("score", "normalizer", "window", "heads", "split", "keys") if blind else ()
+        for name in unweighted:
+            if getattr(c, name) != getattr(config.Attention, name):
+                raise UserError(f"model.attention.{name} has no effect: latent {str(c.latent)!r} reads no weights")
         if c.heads == 1 and not c.split:
             raise UserError("model.attention.split has no effect with one head; set model.attention.heads")
         unread = () if score.traits.content else ("keys",)

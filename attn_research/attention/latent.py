@@ -3,24 +3,27 @@
 A latent has a score's form: `latent(param, keys, query_size, lengths, **hyper)` returns a function
 `(log_weights [b s], query [b q], before [b s]) -> log prior [b s]`, which gives log p(z_t = j | y_<t) from the step's
 weights a_t and from `before`, log p(z_{t-1} = i | y_<t), which knows what was written at the step before. At the first
-step the prior is a_1 for all of them. A probability of zero is NEVER in the log, so that gradients stay finite.
+step the prior is a_1; a latent with another one returns `Started(first, prior)`. A probability of zero is NEVER in the
+log, so that gradients stay finite.
 """
 
+import math
 from collections.abc import Callable
-from typing import Annotated, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Array, Float, Int
 
-from attn_research.annotations import Range
+from attn_research.annotations import Range, Share
 from attn_research.attention.history import source_mask
 from attn_research.attention.scores import Keys, Param, Score, weight
 from attn_research.registry import Registry
 
-# chained: reads `before`, so that each step waits for the symbol before it; guided: reads a_t after the first step.
-latents = Registry("latent attention", chained=True, guided=True)
+# chained: reads `before`, so that each step waits for the symbol before it; guided: reads a_t after the first step;
+# weighted: reads a_t at all.
+latents = Registry("latent attention", chained=True, guided=True, weighted=True)
 
 NEVER = -1e9
 Band = Annotated[int, Range(least=1, most=1000)]
@@ -29,12 +32,25 @@ LogWeights = Float[Array, "b s"]
 Lengths = Int[Array, " b"]
 
 
+def from_weights(log_weights: LogWeights, query: Float[Array, "b q"]) -> LogWeights:
+    """The first step's weights as its prior."""
+    return log_weights
+
+
 class Latent(NamedTuple):
     """Latent attention over one batch of sources."""
 
     prior: Callable  # (log weights [b s], query [b q], before [b s]) -> log prior [b s]
     chained: bool
     values: Float[Array, "b s v"]  # the context, were all the weight at one position
+    first: Callable = from_weights  # (log weights [b s], query [b q]) -> log prior [b s] of the first step
+
+
+class Started(NamedTuple):
+    """A latent whose first prior is not made of the weights, in place of the bare function."""
+
+    first: Callable
+    prior: Callable
 
 
 class Look(NamedTuple):
@@ -45,9 +61,9 @@ class Look(NamedTuple):
 
 
 def look(weights: Float[Array, "*t b s"], query: Float[Array, "*t b q"]) -> Look:
-    """Weights as a distribution, in float32: where they sum to less than one, all is divided by the sum."""
+    """Weights as a distribution, in float32 at least: where they sum to less than one, all is divided by the sum."""
     total = weights.sum(-1, keepdims=True)
-    shares = (weights / jnp.where(total > 0, total, 1)).astype(jnp.float32)
+    shares = (weights / jnp.where(total > 0, total, 1)).astype(jnp.promote_types(weights.dtype, jnp.float32))
     return Look(jnp.where(shares > 0, jnp.log(jnp.where(shares > 0, shares, 1)), NEVER), query)
 
 
@@ -58,11 +74,11 @@ def hard(param: Param, keys: Keys, query_size: int, lengths: Lengths) -> Score:
 
 
 @latents.register
-def monotone(param: Param, keys: Keys, query_size: int, lengths: Lengths) -> Score:
+def monotone(param: Param, keys: Keys, query_size: int, lengths: Lengths, leak: Share = 0.0) -> Score:
     """p(z_t = j | z_{t-1} = i) = a_tj / sum_(l >= i) a_tl for j >= i, else 0   (Wu & Cotterell 2019, 0-MONO).
 
-    Where no weight lies at i or behind it, z stays at i. Wu & Cotterell's own code has a soft mask, through which about
-    1e-7 goes back.
+    Where no weight lies at i or behind it, z stays at i. Wu & Cotterell's own code (neural-transducer) masks softly:
+    with `leak`, there 1e-7, the weights before i take part, each times `leak`.
     """
 
     def prior(log_weights, query, before):
@@ -71,28 +87,74 @@ def monotone(param: Param, keys: Keys, query_size: int, lengths: Lengths) -> Sco
         share = jax.lax.cumlogsumexp(jnp.where(stuck, NEVER, before - ahead), 1)
         return jnp.logaddexp(log_weights + share, jnp.where(stuck, before, NEVER))
 
-    return prior
+    def leaking(log_weights, query, before):
+        ahead, behind = _ahead_and_behind(log_weights)
+        moves = before - jnp.logaddexp(ahead, math.log(leak) + behind)  # from i, per weight at or behind it
+        later, earlier = _ahead_and_behind(moves)
+        earlier = jnp.logaddexp(earlier, moves)
+        later = jnp.pad(later[:, 1:], ((0, 0), (0, 1)), constant_values=NEVER)
+        return log_weights + jnp.logaddexp(earlier, math.log(leak) + later)
+
+    return leaking if leak else prior
 
 
-@latents.register(guided=False)
-def hmm(param: Param, keys: Keys, query_size: int, lengths: Lengths, band: Band = 5, monotone: bool = False) -> Score:
+def _ahead_and_behind(x: LogWeights) -> tuple[LogWeights, LogWeights]:
+    """log sum_(l >= j) exp(x_l), and log sum_(l < j) exp(x_l)."""
+    behind = jnp.pad(jax.lax.cumlogsumexp(x, 1)[:, :-1], ((0, 0), (1, 0)), constant_values=NEVER)
+    return jax.lax.cumlogsumexp(x, 1, reverse=True), behind
+
+
+@latents.register(guided=False, weighted=lambda hyper: hyper["start"] == "score")
+def hmm(
+    param: Param, keys: Keys, query_size: int, lengths: Lengths, band: Band = 5, monotone: bool = False,
+    start: Literal["score", "first"] = "score", leak: Share = 0.0,
+) -> Score | Started:  # fmt: skip
     """p(z_t = i + o | z_{t-1} = i) = softmax_o(W [q; k_i] + b), |o| <= band   (Wu & Cotterell 2019, 1st-order).
 
     Only offsets inside the sentence share the mass; with `monotone` only o >= 0. The score decides the first position
-    alone; Wu & Cotterell's own code has no score there, but the transitions from position 0.
+    alone; with start="first", as in Wu & Cotterell's own code (neural-transducer), the transitions from position 0 do,
+    and there is no score. With `leak`, there 1e-7, it is added to the chance of each position of the sentence, after
+    which `monotone` takes the chance of each o < 0 times `leak`, and all is divided by the sum.
     """
-    s, offsets = keys.shape[1], range(0 if monotone else -band, band + 1)
+    s, offsets = keys.shape[1], range(0 if monotone and not leak else -band, band + 1)
     W = param("W", weight, (query_size + keys.shape[-1], len(offsets)))
     b = param("b", nn.initializers.zeros, (len(offsets),))
     from_keys = keys @ W[query_size:] + b[None, None]
     arrival = jnp.arange(s)[:, None] + jnp.asarray(offsets)[None]
     inside = (arrival >= 0)[None] & (arrival[None] < lengths[:, None, None]) & source_mask(lengths, s)[..., None]
 
-    def prior(log_weights, query, before):
+    def energies(query):
         logits = from_keys + (query @ W[:query_size])[:, None]
-        transitions = jax.nn.log_softmax(jnp.where(inside, logits.astype(jnp.float32), NEVER))
+        return logits.astype(jnp.promote_types(logits.dtype, jnp.float32))
+
+    def banded(log_weights, query, before):
+        transitions = jax.nn.log_softmax(jnp.where(inside, energies(query), NEVER))
         moves = before[..., None] + jnp.where(inside, transitions, NEVER)
         arrivals = [jnp.roll(moves[..., n], offset, 1) for n, offset in enumerate(offsets)]
         return jax.nn.logsumexp(jnp.stack(arrivals, -1), -1)
 
-    return prior
+    def leaking(log_weights, query, before):
+        p = _spread(jax.nn.softmax(energies(query)), offsets) + leak
+        p = jnp.triu(p) + leak * jnp.tril(p, -1) if monotone else p
+        p = p * source_mask(lengths, s)[:, None]
+        total = p.sum(-1, keepdims=True)
+        p = p / jnp.where(total > 0, total, 1)
+        return jax.nn.logsumexp(before[..., None] + jnp.where(p > 0, jnp.log(jnp.where(p > 0, p, 1)), NEVER), 1)
+
+    prior = leaking if leak else banded
+    if start == "score":
+        return prior
+
+    def from_first(log_weights, query):
+        return prior(log_weights, query, jnp.full_like(log_weights, NEVER).at[:, 0].set(0))
+
+    return Started(from_first, prior)
+
+
+def _spread(chances: Float[Array, "b i o"], offsets: range) -> Float[Array, "b i j"]:
+    """From the chance of every offset to that of every position, 0 where no offset leads."""
+    s = chances.shape[1]
+    place = jnp.arange(s)[None] - jnp.arange(s)[:, None] - offsets[0]
+    reached = (place >= 0) & (place < len(offsets))
+    taken = jnp.take_along_axis(chances, jnp.where(reached, place, 0)[None], -1)
+    return jnp.where(reached[None], taken, 0)

@@ -1,8 +1,9 @@
 """Normalisers: from the logits of one target step to weights.
 
 A normaliser has a score's form: `normalizer(param, keys, query_size, **hyper)` returns a function
-`(logits [b s], visible [b s], query [b q], history) -> weights [b s]`, all in float32. `visible` is True on the real
-positions inside the window; elsewhere weights are exactly zero, and a row without any gets zeros and finite gradients.
+`(logits [b s], visible [b s], query [b q], history) -> weights [b s]`, all in float32 at least. `visible` is True on
+the real positions inside the window; elsewhere weights are exactly zero, and a row without any gets zeros and finite
+gradients.
 """
 
 import math

@@ -1,5 +1,7 @@
 """The lines that `attn-research translate` reads, and what it says of those that it cannot."""
 
+import gzip
+import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from itertools import islice
@@ -7,6 +9,7 @@ from typing import Any, NamedTuple
 
 from attn_research.commands.words import complain
 from attn_research.data.files import decode_lines, open_stream
+from attn_research.errors import UserError
 
 SHOWN = 5  # unknown symbols that are named
 
@@ -21,9 +24,16 @@ class Line(NamedTuple):
 
 @contextmanager
 def open_input(path: str | None) -> Iterator[Iterable[bytes]]:
-    """The raw lines of a file, plain or as .gz, or of standard input."""
+    """The raw lines of a file, plain or as .gz, or of standard input.
+
+    Raises:
+      UserError: the archive is damaged.
+    """
     with open_stream(path) if path else open(0, "rb", closefd=False) as stream:
-        yield stream
+        try:
+            yield stream
+        except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+            raise UserError(f"cannot read {path}: {error}") from error
 
 
 def read(stream: Iterable[bytes]) -> Iterator[Line]:

@@ -7,9 +7,13 @@ from pathlib import Path
 
 from attn_research.commands.lines import Complaints, Line, batches, open_input, read
 from attn_research.commands.sweep import check_asked_for, read_experiment
+from attn_research.config import Config
 from attn_research.errors import UserError
+from attn_research.reports.selection import of_current_code, of_one_data_set
 from attn_research.runs import records
+from attn_research.runs.trust import tell_unrecorded
 from attn_research.sweeps.expand import Experiment
+from attn_research.training.identify import FRESH
 
 BATCH = 512  # lines translated at a time, if they are not being typed
 
@@ -31,13 +35,23 @@ def figure(arguments: argparse.Namespace) -> int:
 
 
 def _first_runs(experiment: Experiment, runs: Path) -> dict[str, Path]:
-    """The directory of the first finished run of every row."""
+    """The directory of the first finished run of every row.
+
+    Raises:
+      UserError: one was made with other code than there is now, or they were made with different data.
+    """
     found = records.by_config(records.load_runs(runs))
-    directories: dict[str, Path] = {}
+    first: dict[str, Config] = {}
     for config in experiment.runs:
         if config in found and found[config]["status"] == "finished":
-            directories.setdefault(experiment.table.label(config), runs / found[config]["id"])
-    return directories
+            first.setdefault(experiment.table.label(config), config)
+    shown = {config: found[config] for config in first.values()}
+    _, edited = of_current_code(shown, shown)
+    _, others = of_one_data_set(shown)
+    for config, reason in (edited | others).items():
+        raise UserError(f"{runs / found[config]['id']} cannot be drawn beside the others: {reason}; {FRESH}")
+    tell_unrecorded(list(shown.values()), experiment.name)
+    return {label: runs / found[config]["id"] for label, config in first.items()}
 
 
 def translate(arguments: argparse.Namespace) -> int:
@@ -49,18 +63,19 @@ def translate(arguments: argparse.Namespace) -> int:
         raise UserError("--step chooses the bars of a picture, so it needs --attention OUT.png")
     from attn_research.translator import load
 
-    translator = load(arguments.run, _search(arguments))
+    translator = load(arguments.run, _search(arguments), arguments.trust)
     if arguments.nbest and translator.config.decode.beam == 1:
         raise UserError("--nbest lists the hypotheses of a beam, and greedy search has one; it needs --beam 2 or more")
-    picture, complaints = arguments.attention, Complaints(arguments.input, translator)
+    first, complaints = None, Complaints(arguments.input, translator)
     typed = arguments.input is None and sys.stdin.isatty()
     with open_input(arguments.input) as stream:
         for lines in batches(read(stream), 1 if typed else BATCH):
             made = _translate(translator, lines, complaints, arguments.nbest)
-            if picture is not None and made:
-                _draw(made[0][0], arguments.step, picture)
-                picture = None
+            if first is None and made:
+                first = made[0][0]
     complaints.finish()
+    if first is not None and arguments.attention is not None:
+        _draw(first, arguments.step, arguments.attention)
     return 1 if complaints.failed else 0
 
 

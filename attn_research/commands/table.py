@@ -9,10 +9,13 @@ from typing import Any
 
 from attn_research.commands.sweep import check_asked_for, read_experiment
 from attn_research.commands.words import complain, show_markdown, tell_diverged
-from attn_research.config import Config, from_flat
+from attn_research.config import Config
 from attn_research.errors import UserError
 from attn_research.reports.render import FORMS, Built
-from attn_research.runs import records
+from attn_research.reports.selection import of_current_code, of_one_data_set
+from attn_research.reports.tables import NOTHING
+from attn_research.runs import identity, records
+from attn_research.runs.trust import tell_unrecorded
 from attn_research.sweeps.expand import Experiment
 
 BEGIN, END = "<!-- table of experiments/results/{} -->", "<!-- end of table -->"
@@ -30,9 +33,9 @@ def table(arguments: argparse.Namespace) -> int:
         if arguments.changes or arguments.add:
             raise UserError("--save and --check are for the experiment as it stands, without key=value and --add")
         return _check(experiment, committed) if arguments.check else _save(experiment, Path(arguments.runs), committed)
-    found = found_records(Path(arguments.runs), committed)
+    found, left_out = found_records(experiment, Path(arguments.runs), committed)
     check_asked_for(arguments, (config for config in experiment.runs if config not in found))
-    built = build(experiment, found)
+    built = build(experiment, found, left_out)
     stem = Path(arguments.runs) / "reports" / experiment.name
     _write(built, stem)
     _show(built, arguments.format)
@@ -40,30 +43,39 @@ def table(arguments: argparse.Namespace) -> int:
     return tell_diverged([found[config] for config in experiment.runs if config in found])
 
 
-def found_records(runs: Path, committed: Path) -> Found:
-    """Records by config: those in `runs` that the users' own files of today made, then the committed ones."""
-    own = [record for record in records.load_runs(runs) if _is_current(record)]
-    return records.by_config([*own, *records.load_committed(committed)])
+def found_records(experiment: Experiment, runs: Path, committed: Path) -> tuple[Found, dict[Config, str]]:
+    """The experiment's records by config, in `runs` or else the committed ones, and why others are left out.
+
+    Left out are those that were made with other files of users than there are now.
+    """
+    own, others = records.load_runs(runs), records.load_committed(committed)
+    found, left_out = of_current_code(experiment.runs, records.by_config(own), records.by_config(others))
+    tell_unrecorded(list(found.values()), experiment.name)
+    return found, left_out
 
 
-def _is_current(record: Mapping[str, Any]) -> bool:
-    """Whether a record is of a config that still is one, made with the code that its specs name now."""
-    try:
-        return record["user_code"] == records.user_code(from_flat(record["config"]))
-    except UserError:
-        return False
+def build(experiment: Experiment, found: Found, left_out: Mapping[Config, str] = NOTHING) -> Built:
+    """The experiment's table, of the records of one set of data.
 
-
-def build(experiment: Experiment, found: Found) -> Built:
-    """The experiment's table.
+    Args:
+      left_out: why further records are not in `found`, to be named below the table.
 
     Raises:
       UserError: there is no record at all.
     """
-    rows, missing = experiment.table.group(experiment.runs, found)
+    found, others = of_one_data_set({config: found[config] for config in experiment.runs if config in found})
+    left_out = left_out | others
+    rows, missing = experiment.table.group([config for config in experiment.runs if config not in left_out], found)
     if not any(rows.values()):
+        if left_out:
+            why = identity.distinct(left_out.values())
+            raise UserError(f"no record of {experiment.name} can be shown: {why}; `attn-research sweep --fresh` helps")
         raise UserError(f"no run of {experiment.name} is finished; `attn-research sweep` makes them")
-    return experiment.table.build(rows, experiment.published, missing)
+    reasons = [
+        f"`{experiment.table.label(config)}`, seed {config.seed}, is left out: {reason}."
+        for config, reason in left_out.items()
+    ]
+    return experiment.table.build(rows, experiment.published, missing, reasons)
 
 
 def _write(built: Built, stem: Path) -> None:
@@ -81,11 +93,11 @@ def _show(built: Built, form: str | None) -> None:
 
 
 def _save(experiment: Experiment, runs: Path, committed: Path) -> int:
-    found = found_records(runs, committed)
+    found, left_out = found_records(experiment, runs, committed)
     kept = [found[config] for config in experiment.runs if config in found]
     if flaws := _flaws(kept):
         raise UserError(f"the records {' and '.join(flaws)}; nothing saved")
-    text = build(experiment, found).render("md")  # which names the runs that are missing
+    text = build(experiment, found, left_out).render("md")  # which names the runs that are missing
     records.save_committed(committed, kept)
     page = committed.with_suffix(".md")
     page.write_text(text, encoding="utf-8")

@@ -41,8 +41,9 @@ class Marginal(Translating):
         if not latent.chained:
             return Believing(state, None)
         b, s, _ = latent.values.shape
-        n = jax.eval_shape(self.output, jax.ShapeDtypeStruct((1, self.steps.size), jnp.float32)).shape[-1]
-        return Believing(state, Belief(jnp.zeros(b, bool), jnp.zeros((b, s)), jnp.zeros((b, s, n))))
+        dtype = jnp.promote_types(latent.values.dtype, jnp.float32)
+        n = jax.eval_shape(self.output, jax.ShapeDtypeStruct((1, self.steps.size), dtype)).shape[-1]
+        return Believing(state, Belief(jnp.zeros(b, bool), jnp.zeros((b, s), dtype), jnp.zeros((b, s, n), dtype)))
 
     def step(
         self, state: Believing, symbols: Int[Array, " b"]
@@ -64,7 +65,8 @@ class Marginal(Translating):
 
     def log_emissions(self, vectors: Float[Array, "*t b s a"]) -> Float[Array, "*t b s n"]:
         """log p(y_t | z_t = j, y_<t)."""
-        return jax.nn.log_softmax(self.output(vectors).astype(jnp.float32))
+        logits = self.output(vectors)
+        return jax.nn.log_softmax(logits.astype(jnp.promote_types(logits.dtype, jnp.float32)))
 
 
 def mixture(log_prior: Float[Array, "*t b s"], log_emissions: Float[Array, "*t b s n"]) -> Float[Array, "*t b n"]:
@@ -87,7 +89,7 @@ def after_symbol(latent: Latent, look: Look, belief: Belief | None, symbols: Int
     if belief is None:
         return latent.prior(*look, None)
     before = posterior(belief.log_prior, chosen(belief.log_emissions, symbols))
-    return jnp.where(belief.begun[:, None], latent.prior(*look, before), look.log_weights)
+    return jnp.where(belief.begun[:, None], latent.prior(*look, before), latent.first(*look))
 
 
 def forward(latent: Latent, looks: Look, seen: Float[Array, "t b s"]) -> Float[Array, "t b s"]:
@@ -100,6 +102,6 @@ def forward(latent: Latent, looks: Look, seen: Float[Array, "t b s"]) -> Float[A
         log_prior = latent.prior(*look, posterior(log_prior, seen))
         return log_prior, log_prior
 
-    first = looks.log_weights[0]
+    first = latent.first(*(x[0] for x in looks))
     later = jax.lax.scan(step, first, (jax.tree.map(lambda x: x[1:], looks), seen[:-1]))[1]
     return jnp.concatenate([first[None], later])

@@ -17,15 +17,18 @@ from matplotlib.ticker import MaxNLocator
 
 from attn_research.errors import UserError
 from attn_research.reports.fonts import symbol_label, text_label
-from attn_research.reports.items import Item
+from attn_research.reports.items import Item, bin_item
 
 GOLD, WRONG, CHOSEN, FAINT = "#00a39b", "#c8102e", "#0b5fa5", "#8a8a8a"
 CELL = 0.19  # inches
+CELLS = 80  # of a map, each way, at most; symbols of longer items are drawn in groups
+PIXELS = 4000  # of a PNG, each way, at most
 SIZE = 8.5  # points
 LETTER = SIZE / 72 * 0.62  # inches, about
 RATIO = 1.9  # of width to height that a page of maps comes near to
 GAP = 0.3  # what an empty place in the grid counts against that, as a logarithm
 NO_ATTENTION = "no attention:\nnothing to show"
+NO_OUTPUT = "no output"
 
 
 def _colours() -> ListedColormap:
@@ -46,10 +49,14 @@ def attention_maps(items: Mapping[str, Item], path: str | Path) -> list[Path]:
       path: of the picture, with or without suffix.
 
     Raises:
-      UserError: the items are not of one source.
+      UserError: the items are not of one source, or none has an output.
     """
     if len({tuple(item.source) for item in items.values()}) != 1:
         raise UserError("the maps of a figure are of one source, but these items have several")
+    if not any(item.written for item in items.values()):
+        raise UserError("there is no attention to draw, since the output has no symbol")
+    groups = _group_sizes(list(items.values()))
+    items = {title: bin_item(item, *groups) for title, item in items.items()}
     columns, size = _page(list(items.values()))
     figure = Figure(figsize=size, layout="constrained")
     grid = list(figure.subplots(math.ceil(len(items) / columns), columns, squeeze=False).ravel())
@@ -57,7 +64,7 @@ def attention_maps(items: Mapping[str, Item], path: str | Path) -> list[Path]:
         axes.remove()
     images = [_map(axes, item, title) for axes, (title, item) in zip(grid, items.items(), strict=False)]
     _colour_bar(figure, images[0], grid[: len(items)])
-    _legend(figure, list(items.values()))
+    _legend(figure, list(items.values()), groups)
     return save(figure, path)
 
 
@@ -67,21 +74,28 @@ def bars(item: Item, step: int, path: str | Path, title: str = "") -> list[Path]
     Raises:
       UserError: there is no such step, or the run has no attention.
     """
-    steps, symbols = item.weights.shape
+    steps = len(item.weights)
     if not item.attends:
         raise UserError("there are no bars to draw, since the model has no attention")
+    if not steps:
+        raise UserError(f"there is no output step {step}, since the output has no symbol")
     if not 0 <= step < steps:
         raise UserError(f"there is no output step {step}; the steps are 0 to {steps - 1}")
+    written, weights, groups = item.written[step], item.weights[step : step + 1], _group_sizes([item])
+    weights = bin_item(Item(item.source, [written], weights), groups[0], 1).weights[0]
+    item, row = bin_item(item, *groups), step // groups[1]
     width, height = _panel(item)
     figure = Figure(figsize=(max(width + 1.2, 5), height + 2), layout="constrained")
     above, below = figure.subplots(2, 1, height_ratios=[1.2, height], sharex=True)
     image = _map(below, item, "")
-    below.add_patch(Rectangle((-0.5, step - 0.5), symbols, 1, fill=False, edgecolor=CHOSEN, linewidth=1.8, zorder=4))
-    _bars(above, item.weights[step], image)
-    caption = f"{title}{': ' if title else ''}where it looks to write ‘{symbol_label(item.written[step]).text}’"
+    below.add_patch(
+        Rectangle((-0.5, row - 0.5), len(item.source), 1, fill=False, edgecolor=CHOSEN, linewidth=1.8, zorder=4)
+    )
+    _bars(above, weights, image)
+    caption = f"{title}{': ' if title else ''}where it looks to write ‘{symbol_label(written).text}’"
     text_label(caption).put(above.title, SIZE + 1)
     _colour_bar(figure, image, [below])
-    _legend(figure, [item])
+    _legend(figure, [item], groups)
     return save(figure, path)
 
 
@@ -91,9 +105,15 @@ def save(figure: Figure, path: str | Path) -> list[Path]:
     stem = path.with_suffix("") if path.suffix in {".png", ".pdf"} else path
     stem.parent.mkdir(parents=True, exist_ok=True)
     png, pdf = (stem.with_name(stem.name + suffix) for suffix in (".png", ".pdf"))
-    figure.savefig(png, dpi=200, metadata={"Software": None})
+    figure.savefig(png, dpi=min(200, PIXELS / max(figure.get_size_inches())), metadata={"Software": None})
     figure.savefig(pdf, metadata={"CreationDate": None})
     return [png, pdf]
+
+
+def _group_sizes(items: Sequence[Item]) -> tuple[int, int]:
+    """How many source and output symbols one cell stands for, so that every map has CELLS of them at most."""
+    source, output = (max(map(len, s)) for s in zip(*((item.source, item.written) for item in items), strict=True))
+    return max(1, math.ceil(source / CELLS)), max(1, math.ceil(output / CELLS))
 
 
 def _page(items: Sequence[Item]) -> tuple[int, tuple[float, float]]:
@@ -113,25 +133,28 @@ def _page(items: Sequence[Item]) -> tuple[int, tuple[float, float]]:
 
 def _panel(item: Item) -> tuple[float, float]:
     """Width and height of one map with its labels, in inches."""
-    above, beside = (max(symbol_label(symbol).width for symbol in s) * LETTER for s in (item.source, item.written))
+    above, beside = (
+        max((symbol_label(symbol).width for symbol in s), default=0) * LETTER for s in (item.source, item.written)
+    )
     return len(item.source) * CELL + beside + 0.3, len(item.written) * CELL + above + 0.5
 
 
 def _map(axes: Axes, item: Item, title: str) -> AxesImage:
     """Source symbols from left to right, output symbols from top to bottom."""
-    weights = item.weights if item.attends else np.zeros((len(item.written), len(item.source)))
+    drawn = item.attends and item.written
+    weights = item.weights if drawn else np.zeros((max(1, len(item.written)), len(item.source)))
     image = axes.imshow(weights, cmap=COLOURS, vmin=0, vmax=1, aspect="auto", interpolation="nearest")
     _ticks(axes, item)
     if title:
         lines = textwrap.wrap(title, max(12, int(len(item.source) * CELL / LETTER)))
         text_label("\n".join(lines)).put(axes.title, SIZE + 1)
-    if item.attends:
+    if drawn:
         axes.add_collection(LineCollection(_outline(item.alignment), colors=GOLD, linewidths=1.2, zorder=3))
     else:
         image.set_visible(False)
         axes.set_facecolor("#f2f2f2")
         middle = axes.text(0.5, 0.5, "", transform=axes.transAxes, ha="center", va="center")
-        text_label(NO_ATTENTION).put(middle, SIZE, color=FAINT)
+        text_label(NO_OUTPUT if item.attends else NO_ATTENTION).put(middle, SIZE, color=FAINT)
     return image
 
 
@@ -182,9 +205,11 @@ def _colour_bar(figure: Figure, image: AxesImage, beside: Sequence[Axes]) -> Non
     bar.outline.set_edgecolor(FAINT)
 
 
-def _legend(figure: Figure, items: Sequence[Item]) -> None:
+def _legend(figure: Figure, items: Sequence[Item], groups: tuple[int, int]) -> None:
     """What the outlines and the colour of the outputs mean, if there are any."""
     parts = ["columns: source, rows: output"]
+    if groups != (1, 1):
+        parts.append(f"a cell: the sum over {groups[0]} source and the mean over {groups[1]} output symbols, from 0")
     if any(item.alignment for item in items):
         parts.append("outlined: gold alignment")
     if any(item.wrong for item in items):

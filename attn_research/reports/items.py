@@ -53,6 +53,24 @@ class Item:
         return min(different, key=len, default=set()) & set(range(len(self.written)))
 
 
+def bin_item(item: Item, source: int, output: int) -> Item:
+    """Groups so many source and output symbols into one, named by the position of the first of them, from 0.
+
+    Weights are summed over the source symbols of a group and averaged over its output symbols, so that rows still sum
+    to one. With groups of one symbol it is the item itself.
+    """
+    if source == output == 1:
+        return item
+    columns, rows = range(0, len(item.source), source), range(0, len(item.weights), output)
+    weights = item.weights
+    if item.weights.size:
+        sizes = np.diff([*rows, len(item.weights)])
+        weights = np.add.reduceat(np.add.reduceat(weights, columns, axis=1), rows, axis=0) / sizes[:, None]
+    alignment = sorted({(i // source, j // output) for i, j in item.alignment})
+    weights = weights[: len(rows)]
+    return Item([*map(str, columns)], [*map(str, rows)], weights, alignment=alignment)
+
+
 def load_item(directory: str | Path, index: int) -> Item:
     """Item `index` of the test items whose weights a finished run kept.
 

@@ -5,7 +5,9 @@ from collections.abc import Mapping, Sequence
 
 from attn_research.metrics.statistics import FEWEST_SEEDS, REPLICATES
 from attn_research.reports.columns import Cell, Column, Measured, Rows, of_task, recorded_as
+from attn_research.runs import identity
 
+NAMED = 6  # records that a note names one by one
 PUBLISHED = "Published numbers are those of full-size systems, with where they were seen; ours are not that setting."
 
 
@@ -25,6 +27,7 @@ def notes(
         *_free(finished, columns),
         *_milliseconds(finished, columns),
         *_origin(records),
+        *_settings(rows),
     ]
 
 
@@ -166,6 +169,32 @@ def _origin(records) -> list[str]:
         *([f"Mixed {' and '.join(mixed)}: the rows were not all made alike."] if mixed else []),
         *([f"{dirty} of the records were made with uncommitted changes."] if dirty else []),
     ]
+
+
+def _settings(rows: Rows) -> list[str]:
+    """Versions and settings in which the records differ, with the rows and seeds of the rarer values.
+
+    Records that do not tell them are not compared.
+    """
+    made = [
+        (f"`{label}` seed {record['config']['seed']}", record["identity"]["versions"] | record["identity"]["settings"])
+        for label, records in rows.items()
+        for record in records
+        if record.get("identity")
+    ]
+    found = {}
+    for name in dict.fromkeys(name for _, settings in made for name in settings):
+        values = [identity.told(settings.get(name)) for _, settings in made]
+        (usual, _), *rarer = Counter(values).most_common()
+        for value, _ in rarer:
+            some = tuple(dict.fromkeys(which for (which, _), own in zip(made, values, strict=True) if own == value))
+            found.setdefault(some, []).append(f"{name} {value} instead of {usual}")
+    return [f"Made otherwise than the others: {_first(some)}, with {', '.join(told)}." for some, told in found.items()]
+
+
+def _first(names: Sequence[str]) -> str:
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return ", ".join(names[:NAMED]) + more
 
 
 def _counted(names) -> dict[str, int]:

@@ -67,13 +67,18 @@ class Table:
         return rows, missing
 
     def build(
-        self, rows: Rows, published: Published = NOTHING, missing: Mapping[str, Sequence[int]] = NOTHING
+        self,
+        rows: Rows,
+        published: Published = NOTHING,
+        missing: Mapping[str, Sequence[int]] = NOTHING,
+        left_out: Sequence[str] = (),
     ) -> Built:
         """The table of `rows` (label to records); runs that diverged are named below it and left out of the numbers.
 
         Args:
           published: (row label, column) to (number in the units of the table, where it was seen).
           missing: seeds that a row should have and has not, to be named below the table.
+          left_out: sentences about records that are not in `rows`, to be said below the table.
 
         Raises:
           UserError: records of one row that differ in more than the seed, a metric that no record has, rows that
@@ -85,7 +90,7 @@ class Table:
         columns = [column_of_records(name, finished) for name in self.columns]
         made = {shown.name: shown.cells(finished) for shown in columns}
         cells = {label: [made[shown.name][label] for shown in columns] for label in rows}
-        below = [*notes(rows, columns, cells, missing), *([PUBLISHED] if published else []), self.note]
+        below = [*notes(rows, columns, cells, missing), *left_out, *([PUBLISHED] if published else []), self.note]
         return Built(
             title=self.title,
             columns=columns,

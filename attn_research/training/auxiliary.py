@@ -1,8 +1,8 @@
 """Auxiliary losses: what training adds to the cross-entropy, computed from the attention weights.
 
 A loss is a function `(weights [t b s], mask [t b], links [b t s] or None) -> [b]`, a sentence's sum over its real
-target steps, in float32. The weights are the mean over the heads. Training adds its sum over the batch, divided by the
-number of real target symbols, times the coefficient `train.auxiliary.<name>`.
+target steps, in float32 at least. The weights are the mean over the heads. Training adds its sum over the batch,
+divided by the number of real target symbols, times the coefficient `train.auxiliary.<name>`.
 """
 
 import jax.numpy as jnp
@@ -72,7 +72,7 @@ def check(train: config.Train, score: Spec, task: Spec, has_links: bool) -> None
 
 def losses(train: config.Train, weights: Weights, mask: Mask, links: Links | None) -> dict[str, Array]:
     """Every loss that the config asks for, as a mean over the real target symbols and without its coefficient."""
-    weights = weights.astype(jnp.float32)
+    weights = weights.astype(jnp.promote_types(weights.dtype, jnp.float32))
     return {name: loss(weights, mask, links).sum() / mask.sum() for name, loss in used(train).items()}
 
 

@@ -5,10 +5,10 @@ The comparison itself is in runs.identity; here stands what needs the data.
 
 import contextlib
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from attn_research.config import Config
 from attn_research.errors import UserError
@@ -64,7 +64,7 @@ def stand(directory: Path, config: Config, settings: Callable[[], Settings]) -> 
       UserError: data or a user's file that are not there, though the run is not done.
     """
     record = records.read(directory)
-    done = record is not None and config in records.by_config([record])
+    done = record is not None and records.is_done(directory, config)
     if not (done or has_checkpoint(directory)):
         return Standing.new(directory)
     try:
@@ -72,7 +72,7 @@ def stand(directory: Path, config: Config, settings: Callable[[], Settings]) -> 
     except UserError as error:
         return Standing(directory, True, done, True, Differences([str(error)], []))
     if then is None:
-        code = _changed_code(record, config) if done else []
+        code = changed_code(record, config) if done else []
         return Standing(directory, True, done, False, Differences(code, []))
     now = _identify(config, settings(), directory, done)
     return Standing(directory, True, done, True, identity.compare(then, now, str(config.data.task)))
@@ -89,7 +89,7 @@ def _identify(config: Config, settings: Settings, directory: Path, done: bool) -
         return identify(config, settings, with_data=False)
 
 
-def _changed_code(record: records.Record, config: Config) -> list[str]:
+def changed_code(record: Mapping[str, Any], config: Config) -> list[str]:
     """The users' files that are not those of a record without an identity."""
     then, now = record.get("user_code", {}), records.user_code(config)
     return [f"{spec} was edited" for spec in dict.fromkeys([*then, *now]) if then.get(spec) != now.get(spec)]

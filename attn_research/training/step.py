@@ -27,7 +27,7 @@ class TrainState(NamedTuple):
 
 def first_state(params: Any, train: config.Train, seed: int) -> TrainState:
     """Before the first step; seed and learning rate are values in it, so that no step is compiled for them."""
-    moments, peak = make_optimizer(train, train.learning_rate).init(params), jnp.float32(train.learning_rate)
+    moments, peak = make_optimizer(train, train.learning_rate).init(params), jnp.asarray(train.learning_rate, float)
     return TrainState(params, moments, jnp.int32(0), jax.random.PRNGKey(seed), peak)
 
 
@@ -38,7 +38,7 @@ def token_mask(batch: Batch) -> Float[Array, "t b"]:
 
 def cross_entropy(logits: Float[Array, "t b n"], target: Int[Array, "b t"], smoothing: float) -> Float[Array, "t b"]:
     """-log p of each target symbol, in nats; `smoothing` spreads that share of it evenly over all n symbols."""
-    log_p = jax.nn.log_softmax(logits.astype(jnp.float32))
+    log_p = jax.nn.log_softmax(logits.astype(jnp.promote_types(logits.dtype, jnp.float32)))
     chosen = jnp.take_along_axis(log_p, target.T[..., None], -1)[..., 0]
     return -(1 - smoothing) * chosen - smoothing * log_p.mean(-1) if smoothing else -chosen
 

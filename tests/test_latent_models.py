@@ -1,0 +1,168 @@
+"""Models with latent attention: forcing, searching and padding, and what they refuse."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from attn_research.config import Config, Decode, override
+from attn_research.data.vocab import BOS, EOS
+from attn_research.decoding.greedy import greedy
+from attn_research.models.seq2seq import Seq2Seq, first_parameters
+from attn_research.training.step import cross_entropy
+
+LENGTHS = jnp.array([4, 1, 5, 0], jnp.int32)
+SIZES = {"model.embedding": 5, "model.encoder.hidden": 6, "model.decoder.hidden": 6, "model.attention.score": "general"}
+NO_FEEDING = {"model.decoder.input_feeding": "none"}
+CONTEXT = {"model.decoder.input_feeding": "context", "model.decoder.placement": "before"}
+HEADS = {"model.attention.heads": 2, "model.attention.output": 4, "model.attention.values": 8}
+MODELS = {
+    "hard": ("hard", CONTEXT | HEADS),
+    "monotone": ("monotone", NO_FEEDING | HEADS),
+    "hmm": ("hmm(band=2)", NO_FEEDING),
+    "first": ('hmm(band=2, leak=0.01, monotone=True, start="first")', NO_FEEDING | {"model.attention.score": "dot"}),
+}
+every_model = pytest.mark.parametrize("case", MODELS)
+
+
+def build(latent, **changes):
+    return Seq2Seq(override(Config(), SIZES | changes | {"model.attention.latent": latent}).model, 11, 9)
+
+
+def sources(padded=6, padding=0):
+    drawn = np.random.default_rng(0).integers(4, 11, (4, 12))[:, :padded]
+    return jnp.asarray(np.where(np.arange(padded)[None] < np.asarray(LENGTHS)[:, None], drawn, padding), jnp.int32)
+
+
+def targets(size=4):
+    drawn = np.random.default_rng(1).integers(4, 9, (4, 9))[:, :size]
+    return jnp.asarray(np.where(np.arange(size)[None] < 4, drawn, 0), jnp.int32).at[:, 3].set(EOS)
+
+
+@functools.cache
+def everything(case):
+    """Parameters, and a jitted (params, source, target) -> what forcing, stepping, searching and the gradient give."""
+    latent, changes = MODELS[case]
+    model = build(latent, **changes)
+
+    def loss(params, source, target):
+        logits, weights = model.apply(params, source, LENGTHS).force(target)
+        return cross_entropy(logits, target, 0.0)[:4, :3].mean(), (logits, weights)
+
+    def compute(params, source, target):
+        translating = model.apply(params, source, LENGTHS)
+
+        def step(state, symbols):
+            state, logits, weights = translating.step(state, symbols)
+            return state, (logits, weights)
+
+        inputs = jnp.pad(target.T[:-1], ((1, 0), (0, 0)), constant_values=BOS)
+        walk = jax.lax.scan(step, translating.start, inputs)[1]
+        (value, forced), gradient = jax.value_and_grad(loss, has_aux=True)(params, source, target)
+        outputs = greedy(translating, 6, LENGTHS, Decode(ratio=1.0, extra=3))
+        return {"loss": value, "forced": forced, "gradient": gradient, "walk": walk, "greedy": outputs}
+
+    return first_parameters(model, 0), jax.jit(compute)
+
+
+@functools.cache
+def result(case, padded=6, padding=0, size=4):
+    params, compute = everything(case)
+    return jax.device_get(compute(params, sources(padded, padding), targets(size)))
+
+
+@every_model
+def test_step_by_step_is_forcing(case):
+    for walked, forced in zip(result(case)["walk"], result(case)["forced"], strict=True):
+        np.testing.assert_allclose(walked, forced, atol=2e-6)
+
+
+@every_model
+def test_the_score_of_greedy_search_is_that_of_forcing_it(case):
+    outputs = result(case)["greedy"]
+    symbols = outputs.symbols[:4]
+    params, compute = everything(case)
+    logits, _ = jax.device_get(compute(params, sources(), jnp.asarray(symbols.T)))["forced"]
+    short = np.asarray(outputs.lengths) <= 4
+    log_p = np.take_along_axis(logits, symbols[..., None], -1)[..., 0] * (np.arange(4)[:, None] < outputs.lengths)
+    assert short.sum() > 1
+    np.testing.assert_allclose(log_p.sum(0)[short], outputs.log_probability[short], atol=1e-5)
+
+
+@every_model
+def test_padding_changes_nothing(case):
+    plain = result(case)
+    jax.tree.map(np.testing.assert_array_equal, result(case, padding=7), plain)
+    longer = result(case, padded=10, size=6)  # source and target
+    close = functools.partial(np.testing.assert_allclose, atol=2e-6)
+    close(longer["forced"][0][:4, :3], plain["forced"][0][:, :3])
+    close(longer["forced"][1][:4, :3, :6], plain["forced"][1][:, :3])
+    assert not longer["forced"][1][:4, :3, 6:].any()
+    close(longer["loss"], plain["loss"])
+    jax.tree.map(close, longer["gradient"], plain["gradient"])
+
+
+@every_model
+def test_everything_is_finite_and_every_parameter_gets_a_gradient(case):
+    for leaf in jax.tree.leaves(result(case)):
+        assert np.isfinite(leaf).all()
+    for path, leaf in jax.tree.leaves_with_path(result(case)["gradient"]):
+        assert np.abs(leaf).max() > 0, path
+
+
+@every_model
+def test_what_stands_for_logits_are_log_probabilities(case):
+    logits = result(case)["forced"][0][:, :3]
+    np.testing.assert_allclose(jax.nn.log_softmax(jnp.asarray(logits)), logits, atol=2e-6)
+
+
+def test_only_the_transitions_have_parameters_of_their_own():
+    """And everything else starts from the values that it has without latent attention."""
+    trees = [first_parameters(build(latent, **NO_FEEDING), 0)["params"] for latent in (None, "hard", "hmm")]
+    assert set(trees[2]["decoder"]["attention"].pop("latent")) == {"W", "b"}
+    for tree in trees[1:]:
+        jax.tree.map(np.testing.assert_array_equal, tree, trees[0])
+
+
+def test_dropout_takes_the_same_units_at_every_source_position():
+    model = build("hard", **NO_FEEDING | {"model.dropout": 0.5})
+    params = first_parameters(model, 0)
+    seen = []
+
+    def output(vectors):
+        seen.append(vectors)
+        return vectors
+
+    rngs = {"dropout": jax.random.PRNGKey(1)}
+    model.apply(params, sources(), LENGTHS, rngs=rngs)._replace(output=output).force(targets())
+    dropped = np.asarray(seen[0] == 0)[:, :3]  # [t b s a]
+    assert 0.2 < dropped.mean() < 0.8
+    assert (dropped == dropped[:, :, :1]).all()
+
+
+REFUSED = {
+    "attentional": ("hard", {}, ["'attentional'", "'hard'", "model.decoder.input_feeding=none"]),
+    "context of a chain": ("hmm", {"model.decoder.input_feeding": "context"}, ["'hmm'", "placement=after"]),
+    "placement of a chain": ("monotone", CONTEXT, ["'monotone'", "placement=after", "hard"]),
+    "combination": ("hard", NO_FEEDING | {"model.decoder.combination": "none"}, ["'hard'", "'none'", "position"]),
+    "no attention": ("hard", NO_FEEDING | {"model.attention.score": "none"}, ["model.attention.latent", "'none'"]),
+    "band": ("hmm(band=0)", NO_FEEDING, ["band", "0", "at least 1"]),
+    "unread score": ('hmm(start="first")', NO_FEEDING, ["model.attention.score has no effect", "reads no weights"]),
+    "unread keys": (
+        'hmm(start="first")',
+        NO_FEEDING | {"model.attention.score": "dot", "model.attention.keys": 6},
+        ["model.attention.keys has no effect"],
+    ),
+    "name": ("hrd", NO_FEEDING, ["'hrd'", "did you mean hard"]),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_has_no_meaning_is_refused_in_one_sentence(case):
+    latent, changes, words = REFUSED[case]
+    with pytest.raises(ValueError) as error:
+        jax.eval_shape(lambda: first_parameters(build(latent, **changes), seed=0))
+    assert "\n" not in str(error.value)
+    assert all(word in str(error.value) for word in words), str(error.value)

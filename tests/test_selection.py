@@ -1,0 +1,101 @@
+"""Records are data: what a table shows together, what it leaves out, and that it imports nothing that they name."""
+
+from pathlib import Path
+
+import fake_runs
+import pytest
+from house import house  # noqa: F401 (a fixture)
+
+from attn_research.cli import main
+from attn_research.config import Config, digest, flat, override
+from attn_research.runs import records
+from attn_research.sweeps.expand import load_experiment
+
+pytestmark = pytest.mark.usefixtures("house")
+MARKER = "from pathlib import Path\nPath('imported').touch()\ndef evil(param, keys, query_size): ...\n"
+
+
+def write(config, **other):
+    directory = Path("runs") / digest(config)
+    records.write(directory, fake_runs.make_record(config) | other)
+    return directory
+
+
+def runs(*added):
+    return load_experiment("small.py", {}, [{"model.attention.score": score} for score in added]).runs
+
+
+def with_identity(config, **other):
+    return {"identity": fake_runs.make_record(config)["identity"] | other}
+
+
+@pytest.mark.parametrize("command", ["table", "figure"])
+def test_no_file_that_a_record_names_is_imported(command, capsys):
+    fake_runs.make_runs()
+    Path("evil.py").write_text(MARKER)
+    record = fake_runs.make_record(Config())
+    named = flat(override(Config(), {"model.attention.score": "evil.py:evil", "data.task": "evil.py:evil"}))
+    for known in ({"identity": None}, {}):
+        records.write("runs/from_elsewhere", record | {"config": named, "user_code": {"evil.py:evil": "0"}} | known)
+        main([command, "small.py"])
+    assert not Path("imported").exists()
+
+
+def test_records_of_edited_code_are_left_out_and_named(capsys):
+    fake_runs.make_runs()
+    configs = [config for config in runs("mine.py:cosine") if config.model.attention.score == "mine.py:cosine"]
+    for config in configs[:2]:
+        write(config)
+    Path("mine.py").write_text(Path("mine.py").read_text() + "\n")
+    write(configs[2])
+    assert main(["table", "small.py", "--add", "model.attention.score=mine.py:cosine"]) == 0
+    shown = capsys.readouterr().out
+    for seed in (0, 1):
+        said = f"`mine.py:cosine`, seed {seed}, is left out: mine.py of model.attention.score was edited since it was"
+        assert said in shown
+    assert "has no record yet" not in shown
+
+
+def test_a_figure_of_edited_code_is_refused(capsys):
+    (config,) = [config for config in runs("mine.py:cosine") if str(config.model.attention.score) == "mine.py:cosine"][
+        :1
+    ]
+    directory = write(config)
+    Path("mine.py").write_text(Path("mine.py").read_text() + "\n")
+    assert main(["figure", "small.py", "--add", "model.attention.score=mine.py:cosine"]) == 2
+    assert f"{directory} cannot be drawn beside the others: mine.py of model" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["table", "figure"])
+@pytest.mark.parametrize("by", ["ids", "contents"])
+def test_records_of_other_data_are_not_shown_together(command, by, capsys):
+    for number, config in enumerate(runs()):
+        data = "one" if number else "two"
+        write(config, **({"data": data} if by == "ids" else with_identity(config, data={"test": data})))
+    status = main([command, "small.py"])
+    captured = capsys.readouterr()
+    if command == "table":
+        assert status == 0
+        assert "`dot`, seed 0, is left out: it was made with other data of fake than the records shown." in captured.out
+    else:
+        assert status == 2
+        assert "cannot be drawn beside the others: it was made with other data of fake" in captured.err
+
+
+def test_other_settings_and_versions_are_told_below_a_table(capsys):
+    for number, config in enumerate(runs()):
+        usual = {"versions": {"jaxlib": "1"}, "settings": {"threads": 1, "--xla_a": "1"}}
+        other = {"versions": {"jaxlib": "2"}, "settings": {"threads": 2}}
+        write(config, **with_identity(config, **(usual if number else other)))
+    assert main(["table", "small.py"]) == 0
+    said = "`dot` seed 0, with jaxlib 2 instead of 1, threads 2 instead of 1, --xla_a not set instead of 1."
+    assert f"- Made otherwise than the others: {said}" in capsys.readouterr().out
+
+
+def test_records_from_before_are_shown_and_told_of_once(capsys):
+    for config in runs():
+        write(config, identity=None)
+    assert main(["table", "small.py"]) == 0
+    captured = capsys.readouterr()
+    assert captured.err.count("what made 6 of 6 records of small is not recorded") == 1
+    assert "Made otherwise" not in captured.out

@@ -1,0 +1,116 @@
+"""Code that a run keeps: it runs only where it is trusted, and then as it was when the run was made."""
+
+import json
+import shutil
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import pytest
+from small_models import SIZES, parameters
+
+from attn_research import user_modules
+from attn_research.cli import main
+from attn_research.config import Config, flat, override
+from attn_research.data.vocab import Vocabulary
+from attn_research.models.seq2seq import Seq2Seq
+from attn_research.runs import identity
+from attn_research.runs.trust import with_own_code
+from attn_research.training.checkpoint import Checkpoints
+from attn_research.training.step import TrainState
+from attn_research.translator import load
+
+SCORE = """
+from pathlib import Path
+import helper
+Path(r"{marker}").touch()
+def mine(param, keys, query_size, scale: float = 1.0):
+    return lambda query, history: helper.SIGN * scale * (keys * query[:, None]).sum(-1)
+"""
+CODE = "code/model.attention.score/score.py"
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    """A run that was not trained, of a user's score with a helper; what it names lies in the folder `there`."""
+    monkeypatch.setattr(user_modules, "_loaded", {})
+    there, directory = tmp_path / "there", tmp_path / "run"
+    there.mkdir()
+    (there / "score.py").write_text(SCORE.format(marker=tmp_path / "imported"))
+    (there / "helper.py").write_text("SIGN = 1\n")
+    spec = f"{there}/score.py:mine(scale=2.0)"
+    config = override(Config(), SIZES | {"data.task": "reverse", "model.attention.score": spec})
+    found = identity.sources(config)
+    identity.write(directory, identity.Identity({}, identity.hash_code(found), {}, {}, None), found)
+    vocabulary = Vocabulary(tuple("abcde"))
+    (directory / "config.json").write_text(json.dumps(flat(config)))
+    for side in ("source", "target"):
+        vocabulary.save(directory / f"vocabulary_{side}.json")
+    one = Seq2Seq(config.model, len(vocabulary), len(vocabulary))
+    state = TrainState(parameters(one, 0), (), jnp.int32(1), jax.random.PRNGKey(0), jnp.float32(1))
+    Checkpoints(directory / "checkpoints").save(1, state, {"best_step": 1})
+    (tmp_path / "lines.txt").write_text("a b c\n")
+    (tmp_path / "imported").unlink()
+    monkeypatch.setattr(user_modules, "_loaded", {})
+    return directory
+
+
+def translate(run, *words):
+    return main(["translate", str(run), "--input", str(run.parent / "lines.txt"), *words])
+
+
+def test_code_of_a_user_is_named_and_does_not_run_unless_it_is_trusted(run, capsys):
+    assert translate(run) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert "score.py:mine" in error and f"would run the code in {run / CODE}; --trust" in error
+    assert "edited" not in error
+    (run.parent / "there" / "helper.py").write_text("SIGN = -1\n")
+    with pytest.raises(ValueError, match=r"helper\.py of model\.attention\.score was edited since; --trust allows"):
+        load(run)
+    assert not (run.parent / "imported").exists()
+
+
+def test_trusted_code_is_the_runs_own_wherever_the_run_lies(run, capsys):
+    """The original is edited, then gone; the copy of the run elsewhere uses its own copy of the code."""
+    config = override(Config(), json.loads((run / "config.json").read_text()))
+
+    def taken(directory):
+        spec = with_own_code(config, directory, trust=True).model.attention.score
+        assert spec.hyper == {"scale": 2.0}
+        return spec.module
+
+    assert taken(run) == str(run / CODE)
+    (run.parent / "there" / "helper.py").write_text("raise SystemExit\n")
+    assert translate(run, "--trust") == 0
+    captured = capsys.readouterr()
+    assert captured.out.count("\n") == 1
+    assert "is used with the code that it was made with, though helper.py of model.attention.score was" in captured.err
+    shutil.rmtree(run.parent / "there")
+    moved = Path(shutil.move(run, run.parent / "a (moved) run"))
+    assert taken(moved) == str(moved / CODE)
+    assert translate(moved, "--trust") == 0
+    assert capsys.readouterr() == (captured.out, "")
+
+
+def test_a_kept_copy_that_was_edited_does_not_run(run):
+    (run / CODE).write_text("raise SystemExit\n")
+    with pytest.raises(ValueError, match=r"score\.py is missing or was edited"):
+        load(run, trust=True)
+
+
+def test_a_run_from_before_uses_the_file_that_its_record_names(run):
+    (run / "identity.json").unlink()
+    config = override(Config(), json.loads((run / "config.json").read_text()))
+    with pytest.raises(ValueError, match="keeps no copy of its own code"):
+        with_own_code(config, run, trust=True)
+    spec = config.model.attention.score
+    record = {
+        "id": "a",
+        "config": flat(config),
+        "user_code": {spec: user_modules.read(spec.module).hashes()["score.py"]},
+    }
+    (run / "result.json").write_text(json.dumps(record))
+    assert with_own_code(config, run, trust=True) == config
+    with pytest.raises(ValueError, match=r"would run the code in .*there/score\.py; --trust"):
+        with_own_code(config, run, trust=False)
