@@ -57,7 +57,8 @@ def _like(bound: float, value: float) -> float:
     return _single(bound) if isinstance(value, float) else bound
 
 
-Size = Annotated[int, Range(least=1, most=65_536)]  # of an array's axis
+Size = Annotated[int, Range(least=1, most=8192)]  # of a vector; matrices are between two of them
+Places = Annotated[int, Range(least=1, most=65_536)]  # positions of a sentence, or rows of a batch
 Count = Annotated[int, Range(least=1, most=2**31 - 1)]  # what is counted in int32
 Seed = Annotated[int, Range(least=0, most=2**32 - 1)]  # JAX drops the bits above 32
 Items = Annotated[int, Range(least=1, most=10_000_000)]  # of a split

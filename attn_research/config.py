@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from attn_research.annotations import Count, Range, Seed, Share, Size, conform
+from attn_research.annotations import Count, Places, Range, Seed, Share, Size, conform
 from attn_research.errors import UserError, nearest
 from attn_research.presets import preset
 from attn_research.registry import LOWERCASE, Spec
@@ -28,7 +28,7 @@ class Data:
     """What is learned, and how sentence pairs are put into batches."""
 
     task: Spec = Spec("dates(train=30000)")  # the task with its own options
-    batch_size: Size = 64  # sentence pairs a training step
+    batch_size: Places = 64  # sentence pairs a training step
     shapes: Annotated[int, Range(least=1, most=1000)] = (
         3  # padded (source, target) lengths at most; each is compiled once
     )

@@ -24,6 +24,7 @@ from attn_research.attention.history import (
 from attn_research.attention.scores import Keys, Param, Score, scores, weight
 
 Reach = Annotated[int, Range(least=0, most=1000)]
+Steps = Annotated[int, Range(least=1, most=1000)]
 Start = Literal["uniform", "first", "zero"]
 STARTS = {"uniform": uniform, "first": first_position, "zero": lambda history: jnp.zeros_like(history.weights)}
 
@@ -72,7 +73,7 @@ def location_aware(
 @scores.register(positional=True, remembers=True, exact_gradient=_is_exact)
 def location_2d(
     param: Param, keys: Keys, query_size: int, units: Size | None = None, bias: bool = False, channels: Size = 10,
-    reach: Reach = 5, steps: Size = 5, start: Start = "uniform", stop_gradient: bool = False,
+    reach: Reach = 5, steps: Steps = 5, start: Start = "uniform", stop_gradient: bool = False,
 ) -> Remembering:  # fmt: skip
     """f = F * [a^(t-n); ...; a^(t-1)], the weights of the last n = `steps` steps   (ESPnet's "location2d").
 

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Array, Bool, Float
 
-from attn_research.annotations import Factor, Logit, Size, Trace
+from attn_research.annotations import Factor, Logit, Places, Trace
 from attn_research.attention.scores import Keys, Param, Score
 from attn_research.registry import Registry
 
@@ -82,7 +82,7 @@ def sigmoid(param: Param, keys: Keys, query_size: int) -> Score:
 
 
 @normalizers.register
-def top_k(param: Param, keys: Keys, query_size: int, k: Size = 4) -> Score:
+def top_k(param: Param, keys: Keys, query_size: int, k: Places = 4) -> Score:
     """Softmax over the k largest logits, and those equal to the k-th   (Zhao et al. 2019, explicit selection)."""
 
     def weights(logits, visible, query, history):

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Array, Bool, Float, Int
 
-from attn_research.annotations import Range, Size
+from attn_research.annotations import Places, Range
 from attn_research.attention.scores import Keys, Param, Score, weight
 from attn_research.registry import Registry
 
@@ -34,7 +34,7 @@ def local_m(param: Param, keys: Keys, query_size: int, D: Distance = 10) -> Scor
 
 
 @windows.register(mass="at most one")
-def local_p(param: Param, keys: Keys, query_size: int, D: Size = 10, renormalise: bool = False) -> Score:
+def local_p(param: Param, keys: Keys, query_size: int, D: Places = 10, renormalise: bool = False) -> Score:
     """a_j exp(-(j - p_t)^2 / (2 (D/2)^2)), |j - floor(p_t)| <= D, p_t = S sigma(v_p . tanh(W_p q))   (Luong et al.
     2015, section 3.2).
 
@@ -56,7 +56,7 @@ def local_p(param: Param, keys: Keys, query_size: int, D: Size = 10, renormalise
 
 @windows.register(remembers=True, random=True)
 def around_last(
-    param: Param, keys: Keys, query_size: int, back: Distance = 1, ahead: Size = 3,
+    param: Param, keys: Keys, query_size: int, back: Distance = 1, ahead: Places = 3,
     start: Literal["first", "open"] = "first",
 ) -> Score:  # fmt: skip
     """last - back <= j < last + ahead, except in training   (Deep Voice 3, Ping et al. 2018, section 3.4).
