@@ -4,6 +4,7 @@ import json
 import shutil
 from pathlib import Path
 
+import fake_runs
 import jax
 import jax.numpy as jnp
 import pytest
@@ -14,8 +15,9 @@ from attn_research.cli import main
 from attn_research.config import Config, flat, override
 from attn_research.data.vocab import Vocabulary
 from attn_research.models.seq2seq import Seq2Seq
-from attn_research.runs import identity
-from attn_research.runs.trust import with_own_code
+from attn_research.runs import identity, records
+from attn_research.runs.environment import versions
+from attn_research.runs.trust import tell_versions, with_own_code
 from attn_research.training.checkpoint import Checkpoints
 from attn_research.training.step import TrainState
 from attn_research.translator import load
@@ -41,7 +43,7 @@ def run(tmp_path, monkeypatch):
     spec = f"{there}/score.py:mine(scale=2.0)"
     config = override(Config(), SIZES | {"data.task": "reverse", "model.attention.score": spec})
     found = identity.sources(config)
-    identity.write(directory, identity.Identity({}, identity.hash_code(found), {}, {}, None), found)
+    identity.write(directory, identity.Identity({}, identity.hash_code(found), versions(), {}, None), found)
     vocabulary = Vocabulary(tuple("abcde"))
     (directory / "config.json").write_text(json.dumps(flat(config)))
     for side in ("source", "target"):
@@ -105,12 +107,20 @@ def test_a_run_from_before_uses_the_file_that_its_record_names(run):
     with pytest.raises(ValueError, match="keeps no copy of its own code"):
         with_own_code(config, run, trust=True)
     spec = config.model.attention.score
-    record = {
-        "id": "a",
-        "config": flat(config),
-        "user_code": {spec: user_modules.read(spec.module).hashes()["score.py"]},
-    }
-    (run / "result.json").write_text(json.dumps(record))
+    code = {spec: user_modules.read(spec.module).hashes()["score.py"]}
+    records.write(run, fake_runs.make_record(config, user_code=code))
     assert with_own_code(config, run, trust=True) == config
     with pytest.raises(ValueError, match=r"would run the code in .*there/score\.py; --trust"):
         with_own_code(config, run, trust=False)
+
+
+def test_other_versions_and_what_is_not_recorded_are_told(run, caplog):
+    config = json.loads((run / "config.json").read_text())
+    (run / "config.json").write_text(json.dumps(config | {"model.attention.score": "general"}))
+    then = identity.read(run)
+    identity.write(run, then._replace(versions=then.versions | {"jax": "0.1"}, code={}), {})
+    tell_versions(run)
+    assert f"{run} was made with other versions: jax was 0.1 and is" in caplog.text
+    (run / "identity.json").unlink()
+    tell_versions(run)
+    assert "is not recorded" in caplog.text

@@ -10,6 +10,8 @@ from small_models import SIZES, parameters
 from attn_research.config import Config, flat, override
 from attn_research.data.vocab import Vocabulary
 from attn_research.models.seq2seq import Seq2Seq
+from attn_research.runs import identity
+from attn_research.runs.environment import versions
 from attn_research.training.checkpoint import Checkpoints
 from attn_research.training.step import TrainState
 
@@ -19,6 +21,7 @@ def write_run(directory: Path) -> Path:
     config = override(Config(), SIZES | {"data.task": "reverse", "model.attention.score": "general"})
     vocabulary = Vocabulary(tuple("abcde"))
     one = Seq2Seq(config.model, len(vocabulary), len(vocabulary))
+    identity.write(directory, identity.Identity({}, {}, versions(), {}, None), {})
     (directory / "config.json").write_text(json.dumps(flat(config)))
     for side in ("source", "target"):
         vocabulary.save(directory / f"vocabulary_{side}.json")

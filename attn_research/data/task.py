@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from attn_research import user_modules
 from attn_research.data.kept import kept
 from attn_research.data.segmentation import SEGMENTATIONS, Characters, Segmentation, Words
 from attn_research.errors import UserError
@@ -76,7 +77,12 @@ def tables(spec: Spec) -> Tables:
 
     if not bound.traits.generated:
         return make()
-    code = Path(inspect.getfile(bound.function)).read_text(encoding="utf-8")  # of a task that stands elsewhere, too
+    # Of a task that stands elsewhere, too, with what it imports from beside it.
+    code = (
+        user_modules.read(spec.module).hashes()
+        if spec.module
+        else Path(inspect.getfile(bound.function)).read_text("utf-8")
+    )
     return kept(f"{bound.function.__name__} {bound.hyper} {code}", make)
 
 

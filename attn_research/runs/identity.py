@@ -65,13 +65,21 @@ def read(directory: Path) -> Identity | None:
         return None
     try:
         return from_json(json.loads(path.read_text(encoding="utf-8")))
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, AttributeError) as error:
         raise UserError(f"{path} is damaged") from error
 
 
 def from_json(value: Mapping[str, Any] | None) -> Identity | None:
-    """What `Identity._asdict` gave."""
-    return None if value is None else Identity(*(value[name] for name in Identity._fields))
+    """What `Identity._asdict` gave; None where it is not recorded.
+
+    Raises:
+      UserError: it is no identity.
+    """
+    if value is None:
+        return None
+    if not all(isinstance(value.get(name), dict) for name in Identity._fields[:4]):
+        raise UserError("what made the run is not told in the form of an identity")
+    return Identity(*(value.get(name) for name in Identity._fields))
 
 
 def write(directory: Path, identity: Identity, found: Mapping[str, Source]) -> None:
@@ -112,9 +120,9 @@ def compare(then: Identity, now: Identity, task: str) -> Differences:
     """
     splits = _others(then.data, now.data) if now.data else []
     data = [f"the data of {task} are others (split {', '.join(splits)})"] if splits else []
-    versions = _changes(then.versions, now.versions)
+    versions = changes(then.versions, now.versions)
     unknown = {name for name in OF_DEVICES if name not in now.settings}
-    settings = _changes({name: value for name, value in then.settings.items() if name not in unknown}, now.settings)
+    settings = changes({name: value for name, value in then.settings.items() if name not in unknown}, now.settings)
     return Differences(data + compare_code(then.code, now.code), versions + settings)
 
 
@@ -137,7 +145,8 @@ def _others(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     return [name for name in dict.fromkeys([*old, *new]) if old.get(name) != new.get(name)]
 
 
-def _changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+def changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    """A phrase for each name whose value differs."""
     return [f"{name} was {told(old.get(name))} and is {told(new.get(name))}" for name in _others(old, new)]
 
 

@@ -10,6 +10,7 @@ from attn_research.config import Config, flat, with_spec
 from attn_research.errors import UserError
 from attn_research.registry import Spec, installed
 from attn_research.runs import identity, records
+from attn_research.runs.environment import versions
 from attn_research.runs.identity import Identity
 
 log = logging.getLogger(__name__)
@@ -73,6 +74,15 @@ def _file(directory: Path, then: Identity | None, name: str, spec: Spec) -> Path
     if record is None or record.get("user_code", {}).get(spec) != now.hashes()[now.main_path]:
         raise UserError(f"{directory} keeps no copy of its own code, and {now.main.path} is not known to be that code")
     return now.main.path
+
+
+def tell_versions(directory: Path) -> None:
+    """Says in a sentence with which other versions a run was made, or that this is not recorded."""
+    then = identity.read(directory)
+    if then is None:
+        log.warning("what made %s is not recorded, so it is not compared with what there is now", directory)
+    elif phrases := identity.changes(then.versions, versions()):
+        log.warning("%s was made with other versions: %s", directory, ", ".join(phrases))
 
 
 def tell_unrecorded(found: list[records.Record], what: str) -> None:
