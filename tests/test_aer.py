@@ -50,11 +50,13 @@ def fake_look(vocabulary, attends):
 @pytest.mark.parametrize("raw", [False, True])
 def test_every_item_counts_along_the_references_also_beside_bleu(raw):
     data = prepare(Data(task=Spec(f"test_aer:aligned(raw={raw})"), shapes=1))
-    found = evaluate(fake_look(data.target, True), None, data.splits["test"], data.target, 3)
+    found = evaluate(fake_look(data.target, True), None, data.splits["test"], data.target, 3, Config().decode)
     assert ("bleu" in found.metrics) == raw
     assert found.items["aer"][1].tolist() == [4, 4, 4] and found.metrics["aer"] == pytest.approx(2 / 12)
     assert found.items["aer_free"][1].tolist() == [4, 0, 0] and found.metrics["aer_free"] == pytest.approx(2 / 4)
-    without = evaluate(fake_look(data.target, False), None, data.splits["test"], data.target, 3).metrics
+    without = evaluate(
+        fake_look(data.target, False), None, data.splits["test"], data.target, 3, Config().decode
+    ).metrics
     assert {"aer", "aer_free", "entropy"}.isdisjoint(without)
 
 
