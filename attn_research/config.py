@@ -58,6 +58,7 @@ class Attention:
     values: Size | None = None  # the same for the values
     output: Size | None = None  # size of a projection of the heads' joined contexts; None: none
     latent: Spec | None = None  # the position as a variable that is summed out; None: contexts are weighted sums
+    bias: Literal["none", "values", "output", "both"] = "none"  # which of these two projections add one
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ class Decoder:
     cell: Spec = Spec("lstm")  # rnn, gru or lstm
     layers: Depth = 1
     hidden: Size = 64  # size of a state, the query
-    bridge: Spec = Spec("dense")  # first state from what the encoder made: zero, copy, dense or mean
+    bridge: Spec = Spec("dense")  # first state from what the encoder made: zero, copy, dense, relu or mean
     placement: Spec = Spec("after")  # where in a step it attends: before, after, between or bottom
     input_feeding: Literal["attentional", "context", "none"] = "attentional"  # what of the last step enters the next
     # what the output layer reads: tanh, linear, gated, maxout, readout, concat or none
@@ -224,9 +225,15 @@ def diff(a: Config, b: Config) -> dict[str, tuple[Any, Any]]:
     return {name: (left[name], right[name]) for name in left if left[name] != right[name]}
 
 
+# Fields that are younger than the first runs: at their default they are no part of a run's name, so that a run from
+# before the field keeps its own.
+LATER = {"model.attention.bias": Attention.bias}
+
+
 def digest(config: Config) -> str:
     """First 10 hex characters of the sha256 of the sorted flat JSON: the run's name."""
-    return hashlib.sha256(json.dumps(flat(config), sort_keys=True).encode()).hexdigest()[:10]
+    leaves = {name: value for name, value in flat(config).items() if name not in LATER or value != LATER[name]}
+    return hashlib.sha256(json.dumps(leaves, sort_keys=True).encode()).hexdigest()[:10]
 
 
 def program_of(config: Config) -> Config:

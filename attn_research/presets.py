@@ -22,13 +22,17 @@ ESPNET = {"placement": "before", "input_feeding": "none", "combination": "none",
 # s_1 = GRU(y, s'), c = att(s_1), s = GRU(c, s_1), vector = tanh(W_e y + W_s s + W_c c + b); s_0 = tanh(W mean(h) + b).
 NEMATUS = {"cell": "gru", "placement": "between", "input_feeding": "none"}
 NEMATUS |= {"combination": "readout(bias=True)", "bridge": "mean"}
+# s = RNN(y), c = att(s), vector = tanh(W [c; s] + b); s_0 = 0.
+TRANSDUCER = {"placement": "after", "input_feeding": "none", "combination": "tanh(bias=True)", "bridge": "zero"}
+# All of s_0 is one tanh(W h + b). With a GRU of several layers, say model.decoder.bridge='dense(shared=True)'.
+JOEY = {"lstm": SOCKEYE | {"bridge": "dense(shared=True)"}, "gru": SOCKEYE | {"cell": "gru"}}
 
 # TensorFlow's least float32 in place of the padding's scores.
 TENSORFLOW = "filled_softmax(fill=-3.4028234663852886e+38)"
 
 
 def _bundle(score: str, normalizer: str, decoder: Mapping[str, str]) -> dict[str, Any]:
-    one_head = {"heads": 1, "split": True, "keys": None, "values": None, "output": None}
+    one_head = {"heads": 1, "split": True, "keys": None, "values": None, "output": None, "bias": "none"}
     attention = {"score": score, "normalizer": normalizer, "window": None, "latent": None, "query": "state"} | one_head
     fields = {f"model.attention.{name}": value for name, value in attention.items()}
     return fields | {f"model.decoder.{name}": value for name, value in decoder.items()}
@@ -40,6 +44,8 @@ PRESETS = {
     "opennmt_mlp": _bundle("concat(bias=True)", "softmax", LUONG | {"combination": "linear(bias=True)"}),
     # OpenNMT-py, global_attention=general: as Luong et al. 2015 have it.
     "opennmt_general": _bundle("general", "softmax", LUONG | {"combination": "tanh"}),
+    # The same with context_gate=both: the gate reads the cell's whole input, [y; fed], and tanh(W [c; s]).
+    "opennmt_context_gate": _bundle("general", "softmax", LUONG | {"combination": "gated(attentional=True, fed=True)"}),
     # TensorFlow Addons, LuongAttention (which is general) in an AttentionWrapper with an attention layer: no tanh.
     "tfa_luong": _bundle("general", TENSORFLOW, LUONG | {"combination": "linear"}),
     # TensorFlow Addons, BahdanauAttention(normalize=True) in an AttentionWrapper without attention layer, whose output
@@ -55,12 +61,29 @@ PRESETS = {
     "espnet_dot": _bundle('dot(activation="tanh", bias=True, project=True)', "softmax(temperature=0.5)", ESPNET),
     # ESPnet 1, atype=location, with its recipes' aconv-chans 10 and aconv-filts 100; as sharp.
     "espnet_location": _bundle("location_aware(bias=True, channels=10, reach=100)", "softmax(temperature=0.5)", ESPNET),
+    # ESPnet 1, atype=coverage: the sum of all weights so far enters, even ones before the first step among them.
+    "espnet_coverage": _bundle('coverage(bias=True, start="uniform")', "softmax(temperature=0.5)", ESPNET),
+    # ESPnet 1, atype=coverage_location: location of that sum.
+    "espnet_coverage_location": _bundle(
+        'location_aware(bias=True, channels=10, reach=100, reads="coverage")', "softmax(temperature=0.5)", ESPNET
+    ),
+    # ESPnet 1, AttForward: location-aware, weights that only stay or move by one, at least 1e-6 each, padding too; they
+    # start at the first position.
+    "espnet_forward": _bundle(
+        'location_aware(bias=True, channels=10, reach=100, start="first")', "clamped_forward", ESPNET
+    ),
     # lmthang/nmt.matlab, the authors' own: the encoder states enter concat without a matrix.
     "luong_concat": _bundle("concat(project_keys=False)", "softmax", LUONG | {"combination": "tanh"}),
-    # Joey NMT, attention=luong, which is general; all of s_0 is one tanh(W h + b), the vector has a bias.
-    "joeynmt_luong": _bundle("general", "softmax", SOCKEYE | {"bridge": "dense(shared=True)"}),
+    # Joey NMT, attention=luong, which is general; the vector has a bias. With rnn_type lstm and gru.
+    "joeynmt_luong": _bundle("general", "softmax", JOEY["lstm"]),
+    "joeynmt_luong_gru": _bundle("general", "softmax", JOEY["gru"]),
+    # Joey NMT, attention=bahdanau: no bias in the score, and everything else as with luong.
+    "joeynmt_bahdanau": _bundle("concat", "softmax", JOEY["lstm"]),
+    "joeynmt_bahdanau_gru": _bundle("concat", "softmax", JOEY["gru"]),
     # fairseq, lstm: general; in our letters the same as opennmt_general.
     "fairseq": _bundle("general", "softmax", LUONG | {"combination": "tanh"}),
+    # shijie-wu/neural-transducer, soft attention: general (its bias is cancelled), 1e-7 added to every weight.
+    "neural_transducer": _bundle("general", "leaky_softmax(leak=1e-07)", TRANSDUCER),
     # Nematus: a conditional GRU attends between its two cells, and the output layer's tanh reads the symbol too.
     "nematus": _bundle("concat(bias=True)", "softmax", NEMATUS),
 }

@@ -1,127 +1,34 @@
-"""Twelve systems' decoders with attention in plain numpy, from their equations; no code is shared with the package.
+"""Systems' decoders with attention in plain numpy, from their equations; no code is shared with the package.
 
-One sentence at a time: `h` [s d] are its encoder states, those of the padding included, `real` [s] is True on the
-others, `s` is the decoder's state that asks, `before` the weights of the steps so far. Weights come under the package's
-names, and W_c joins the context before the state (S1, Joey and TFA join them the other way round, which matters only
-when weights are imported). Recurrent cells are the package's equations: what is compared is attention and step order.
+One sentence at a time, as in reference_weights.py. Weights come under the package's names, and W_c joins the context
+before the state (S1, Joey and TFA join them the other way round, which matters only when weights are imported).
+Recurrent cells are the package's equations: what is compared is attention and step order.
 """
 
 from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
-
-
-def sigmoid(x):
-    return 1 / (1 + np.exp(-x))
-
-
-# The mask rules.
-
-
-def minus_infinity(e, real):
-    """ONMT, Joey, FS, ESP: padding scores -inf; a sentence of padding only gives NaN."""
-    e = np.where(real, e, -np.inf)
-    a = np.exp(e - e.max())
-    return a / a.sum()
-
-
-def big_negative(e, real, number):
-    """S1, TFA: padding scores a finite number; a sentence of padding only is attended to evenly."""
-    return minus_infinity(np.where(real, e, number), np.ones_like(real))
-
-
-def scores_to_zero(e, real):
-    """LUO: padding scores 0, which counts in the maximum; its weights are zeroed, a sum of 0 becomes 1."""
-    e = np.where(real, e, 0)
-    a = np.exp(e - e.max()) * real
-    return a / (a.sum() or 1)
-
-
-def product(e, real):
-    """N: exp(e) is taken of padding too, then multiplied by the mask."""
-    a = np.exp(e - e.max()) * real
-    return a / a.sum()
-
-
-# The attention step of each system: (its parameters, h, real, s, before) -> weights [s].
-
-
-def additive(p, h, s):
-    """v . tanh(h_j P + s Q)."""
-    return np.array([p["v"] @ np.tanh(h_j @ p["W_k"] + s @ p["W_q"]) for h_j in h])
-
-
-def additive_with_bias(p, h, s):
-    """v . tanh(h_j P + b + s Q)."""
-    return np.array([p["v"] @ np.tanh(h_j @ p["W_k"] + p["b"] + s @ p["W_q"]) for h_j in h])
-
-
-def bilinear(p, h, s):
-    """s . h_j W."""
-    return np.array([s @ (h_j @ p["W"]) for h_j in h])
-
-
-def opennmt_mlp(p, h, real, s, before):
-    """b stands on the query's side, which is the same sum."""
-    return minus_infinity(additive_with_bias(p, h, s), real)
-
-
-def opennmt_general(p, h, real, s, before):
-    return minus_infinity(bilinear(p, h, s), real)
-
-
-def tfa_luong(p, h, real, s, before):
-    """The memory of the padding is zeroed first."""
-    return big_negative(bilinear(p, h * real[:, None], s), real, np.finfo(np.float32).min)
-
-
-def tfa_bahdanau_normed(p, h, real, s, before):
-    """v has the length g."""
-    normed = p | {"v": p["g"] * p["v"] / np.sqrt((p["v"] ** 2).sum())}
-    return big_negative(additive_with_bias(normed, h * real[:, None], s), real, np.finfo(np.float32).min)
-
-
-def sockeye_mlp(p, h, real, s, before):
-    return big_negative(additive(p, h, s), real, -99999999.0)
-
-
-def sockeye_bilinear(p, h, real, s, before):
-    return big_negative(bilinear(p, h, s), real, -99999999.0)
-
-
-def espnet_dot(p, h, real, s, before):
-    """Both sides go through a layer with tanh, and the softmax is twice as sharp."""
-    asked = np.tanh(s @ p["W_q"] + p["b_q"])
-    return minus_infinity(2.0 * np.array([asked @ np.tanh(h_j @ p["W_k"] + p["b_k"]) for h_j in h]), real)
-
-
-def espnet_location(p, h, real, s, before):
-    """A convolution F of the last weights enters; before the first step they are even. b_v is cancelled."""
-    last = before[-1] if before else real / real.sum()
-    width = len(p["F"])
-    around = np.pad(last, width // 2)
-    f = [sum(around[j + i] * p["F"][i, 0] for i in range(width)) for j in range(len(h))]
-    terms = [h_j @ p["W_k"] + p["b"] + s @ p["W_q"] + f_j @ p["U"] for h_j, f_j in zip(h, f, strict=True)]
-    return minus_infinity(2.0 * np.array([p["v"] @ np.tanh(term) for term in terms]), real)
-
-
-def luong_concat(p, h, real, s, before):
-    """No matrix on the encoder states."""
-    return scores_to_zero(np.array([np.tanh(h_j + s @ p["W_q"]) @ p["v"] for h_j in h]), real)
-
-
-def joeynmt_luong(p, h, real, s, before):
-    return minus_infinity(bilinear(p, h, s), real)
-
-
-def fairseq(p, h, real, s, before):
-    return minus_infinity(bilinear(p, h, s), real)
-
-
-def nematus(p, h, real, s, before):
-    return product(additive_with_bias(p, h, s), real)
-
+from reference_weights import (
+    espnet_coverage,
+    espnet_coverage_location,
+    espnet_dot,
+    espnet_forward,
+    espnet_location,
+    fairseq,
+    joeynmt_bahdanau,
+    joeynmt_luong,
+    luong_concat,
+    nematus,
+    neural_transducer,
+    opennmt_general,
+    opennmt_mlp,
+    sigmoid,
+    sockeye_bilinear,
+    sockeye_mlp,
+    tfa_bahdanau_normed,
+    tfa_luong,
+)  # fmt: skip
 
 # What the output layer reads, from context c, state s and the symbol's vector y.
 
@@ -151,6 +58,14 @@ def readout(p, c, s, y):
     return np.tanh(y @ p["W_e"] + s @ p["W_s"] + c @ p["W_c"] + p["b"])
 
 
+def context_gate(p, c, s, y):
+    """ONMT, gate "both"; the linear layers have biases, the attention's own tanh(W_a [c; s]) has none."""
+    a = np.tanh(np.concatenate([c, s]) @ p["W_a"])
+    z = sigmoid(np.concatenate([y, s, a]) @ p["W_z"] + p["b_z"])
+    source, target = a @ p["W_s"] + p["b_s"], np.concatenate([y, s]) @ p["W_t"] + p["b_t"]
+    return np.tanh((1 - z) * target + z * source)
+
+
 # Cells.
 
 
@@ -169,10 +84,10 @@ def gru(p, memory, x):
 
 
 def stack(p, memory, x):
-    """LSTM layers, one upon the other."""
+    """Layers, one upon the other; a state of an LSTM has two arrays."""
     new = []
     for layer, old in enumerate(memory):
-        new.append(lstm(p[f"layer_{layer}"], old, x))
+        new.append((lstm if len(old) == 2 else gru)(p[f"layer_{layer}"], old, x))
         x = new[-1][-1]
     return new
 
@@ -200,6 +115,11 @@ def shared(p, h, real, last):
     return [(one, one)] * len(last)
 
 
+def shared_gru(p, h, real, last):
+    """Joey: the same of a state that has one array."""
+    return [(np.tanh(last[-1][-1] @ p["bridge"]["W"] + p["bridge"]["b"]),)] * len(last)
+
+
 def mean(p, h, real, last):
     """N: a layer with tanh on the mean of the encoder states."""
     return [(np.tanh(h[real].mean(0) @ p["bridge"]["W"] + p["bridge"]["b"]),)]
@@ -209,16 +129,32 @@ def mean(p, h, real, last):
 
 
 def luong(system, p, h, real, memory, ys):
-    """x = [y; fed], s = RNN(x), c = att(s), vector = read(c, s, y); fed is the vector, or c where that is s alone."""
+    """x = [y; fed], s = RNN(x), c = att(s), vector = read(c, s, y); fed is the vector, or c where that is s alone.
+
+    A context gate reads x for y.
+    """
     size = h.shape[1] if system.read is state else len(memory[-1][-1])
     fed, vectors, weights = np.zeros(size), [], []
     for y in ys:
-        memory = stack(p, memory, np.concatenate([y, fed]))
+        x = np.concatenate([y, fed])
+        memory = stack(p, memory, x)
         s = memory[-1][-1]
         weights.append(system.attend(p["attention"]["score"], h, real, s, weights))
         c = weights[-1] @ h
+        y = x if system.read is context_gate else y
         vectors.append(s if system.read is state else system.read(p["combination"], c, s, y))
         fed = c if system.read is state else vectors[-1]
+    return vectors, weights
+
+
+def without_feeding(system, p, h, real, memory, ys):
+    """s = RNN(y), c = att(s), vector = read(c, s, y)."""
+    vectors, weights = [], []
+    for y in ys:
+        memory = stack(p, memory, y)
+        s = memory[-1][-1]
+        weights.append(system.attend(p["attention"]["score"], h, real, s, weights))
+        vectors.append(system.read(p["combination"], weights[-1] @ h, s, y))
     return vectors, weights
 
 
@@ -269,6 +205,14 @@ SYSTEMS = {
     "espnet_location": System(espnet_location, state, zero, espnet),
     "luong_concat": System(luong_concat, tanh, copy),
     "joeynmt_luong": System(joeynmt_luong, tanh_with_bias, shared),
+    "opennmt_context_gate": System(opennmt_general, context_gate, copy),
+    "espnet_forward": System(espnet_forward, state, zero, espnet),
+    "espnet_coverage": System(espnet_coverage, state, zero, espnet),
+    "espnet_coverage_location": System(espnet_coverage_location, state, zero, espnet),
+    "joeynmt_luong_gru": System(joeynmt_luong, tanh_with_bias, shared_gru),
+    "joeynmt_bahdanau": System(joeynmt_bahdanau, tanh_with_bias, shared),
+    "joeynmt_bahdanau_gru": System(joeynmt_bahdanau, tanh_with_bias, shared_gru),
+    "neural_transducer": System(neural_transducer, tanh_with_bias, zero, without_feeding),
     "fairseq": System(fairseq, tanh, copy),
     "nematus": System(nematus, readout, mean, conditional_gru),
 }

@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 from encoded import LENGTHS, B, E, H, S, close, given, numbers, source
 
 from attn_research import config
@@ -41,6 +42,29 @@ def test_dense_backward_reads_the_backward_state_of_the_first_symbol():
     encoded = Encoded(states.swapaxes(0, 1), jnp.asarray(LENGTHS), last, "both")
     ((first,),), p = made('dense(reads="backward")', encoded, 1, 1, 6)
     close(first, np.tanh(np.asarray(states[0][:, H // 2 :]) @ p["W"] + p["b"]))
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [(np.float64, 1e-12), (np.float32, 1e-5)])
+@pytest.mark.parametrize(
+    ("layers", "parts", "direction"), [(1, 2, "both"), (2, 2, "both"), (3, 1, "both"), (2, 1, "forward")]
+)
+def test_relu_is_opennmts_bridge(layers, parts, direction, dtype, tolerance):
+    """states [layers * directions, b, h], batch first, viewed as rows of layers * h, through one layer, and back."""
+    ways = 2 if direction == "both" else 1
+    with jax.enable_x64(dtype == np.float64):
+        encoded = source(layers=layers, parts=parts, direction=direction)
+        encoded = encoded._replace(last=[tuple(jnp.asarray(x, dtype) for x in layer) for layer in encoded.last])
+        states, p = made("relu", encoded, layers, parts, H)
+        found, last = jax.device_get((states, encoded.last))
+    for part in range(parts):
+        torch_like = np.stack([x for layer in last for x in np.split(np.float64(layer[part]), ways, -1)])
+        rows = torch_like.transpose(1, 0, 2).reshape(-1, layers * H // ways)
+        out = np.maximum(rows @ np.float64(p[f"W_{part}"]) + p[f"b_{part}"], 0)
+        out = out.reshape(B, layers * ways, H // ways).transpose(1, 0, 2)
+        for layer in range(layers):
+            expected = np.concatenate(out[layer * ways : (layer + 1) * ways], -1)
+            np.testing.assert_allclose(found[layer][part], expected, atol=tolerance, rtol=0)
+            assert found[layer][part].dtype == dtype and (expected > 0).any()
 
 
 def test_mean_is_over_the_real_states_and_padding_is_invisible():

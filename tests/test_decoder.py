@@ -192,6 +192,11 @@ REFUSED = {
     "bottom without attention": ({"placement": "bottom", "layers": 2} | NONE, ["bottom", "score 'none'"]),
     "between without attention": ({"placement": "between"} | NONE, ["between", "score 'none'"]),
     "gate without attention": ({"combination": "gated"} | NONE, ["gated", "no context to gate"]),
+    "gate of what nobody feeds": (
+        {"combination": "gated(fed=True)", "input_feeding": "none"},
+        ["fed", "no effect", "input_feeding 'none'"],
+    ),
+    "gate that joins to nothing": ({"combination": "gated(fed=True, symbol=False)"}, ["fed", "symbol=False"]),
     "nothing to join": ({"combination": "concat"} | NONE, ["concat", "state alone"]),
     "each layer of one": ({"bridge": 'dense(reads="each")'}, ["each", "two or more"]),
     "each layer of another height": ({"bridge": 'dense(reads="each")', "layers": 2}, ["1 and 2 layer(s)"]),

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from references import SYSTEMS
 
+from attn_research.attention.normalizers import normalizers
 from attn_research.config import Config, hints, override, parse_changes
 from attn_research.models.cells import cells
 from attn_research.models.decoder import Decoder
@@ -66,7 +67,7 @@ def check(system, one, dtype, tolerance):
         if np.isnan(expected[1]).any():
             assert length == 0
             assert np.isfinite(vectors[:, row]).all()
-            assert (weights[:, row] == 0).all()
+            assert (weights[:, row] == 0).all() or normalizers.bind(one.attention.normalizer).traits.leaks
             continue
         np.testing.assert_allclose(vectors[:, row], expected[0], atol=tolerance, rtol=0)
         np.testing.assert_allclose(weights[:, row], expected[1], atol=tolerance, rtol=0)

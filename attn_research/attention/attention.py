@@ -42,15 +42,11 @@ class Parameters(nn.Module):
         return function(self.param, *args)
 
 
-def project(param: Callable, inputs: Float[Array, "*n i"], size: int) -> Float[Array, "*n o"]:
-    """x W."""
-    return inputs @ param("W", nn.initializers.glorot_uniform(), (inputs.shape[-1], size))
-
-
-def projection(param: Callable, inputs: int, outputs: int) -> Callable:
-    """x -> x W."""
+def projection(param: Callable, inputs: int, outputs: int, bias: bool) -> Callable:
+    """x -> x W [+ b]."""
     W = param("W", nn.initializers.glorot_uniform(), (inputs, outputs))
-    return lambda x: x @ W
+    b = param("b", nn.initializers.zeros, (outputs,)) if bias else None
+    return lambda x: x @ W if b is None else x @ W + jnp.broadcast_to(b, (*x.shape[:-1], outputs))
 
 
 class Head(NamedTuple):
@@ -92,7 +88,7 @@ class Attention(nn.Module):
         self._refuse_equal_heads(random)
         starts, steps, walks = zip(*made, strict=True)
         joined = sum(head.values.shape[-1] for head in heads)
-        output = Parameters(name="output")(projection, joined, c.output) if c.output else lambda contexts: contexts
+        output = self._projection("output", joined)
 
         def shares(query):
             if blind:
@@ -144,8 +140,13 @@ class Attention(nn.Module):
         return [Head(*share, query_size // c.heads) for share in shares]
 
     def _projected(self, name: str, states: Float[Array, "b s h"]) -> Float[Array, "b s o"]:
-        size = getattr(self.config, name.rpartition("_")[2])
-        return states if size is None else Parameters(name=name)(project, states, size)
+        return self._projection(name, states.shape[-1])(states)
+
+    def _projection(self, name: str, inputs: int) -> Callable:
+        """The projection that a config field of the name's last word asks for; x -> x where it is None."""
+        field = name.rpartition("_")[2]
+        size, bias = getattr(self.config, field), self.config.bias in (field, "both") and field != "keys"
+        return Parameters(name=name)(projection, inputs, size, bias) if size else lambda x: x
 
     def _attend(
         self, bound: dict[str, Bound], head: Head, lengths: Int[Array, " b"], remembers: bool, key: Array | None
@@ -219,6 +220,11 @@ class Attention(nn.Module):
                 raise UserError(f"model.attention.{name} has no effect: latent {str(c.latent)!r} reads no weights")
         if c.heads == 1 and not c.split:
             raise UserError("model.attention.split has no effect with one head; set model.attention.heads")
+        for field in ("values", "output"):
+            if c.bias in (field, "both") and getattr(c, field) is None:
+                raise UserError(
+                    f"model.attention.bias {c.bias!r} has no effect without a projection; set model.attention.{field}"
+                )
         unread = () if score.traits.content else ("keys",)
         if not score.traits.attends:
             unread = [item.name for item in dataclasses.fields(c) if item.name != "score"]

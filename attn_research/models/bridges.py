@@ -29,15 +29,8 @@ def zero(param: Callable, source: Encoded, layers: int, parts: int, hidden: int)
 @bridges.register
 def copy(param: Callable, source: Encoded, layers: int, parts: int, hidden: int) -> tuple:
     """s_0 = the encoder's last state, layer by layer   (Sutskever et al. 2014; Luong et al. 2015)."""
-    last = source.last
-    came = (len(last), len(last[0]), last[0][0].shape[-1])
-    if came != (layers, parts, hidden):
-        names = "{} layer(s) of {} array(s) of size {}"
-        raise UserError(
-            f"bridge 'copy' needs encoder and decoder of one shape, but the encoder's last state has "
-            f"{names.format(*came)} and the decoder's first {names.format(layers, parts, hidden)}; use bridge 'dense'"
-        )
-    return tuple(last)
+    _same_shape("copy", source, layers, parts, hidden)
+    return tuple(source.last)
 
 
 @bridges.register
@@ -63,11 +56,43 @@ def dense(
 
 
 @bridges.register
+def relu(param: Callable, source: Encoded, layers: int, parts: int, hidden: int) -> tuple:
+    """s_0 = relu(h W + b), h an array of the encoder's last states, all layers joined; a W and b for each array of a
+    state   (OpenNMT-py's `bridge`).
+
+    With two directions the joined array is cut in halves, and both go through the one W: with one layer these are the
+    directions, with two the layers.
+    """
+    _same_shape("relu", source, layers, parts, hidden)
+    pieces = 2 if source.direction == "both" else 1
+    size = layers * hidden // pieces
+    found = []
+    for part in range(parts):
+        W = param(f"W_{part}", nn.initializers.glorot_uniform(), (size, size))
+        b = param(f"b_{part}", nn.initializers.zeros, (size,))
+        joined = jnp.concatenate([last[part] for last in source.last], -1)
+        made = [nn.relu(piece @ W + b[None]) for piece in jnp.split(joined, pieces, -1)]
+        found.append(jnp.split(jnp.concatenate(made, -1), layers, -1))
+    return tuple(zip(*found, strict=True))
+
+
+@bridges.register
 def mean(param: Callable, source: Encoded, layers: int, parts: int, hidden: int) -> tuple:
     """s_0 = tanh(h W + b), h the mean of the encoder states; a W and b for each layer and array   (Nematus)."""
     real = source_mask(source.lengths, source.states.shape[1])[..., None]
     h = jnp.where(real, source.states, 0).sum(1) / jnp.maximum(source.lengths, 1)[:, None]
     return _states(param, h.astype(source.states.dtype), layers, parts, hidden)
+
+
+def _same_shape(bridge: str, source: Encoded, layers: int, parts: int, hidden: int) -> None:
+    last = source.last
+    came = (len(last), len(last[0]), last[0][0].shape[-1])
+    if came != (layers, parts, hidden):
+        names = "{} layer(s) of {} array(s) of size {}"
+        raise UserError(
+            f"bridge {bridge!r} needs encoder and decoder of one shape, but the encoder's last state has "
+            f"{names.format(*came)} and the decoder's first {names.format(layers, parts, hidden)}; use bridge 'dense'"
+        )
 
 
 def _states(

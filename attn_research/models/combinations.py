@@ -17,8 +17,9 @@ from attn_research.annotations import Range, Size
 from attn_research.errors import UserError
 from attn_research.registry import Registry
 
-# reads: whether the context enters at all.
-combinations = Registry("combination", reads=True)
+# reads: whether the context enters at all; fed: whether y comes joined with what input feeding adds to it, [y; fed],
+# and counts so in `embedding`.
+combinations = Registry("combination", reads=True, fed=False)
 
 
 def _sum(param: Callable, sizes: dict[str, int], size: int, bias: str | None) -> Callable:
@@ -63,20 +64,23 @@ def linear(
     return lambda context, state, symbol: affine(_join(context, state))
 
 
-@combinations.register
+@combinations.register(fed=lambda hyper: hyper["fed"])
 def gated(
     param: Callable, context_size: int, hidden: int, embedding: int, size: Size | None = None,
     gate: Literal["source", "target", "both"] = "both", symbol: bool = True, attentional: bool = False,
+    fed: bool = False,
 ) -> Callable:  # fmt: skip
     """tanh((1 - z) T + z S), z = sigmoid(W_z [y; h; c] + b_z), S = W_s c + b_s, T = W_t [y; h] + b_t   (Tu et al.
     2017).
 
     gate "source": tanh(T + z S); "target": tanh(z T + S). Tu's gates stand inside the cell. OpenNMT-py has
-    attentional=True, where tanh(W_a [c; h]) stands for c, and under input feeding it joins what is fed to y. Sockeye's
-    gate is `both` with symbol=False, without y; its z is 1 - z here.
+    attentional=True, where tanh(W_a [c; h]) stands for c, and under input feeding `fed`: what is fed is joined to y, as
+    it is in the cell's input. Sockeye's gate is `both` with symbol=False, without y; its z is 1 - z here.
     """
     if not context_size:
         raise UserError("combination 'gated' has no effect without attention: there is no context to gate")
+    if fed and not symbol:
+        raise UserError("fed of combination 'gated' has no effect with symbol=False: what is fed would be joined to it")
     size, y = _size(size, hidden), embedding if symbol else 0
     inner = tanh(lambda _, *args: param("W_a", *args), context_size, hidden, embedding) if attentional else None
     source_size = hidden if attentional else context_size

@@ -63,20 +63,24 @@ class Decoder(nn.Module):
         attend = attention(source.states, source.lengths, source.last[-1][-1], query_size)
         self._check(attend)
         combine, size = self._combination(attend.context_size, embedding)
+        joins = combinations.bind(c.combination).traits.fed
         combine = everywhere(combine, attend.latent.values) if attend.latent else combine
         start, place = self._layers(source, attend, embedding, size)
 
         def query(h, symbol):
             return jnp.concatenate([h, symbol], -1) if joined else h
 
+        def fed(state):
+            return {"attentional": [state.vector], "context": [state.context], "none": []}[c.input_feeding]
+
         def now(state, x):
-            fed = {"attentional": [state.vector], "context": [state.context], "none": []}[c.input_feeding]
-            return Now(state.cells, x.symbol, jnp.concatenate([*fed, attend.fixed], -1), state.context, x.masks)
+            added = jnp.concatenate([*fed(state), attend.fixed], -1)
+            return Now(state.cells, x.symbol, added, state.context, x.masks)
 
         def advance(state, x):
             """One target step."""
             cells, h, seen = place(lambda h: Seen(*attend.step(query(h, x.symbol), state.history)), now(state, x))
-            vector = combine(seen.context, h, x.symbol)
+            vector = combine(seen.context, h, jnp.concatenate([x.symbol, *fed(state)], -1) if joins else x.symbol)
             carried = state.vector if attend.latent else vector
             return State(cells, carried, seen.context, seen.history), (vector, seen.weights)
 
@@ -97,11 +101,19 @@ class Decoder(nn.Module):
         return Steps(start, lambda state, symbol: advance(state, Input(symbol, None)), force, size, attend.latent)
 
     def _combination(self, context_size: int, embedding: int) -> tuple[Callable, int]:
-        """The combination, and the size of what it gives."""
+        """The combination, and the size of what it gives, which that of y does not change."""
         bound, hidden = combinations.bind(self.config.combination), self.config.hidden
-        combine = Parameters(name="combination")(bound, context_size, hidden, embedding)
-        shapes = [jax.ShapeDtypeStruct((1, size), jnp.float32) for size in (context_size, hidden, embedding)]
-        return combine, jax.eval_shape(combine, *shapes).shape[-1]
+        sizes = (context_size, hidden, embedding)
+        vectors = [jax.ShapeDtypeStruct((1, size), jnp.float32) for size in sizes]
+        blank = lambda name, init, shape: jnp.zeros(shape)  # noqa: E731
+        size = jax.eval_shape(lambda *vectors: bound(blank, *sizes)(*vectors), *vectors).shape[-1]
+        if bound.traits.fed:
+            embedding += self._fed(size, context_size)
+        return Parameters(name="combination")(bound, context_size, hidden, embedding), size
+
+    def _fed(self, size: int, context_size: int) -> int:
+        """The size of what input feeding adds to the symbol's vector."""
+        return {"attentional": size, "context": context_size, "none": 0}[self.config.input_feeding]
 
     def _layers(self, source: Encoded, attend: Attend, embedding: int, size: int) -> tuple[State, Callable]:
         """The state before the first step, and the step of the layers around the attention."""
@@ -109,8 +121,7 @@ class Decoder(nn.Module):
         bound = cells.bind(c.cell)
         bridge = Parameters(name="bridge")(bridges.bind(c.bridge), source, c.layers, bound.traits.parts, c.hidden)
         nothing = [jnp.zeros((len(source.lengths), n), source.states.dtype) for n in (size, attend.context_size)]
-        fed = {"attentional": size, "context": attend.context_size, "none": 0}[c.input_feeding]
-        inputs = embedding + fed + attend.fixed.shape[-1]
+        inputs = embedding + self._fed(size, attend.context_size) + attend.fixed.shape[-1]
 
         def cell(name, size):
             return Parameters(name=name)(bound, size, c.hidden)
@@ -128,6 +139,11 @@ class Decoder(nn.Module):
         c, score = self.config, str(self.attention.score)
         waits = placements.bind(c.placement).traits.waits
         reads = combinations.bind(c.combination).traits.reads
+        if combinations.bind(c.combination).traits.fed and c.input_feeding == "none":
+            raise UserError(
+                f"fed of combination {str(c.combination)!r} has no effect with input_feeding 'none'; set "
+                "model.decoder.input_feeding=attentional"
+            )
         if attend.latent:
             self._check_latent(attend.latent, waits, reads)
         if attend.context_size:

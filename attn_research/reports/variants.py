@@ -42,9 +42,9 @@ REGISTRIES = {f"model.attention.{name}": registry for name, registry in ATTENTIO
 INTRODUCTION = """# Every variant
 
 Printed by `attn-research scores` from the registries: what stands here is what the code's docstrings and shapes say.
-k is the size of a key, q that of a query; `keys`, `values`, `output`, `heads`, `split` and `query` of `model.attention`
-go with every one of them. Cost: floating-point operations of the products and convolutions for a sentence of 20 words
-each way at sizes of 256, divided by those of `dot`.
+k is the size of a key, q that of a query; `keys`, `values`, `output`, `bias`, `heads`, `split` and `query` of
+`model.attention` go with every one of them. Cost: floating-point operations of the products and convolutions for a
+sentence of 20 words each way at sizes of 256, divided by those of `dot`.
 """
 
 

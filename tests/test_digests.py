@@ -1,0 +1,49 @@
+"""A run keeps its name: the digests of configs and experiments are those that they had when their runs were made."""
+
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from attn_research.config import LATER, Config, digest, flat, from_flat, hints, load, override
+from attn_research.sweeps.expand import load_experiment
+
+TOP = Path(__file__).parents[1]
+CONFIGS = {
+    "dates": "e241c63be4",
+    "g2p_cmudict": "e45a7c57c2",
+    "long_sort": "0952de82db",
+    "multi30k_deen": "fb88a4820a",
+}
+# How many runs, the least name, and the first characters of the sha256 of all names, sorted.
+EXPERIMENTS = {
+    "attention_zoo": (366, "005e410feb", "65581a763a"),
+    "g2p_scores": (18, "23f44c756c", "9f3e4bf05f"),
+    "multi30k_scores": (6, "45c006d697", "0148157985"),
+    "score_functions": (18, "1b9e90ccbb", "622e672352"),
+}
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_a_config_keeps_its_name(name):
+    assert digest(load(TOP / "configs" / f"{name}.py")) == CONFIGS[name]
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_the_runs_of_an_experiment_keep_their_names(name):
+    names = sorted({digest(config) for config in load_experiment(TOP / "experiments" / f"{name}.py").runs})
+    sha = hashlib.sha256(" ".join(names).encode()).hexdigest()[:10]
+    assert (len(names), names[0], sha) == EXPERIMENTS[name]
+
+
+def test_a_later_field_enters_the_name_where_it_is_not_its_default():
+    assert {name: flat(Config())[name] for name in LATER} == LATER
+    assert LATER.keys() <= hints(Config()).keys()
+    other = override(Config(), {"model.attention.bias": "values"})
+    assert digest(other) != digest(Config())
+    assert from_flat(flat(other)) == other
+
+
+def test_a_record_from_before_a_later_field_is_of_the_same_config():
+    before = {name: value for name, value in flat(Config()).items() if name not in LATER}
+    assert from_flat(before) == Config()

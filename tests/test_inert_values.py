@@ -1,0 +1,50 @@
+"""No value of an option makes it, or what it belongs to, do nothing: a zero is refused where it would."""
+
+import pytest
+
+from attn_research.errors import UserError
+from attn_research.registry import Spec
+from attn_research.reports.variants import REGISTRIES
+from attn_research.training.optimizers import optimizers, schedules
+
+# Where a zero is no zero: a place, a distance, a logit or a share; or nothing is what the option says by default.
+ZEROS = {
+    "score": {"location_aware reach", "location_2d reach", "location_recurrent reach"},
+    "normalizer": {
+        "filled_softmax fill", "sink logit",
+        *(f"{name} {option}" for name in ("monotonic", "mocha", "milk") for option in ("noise", "offset")),
+    },
+    "window": {"local_m D", "around_last back"},
+    "latent attention": {"monotone leak", "hmm leak"},
+    "optimizer": {"adam b1", "adam b2", "adadelta rho", "sgd momentum"},
+    "schedule": {"linear warmup", "cosine warmup", "cosine final", "halving begin"},
+}  # fmt: skip
+EVERY = [*REGISTRIES.values(), optimizers, schedules]
+
+
+def accepted(registry, name, option, value):
+    try:
+        return registry.bind(Spec(f"{name}({option}={value!r})")).hyper[option] == value
+    except UserError:
+        return False
+
+
+@pytest.mark.parametrize("registry", EVERY, ids=lambda registry: registry.kind)
+def test_a_zero_is_refused_unless_it_says_something(registry):
+    options = [(name, option) for name in registry.known for option in registry.bind(Spec(name)).hyper]
+    zeros = {" ".join(pair) for pair in options if any(accepted(registry, *pair, zero) for zero in (0, 0.0))}
+    assert zeros == ZEROS.get(registry.kind, set())
+
+
+@pytest.mark.parametrize(
+    ("kind", "spec", "sentence"),
+    [
+        ("model.attention.score", "scaled_dot(scale=0.0)", "scale of score 'scaled_dot' is 0.0, but must be at least"),
+        ("model.attention.score", "relative(reach=0)", "reach of score 'relative' is 0, but must be at least 1"),
+        ("model.attention.normalizer", "mocha(width=1)", "width of normalizer 'mocha' is 1, but must be at least 2"),
+        ("decode.length_penalty", "wu(alpha=0.0)", "alpha of length penalty 'wu' is 0.0, but must be above 0"),
+    ],
+)
+def test_what_would_do_nothing_is_refused(kind, spec, sentence):
+    with pytest.raises(UserError, match=sentence):
+        REGISTRIES[kind].bind(Spec(spec))
