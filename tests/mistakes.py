@@ -4,6 +4,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from attn_research.attention.history import Remembering
+from attn_research.attention.scores import cosine
+
 init = jax.nn.initializers.normal()
 
 
@@ -138,3 +141,35 @@ def no_history(param, keys, query_size):
 def other_sizes(param, keys, query_size):
     W = param("W", init, (query_size, 12))
     return lambda query, history: jnp.einsum("bsk,bk->bs", keys, query @ W)  # wrong
+
+
+def equal_sizes(param, keys, query_size):
+    return lambda query, history: jnp.einsum("bsk,bk->bs", keys, query)  # wrong
+
+
+def centered(param, keys, query_size):
+    k = general(param, keys - keys.mean(1, keepdims=True), query_size)  # wrong
+    return lambda query, history: jnp.einsum("bsk,bk->bs", k, query)
+
+
+def by_row(param, keys, query_size):
+    return lambda logits, visible, query, history: logits.max(-1)  # wrong
+
+
+def mask_alone(param, keys, query_size):
+    return lambda query, history: jnp.ones(keys.shape[:2], bool)  # wrong
+
+
+def forgetful(param, keys, query_size):
+    k = general(param, keys, query_size)
+
+    def update(done, history):
+        weights = done.weights
+        return history.memory + weights + wieghts  # noqa: F821  wrong
+
+    return Remembering(jnp.zeros(keys.shape[:2]), lambda query, history: jnp.einsum("bsk,bk->bs", k, query), update)
+
+
+def through_a_built_in(param, keys, query_size):
+    W = param("W", init, (keys.shape[-1], query_size + 1))
+    return cosine(param, keys @ W, query_size)  # wrong

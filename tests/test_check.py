@@ -1,12 +1,13 @@
 """`attn-research check`, on functions of a user's own, with the mistakes that are usual."""
 
+import re
 from pathlib import Path
 
 import mistakes
 import pytest
 from small_models import SIZES
 
-from attn_research.attention.laws import check, laws
+from attn_research.attention.laws import check, laws, notes
 from attn_research.cli import main
 from attn_research.config import Attention, Config, override
 from attn_research.errors import UserError
@@ -94,6 +95,40 @@ def test_a_file_that_is_no_python_is_told_with_its_line(tmp_path, monkeypatch, c
     assert main(["check", "mine.py:mine"]) == 2
     said = capsys.readouterr().err
     assert "mine.py:3: in `def mine(param, keys, query_size:`, " in said and said.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        (
+            "equal_sizes",
+            "only where queries have the size of the keys: .*{line}: in `.*`, [k] = [6] and [q] = [4]",
+        ),
+        ("centered", "{line}: in `.*`, the positions of a source are mixed, .*; in these weights it cancels"),
+    ],
+)
+def test_what_breaks_no_law_but_is_to_be_known_is_a_note(name, said):
+    (note,) = notes(Attention(Spec(f"{FILE}:{name}")))
+    assert re.search(said.replace("[", r"\[").format(line=line_of(name)), note)
+
+
+@pytest.mark.parametrize(
+    ("changes", "line", "said"),
+    [
+        ({"normalizer": "by_row"}, "by_row", "gives an array [b] = [5] as weights, which must be [b s] = [5, 26]"),
+        (
+            {"window": "mask_alone"},
+            "mask_alone",
+            "it must give two things, visible [b s] and a function",
+        ),
+        ({"score": "forgetful"}, "forgetful", "the name 'wieghts' is not defined; did you mean weights?"),
+        ({"score": "through_a_built_in"}, "through_a_built_in", "score 'cosine' needs query and key of one size"),
+    ],
+)
+def test_normalizers_windows_and_memories_are_told_alike(changes, line, said):
+    pieces = {name: Spec(f"{FILE}:{piece}") for name, piece in changes.items()}
+    (verdict,) = check(Attention(**{"score": Spec("general")} | pieces), but=[law for law in laws if law != "it runs"])
+    assert f"{line_of(line)}: in `" in verdict.case and said in verdict.case
 
 
 @pytest.mark.slow

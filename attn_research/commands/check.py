@@ -4,7 +4,7 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
-from attn_research.config import Attention, Config, override
+from attn_research.config import Config, override
 
 if TYPE_CHECKING:
     from attn_research.attention.laws import Verdict
@@ -18,6 +18,7 @@ def check(arguments: argparse.Namespace) -> int:
     changes = {f"model.attention.{name}": spec for name, spec in pieces.items() if spec is not None}
     attention = override(Config(), changes).model.attention
     from attn_research.attention.laws import check as tried
+    from attn_research.attention.laws import notes
 
     found: dict[str, list[Verdict]] = {word: [] for word in COLORS}
     for verdict in tried(attention):
@@ -27,22 +28,14 @@ def check(arguments: argparse.Namespace) -> int:
         if verdict.case:
             print("        " + verdict.case.replace("\n", " "), flush=True)
     passed, failed, untried, silent = found.values()
-    if not failed:
-        _note(attention)
+    for note in () if failed else notes(attention):
+        print(f"note    {note}")
     print(f"{len(passed)} passed, {len(failed)} failed")
     if untried:
         print(f"{len(untried)} not tried, because {untried[0].untried!r} failed: {_names(untried)}")
     if silent:
         print(f"does not apply: {_names(silent)}")
     return 1 if failed else 0
-
-
-def _note(attention: Attention) -> None:
-    """Says that a score works only where queries and keys have one size."""
-    from attn_research.attention.laws import needs_equal_sizes
-
-    if reason := needs_equal_sizes(attention):
-        print(f"note    {attention.score} works only where queries have the size of the keys: {reason}")
 
 
 def _names(verdicts: "list[Verdict]") -> str:

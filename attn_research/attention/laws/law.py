@@ -9,6 +9,7 @@ import jax
 
 from attn_research import config
 from attn_research.attention.guard import is_own
+from attn_research.attention.laws import lines
 from attn_research.attention.laws.lines import definition
 from attn_research.attention.laws.trial import Sizes, Trial, trial_of
 from attn_research.errors import UserError
@@ -86,10 +87,18 @@ def check(
         yield verdict
 
 
-def needs_equal_sizes(attention: config.Attention) -> str | None:
-    """Why a user's score works only where queries have the size of the keys; None where it need not, or is built in."""
+def notes(attention: config.Attention) -> Iterator[str]:
+    """Yields where a user's score that breaks no law needs equal sizes, and where it sees padding."""
     trial = trial_of(attention, FULL)
-    return trial.needs_equal_sizes if is_own(trial.pieces["score"].function) else None
+    if not is_own(trial.pieces["score"].function):
+        return
+    if reason := trial.needs_equal_sizes:
+        yield f"{attention.score} works only where queries have the size of the keys: {reason}"
+    mixed = None
+    with contextlib.suppress(Exception), jax.enable_x64(True):
+        mixed = lines.mixing(trial)
+    if mixed and mixed != definition(trial):
+        yield f"{mixed}; in these weights it cancels"
 
 
 def not_finite(attention: config.Attention) -> str | None:
