@@ -59,14 +59,14 @@ def test_the_others_tell_it_too(command, change, said, capsys):
     [
         (
             "    return lambda query, history: (keys * qury[:, None]).sum(-1)",
-            "mine.py:2: NameError: name 'qury' is not defined",
+            "mine.py:2: in `return lambda query, history: (keys * qury",
         ),
-        ("    return lambda query, history: keys @ query", "mine.py:2: TypeError: "),
+        ("    return lambda query, history: keys @ query", "do not fit together"),
         (
             "    import numpy\n    return lambda query, history: numpy.tanh(keys[..., 0])",
-            "mine.py:3: TracerArrayConversionError",
+            "mine.py:3: in ",
         ),
-        ("    ...", "mine.py:cosine cannot be used: "),
+        ("    ...", "cosine returns nothing"),
     ],
 )
 def test_a_mistake_in_a_users_score_names_its_line(body, said, capsys):

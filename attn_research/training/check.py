@@ -15,6 +15,7 @@ from attn_research.models.seq2seq import Seq2Seq
 from attn_research.spelling import registry, specs
 from attn_research.training import auxiliary
 from attn_research.training.optimizers import make_optimizer
+from attn_research.training.user_code import try_out
 
 ROWS, LENGTH, SYMBOLS = 2, 3, 8  # of the batch that is traced
 
@@ -35,6 +36,7 @@ def check(config: Config) -> None:
     auxiliary.check(config.train, config.model.attention.score, config.data.task, has_links=True)
     try:
         _trace(dataclasses.replace(program_of(config), data=Data()))
+        try_out(config, Seq2Seq(config.model, SYMBOLS, SYMBOLS))
     except UserError:
         raise
     except Exception as error:
