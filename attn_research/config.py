@@ -5,6 +5,7 @@ Defaults stand here and nowhere else, and `override` is the only way to say a ch
 
 import ast
 import dataclasses
+import functools
 import hashlib
 import json
 import typing
@@ -23,8 +24,23 @@ Depth = Annotated[int, Range(least=1, most=64)]
 Coefficient = Annotated[float, Range(least=0, most=1e6)]
 
 
+class Checked:
+    """A part of a config whose values fit their annotations, however it was made."""
+
+    def __post_init__(self):
+        for name, hint in _own_hints(type(self)).items():
+            if not dataclasses.is_dataclass(hint):
+                where = f"config field {name!r}" + ("" if type(self) is Config else f" of {type(self).__name__}")
+                object.__setattr__(self, name, conform(getattr(self, name), hint, where))
+
+
+@functools.cache
+def _own_hints(part: type) -> dict[str, Any]:
+    return typing.get_type_hints(part, include_extras=True)
+
+
 @dataclass(frozen=True)
-class Data:
+class Data(Checked):
     """What is learned, and how sentence pairs are put into batches."""
 
     task: Spec = Spec("dates(train=30000)")  # the task with its own options
@@ -35,7 +51,7 @@ class Data:
 
 
 @dataclass(frozen=True)
-class Encoder:
+class Encoder(Checked):
     """Reads the source; its states are the keys and values."""
 
     cell: Spec = Spec("lstm")  # rnn, gru or lstm
@@ -45,7 +61,7 @@ class Encoder:
 
 
 @dataclass(frozen=True)
-class Attention:
+class Attention(Checked):
     """How the decoder looks back at the encoder states."""
 
     score: Spec = Spec("dot")  # relatedness of a query and a key
@@ -62,7 +78,7 @@ class Attention:
 
 
 @dataclass(frozen=True)
-class Decoder:
+class Decoder(Checked):
     """Writes the target, a symbol a step."""
 
     cell: Spec = Spec("lstm")  # rnn, gru or lstm
@@ -76,7 +92,7 @@ class Decoder:
 
 
 @dataclass(frozen=True)
-class Model:
+class Model(Checked):
     """The encoder-decoder."""
 
     embedding: Size = 32  # size of a symbol's vector, source and target
@@ -87,7 +103,7 @@ class Model:
 
 
 @dataclass(frozen=True)
-class Auxiliary:
+class Auxiliary(Checked):
     """Coefficients of what is added to the loss from the attention weights, each a mean over the target symbols."""
 
     coverage: Coefficient = 0.0  # looking again where the steps before looked
@@ -96,11 +112,11 @@ class Auxiliary:
 
 
 @dataclass(frozen=True)
-class Train:
+class Train(Checked):
     """The optimisation, and when to look, stop and choose."""
 
     steps: Count = 1500  # updates at most
-    learning_rate: Annotated[float, Range(above=0, most=1e6)] = 5e-3  # peak of the schedule
+    learning_rate: Annotated[float, Range(above=0)] = 5e-3  # peak of the schedule
     schedule: Spec = Spec("cosine")  # constant, linear, cosine or halving
     optimizer: Spec = Spec("adam")  # adam, adadelta or sgd
     clip: Annotated[float, Range(above=0)] = 1.0  # largest global norm of the gradient
@@ -114,7 +130,7 @@ class Train:
 
 
 @dataclass(frozen=True)
-class Decode:
+class Decode(Checked):
     """How outputs are searched; a sentence ends by itself or at `ratio * its source length + extra` symbols."""
 
     ratio: Annotated[float, Range(least=0, most=100)] = 2.0
@@ -124,7 +140,7 @@ class Decode:
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(Checked):
     """One point of an experiment: everything that decides a run's numbers."""
 
     data: Data = field(default_factory=Data)
@@ -147,7 +163,7 @@ def flat(config: Any, prefix: str = "") -> dict[str, Any]:
 def hints(config: Any, prefix: str = "") -> dict[str, Any]:
     """The annotation of every leaf, by the names of `flat`."""
     leaves = {}
-    for name, hint in typing.get_type_hints(type(config), include_extras=True).items():
+    for name, hint in _own_hints(type(config)).items():
         leaves |= (
             hints(getattr(config, name), f"{prefix}{name}.")
             if dataclasses.is_dataclass(hint)

@@ -1,5 +1,6 @@
 """Every number that a user can set has a range, which is checked before anything starts."""
 
+import dataclasses
 import math
 import typing
 
@@ -15,7 +16,7 @@ from attn_research.attention.normalizers import normalizers
 from attn_research.attention.scores import scores
 from attn_research.attention.windows import windows
 from attn_research.config import Attention as Options
-from attn_research.config import Config, hints, override
+from attn_research.config import Config, Decode, hints, override
 from attn_research.data.task import tasks
 from attn_research.decoding.penalties import penalties
 from attn_research.errors import UserError
@@ -133,3 +134,16 @@ def test_a_warmup_leaves_a_step(schedule, warmup, steps):
     else:
         with pytest.raises(UserError, match="takes all of"):
             bound(steps)
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda: Config(seed=2**32), "config field 'seed' is 4294967296, but must be at least 0"),
+        (lambda: Decode(beam=0), "config field 'beam' of Decode is 0, but must be at least 1"),
+        (lambda: dataclasses.replace(Config().train, learning_rate=math.nan), "'learning_rate' of Train is nan"),
+    ],
+)
+def test_a_config_made_in_python_is_checked_too(make, said):
+    with pytest.raises(UserError, match=said):
+        make()
