@@ -143,6 +143,13 @@ def test_a_run_keeps_the_text_of_its_code():
         identity.kept_file(DIRECTORY, then, "model.attention.score")
 
 
+def test_texts_of_an_earlier_beginning_do_not_stay():
+    begin(DIRECTORY, CONFIG, settings())
+    Path("score.py").write_text(SCORE.replace("import helper\n", ""))
+    begin(DIRECTORY, CONFIG, settings())
+    assert [path.name for path in (DIRECTORY / "code" / "model.attention.score").iterdir()] == ["score.py"]
+
+
 def test_a_run_from_before_is_told_to_be_not_recorded(caplog):
     (DIRECTORY / "checkpoints" / "last" / "1").mkdir(parents=True)
     assert begin(DIRECTORY, CONFIG, settings()) is None

@@ -89,7 +89,8 @@ def write(directory: Path, identity: Identity, found: Mapping[str, Source]) -> N
 
 
 def write_code(directory: Path, found: Mapping[str, Source]) -> None:
-    """Writes the texts of the users' files."""
+    """Writes the texts of the users' files, and no others."""
+    storage.remove(directory / CODE)
     for name, one in found.items():
         for path, text in one.texts().items():
             storage.write(directory / CODE / name / path, text)

@@ -16,6 +16,7 @@ from attn_research.runs import identity, records
 from attn_research.runs.environment import environment, versions
 from attn_research.runs.identity import Differences, Identity
 from attn_research.runs.settings import Settings
+from attn_research.user_modules import Source
 
 FRESH = "--fresh makes such a run anew and keeps the old one beside it"
 SAME = Differences([], [])
@@ -147,8 +148,13 @@ def set_aside(directory: Path) -> Iterator[None]:
         log.warning("the run that was in %s is in %s now", directory, aside)
 
 
-def begin(directory: Path, config: Config, settings: Settings) -> Identity | None:
+def begin(
+    directory: Path, config: Config, settings: Settings, sources: Mapping[str, Source] | None = None
+) -> Identity | None:
     """Writes what makes the run, before anything else is written, or compares it with what made it so far.
+
+    Args:
+      sources: the users' files that this process has imported; None: those that are there now.
 
     Returns:
       The identity of the whole run; None if what began it is not recorded.
@@ -163,13 +169,13 @@ def begin(directory: Path, config: Config, settings: Settings) -> Identity | Non
     if not standing.recorded:
         return None
     commit = environment()["commit"]
+    found = identity.sources(config) if sources is None else sources
     if not standing.begun:
-        found = identity.sources(config)
         now = identify(config, settings)._replace(code=identity.hash_code(found), commit=commit)
         identity.write(directory, now, found)
         return now
     then = identity.read(directory)
     if then.commit != commit:
         log.warning("%s was begun at commit %s and goes on at %s", directory, then.commit, commit)
-    identity.write_code(directory, identity.sources(config))
+    identity.write_code(directory, found)
     return then

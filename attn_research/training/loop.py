@@ -21,7 +21,7 @@ from attn_research.errors import UserError
 from attn_research.metrics import METRICS
 from attn_research.models.seq2seq import first_parameters
 from attn_research.registry import Spec, nearest
-from attn_research.runs import records
+from attn_research.runs import identity, records
 from attn_research.runs.clock import Clock
 from attn_research.runs.settings import settings
 from attn_research.runs.signals import Stopped, never
@@ -74,7 +74,7 @@ class Training:
     def __init__(self, config: Config, clock: Clock, report: Report, stop: Callable[[], bool]):
         self.config, self.clock, self.report, self.stop = config, clock, report, stop
         forget_edited_code()
-        self.user_code = records.user_code(config)
+        self.user_code, self.sources = records.user_code(config), identity.sources(config)
         self.data = load_data(config)
         self.split = self.data.splits["train"]
         self.alignment = self.split.column("alignment") if auxiliary.needs_links(config.train) else None
@@ -91,7 +91,7 @@ class Training:
 
     def open(self, directory: Path) -> None:
         """Makes the run's directory, or takes up what an earlier process left in it."""
-        self.directory, self.identity = directory, begin(directory, self.config, settings())
+        self.directory, self.identity = directory, begin(directory, self.config, settings(), self.sources)
         directory.mkdir(parents=True, exist_ok=True)
         storage.write(directory / "config.json", json.dumps(flat(self.config), indent=1) + "\n")
         self.data.save(directory)
