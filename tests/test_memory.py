@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from untrained import write_run
 
 from attn_research.cli import main
 from attn_research.config import Data, Decode
@@ -10,6 +11,7 @@ from attn_research.errors import UserError
 from attn_research.registry import Spec
 from attn_research.training import evaluate
 from attn_research.training.prepare import prepare
+from attn_research.translator import load
 
 
 def write_words(folder, long: int) -> Spec:
@@ -47,3 +49,14 @@ def test_a_long_line_has_an_empty_output_in_its_place(run, tmp_path, capsys):
     captured = capsys.readouterr()
     assert captured.out.splitlines() == [first, "", second]
     assert "lines.txt:2 has 20000 symbols, but at most" in captured.err
+
+
+def test_a_source_longer_than_the_score_allows_is_told_by_its_line(tmp_path, capsys):
+    directory = write_run(tmp_path, score="location(max_length=3)")
+    (tmp_path / "lines.txt").write_text("a b c\na b c d\n")
+    said = "has 4 symbols, but score location(max_length=3) allows at most 3"
+    assert main(["translate", str(directory), "--input", str(tmp_path / "lines.txt")]) == 1
+    assert f"lines.txt:2 {said}, so its output is empty" in capsys.readouterr().err
+    with pytest.raises(UserError) as caught:
+        load(directory).translate(["a b c", "a b c d"])
+    assert str(caught.value) == f"source 1 {said}"

@@ -16,9 +16,9 @@ from attn_research.training.checkpoint import Checkpoints
 from attn_research.training.step import TrainState
 
 
-def write_run(directory: Path) -> Path:
+def write_run(directory: Path, score: str = "general") -> Path:
     """A run that was not trained, and two lines to translate."""
-    config = override(Config(), SIZES | {"data.task": "reverse", "model.attention.score": "general"})
+    config = override(Config(), SIZES | {"data.task": "reverse", "model.attention.score": score})
     vocabulary = Vocabulary(tuple("abcde"))
     one = Seq2Seq(config.model, len(vocabulary), len(vocabulary))
     identity.write(directory, identity.Identity({}, {}, versions(), {}, None), {})
