@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from attn_research.attention.entmax import by_halving, by_sorting_2, by_sorting_15, entropic
+from attn_research.attention.entmax import Alpha, by_halving, by_sorting_2, by_sorting_15, entropic
 
 rng = np.random.default_rng(0)
 Z = rng.normal(size=(4, 7)) * np.array([[0.1], [1.0], [3.0], [1.0]])
@@ -84,3 +84,14 @@ def test_equal_logits_share_and_a_distant_one_takes_all(solve, alpha):
     np.testing.assert_allclose(found(solve, even, alpha)[1], VISIBLE[1] / 5, atol=1e-6)
     even[:, 2] = 6e4
     np.testing.assert_array_equal(found(solve, even, alpha)[0], np.eye(7)[2])
+
+
+@pytest.mark.parametrize("alpha", [1.01, 1.1, 1.9, 2.25])
+def test_weights_are_right_over_the_whole_range_of_alpha(alpha):
+    assert alpha in Alpha.__metadata__[0]
+    pairs = np.stack([np.zeros(300), -np.linspace(0, 1.2, 300)], -1)
+    rows = np.random.default_rng(1).normal(size=(300, 2)) * np.repeat([[0.1], [1.0], [30.0]], 100, axis=0)
+    z = np.concatenate([pairs, rows]).astype(np.float32)
+    weights = np.asarray(found(by_halving, z, alpha, np.ones(z.shape, bool)))
+    for row, one in zip(weights, z.astype(np.float64), strict=True):
+        np.testing.assert_allclose(row, brute(one, alpha), atol=1e-5)
