@@ -26,6 +26,10 @@ WRONG = [
     ("decode.length_penalty=averag", "did you mean average?"),
     ("data.task=fak", "did you mean fake?"),
     ("data.task=fake(hw=1)", "did you mean how?"),
+    ('data.task=transduction(path="result")', "did you mean results?"),
+    ('data.task=transduction(path="results")', "no train.tsv"),
+    ('data.task=translation(path="result")', "did you mean results?"),
+    ("data.task=translation", "needs the folder"),
     ("model.attention.heads=3", "must divide"),
     ("model.attention.split=false", "has no effect with one head"),
     ("decode.length_penalty=average", "decode.beam"),
@@ -41,7 +45,7 @@ def test_a_sweep_tells_it_before_the_first_run(change, said, capsys):
     assert not Path("runs").exists()
 
 
-@pytest.mark.parametrize(("change", "said"), WRONG[::4])
+@pytest.mark.parametrize(("change", "said"), WRONG[:9:4])
 @pytest.mark.parametrize("command", ["train dates.py", "sweep small.py --list --add", "table small.py --add"])
 def test_the_others_tell_it_too(command, change, said, capsys):
     if command.startswith("table"):

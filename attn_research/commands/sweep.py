@@ -32,7 +32,7 @@ def check_asked_for(arguments: argparse.Namespace, without: Iterable[Config]) ->
     if arguments.changes or arguments.add:
         from attn_research.training.check import check_all
 
-        check_all(without)
+        check_all(without, files=False)
 
 
 def sweep(arguments: argparse.Namespace) -> int:
@@ -50,7 +50,8 @@ def sweep(arguments: argparse.Namespace) -> int:
     if arguments.list:
         return _list(names, standings)
     # What is wrong is told now, not by every worker.
-    check_all(config for config, standing in standings.items() if not standing.done or standing.differences.all)
+    again = [standing for standing in standings.values() if arguments.fresh and standing.differences.all]
+    check_all(config for config, standing in standings.items() if not standing.done or standing in again)
     if arguments.fresh:
         standings = _make_room(standings)
     refuse(standings.values())

@@ -59,14 +59,20 @@ def _parts(names: Collection[str], test: str) -> dict[str, str]:
 
 
 def _from_folder(path: str, languages: Languages, test: str) -> dict[str, Pairs]:
+    return {split: _from_files(*files) for split, files in find_files(path, languages, test).items()}
+
+
+def find_files(path: str, languages: Languages, test: str) -> dict[str, list[Path]]:
+    """The source's and the target's file of every split in the folder `path`.
+
+    Raises:
+      UserError: the folder or a file is not there.
+    """
     folder = find_folder(path)
     files = [name.removesuffix(".gz") for name in os.listdir(folder)]
     stems = [{name.removesuffix(f".{side}") for name in files if name.endswith(f".{side}")} for side in languages]
     parts = _parts(stems[0] & stems[1], test)
-    return {
-        split: _from_files(*(find_file(folder, f"{name}.{side}") for side in languages))
-        for split, name in parts.items()
-    }
+    return {split: [find_file(folder, f"{name}.{side}") for side in languages] for split, name in parts.items()}
 
 
 def _from_files(source: Path, target: Path) -> Pairs:

@@ -40,8 +40,9 @@ if TYPE_CHECKING:
 # symbols: how a line of text becomes source symbols; a name of SEGMENTATIONS, or "learned" from its data.
 # outputs: "words" if target symbols are written with spaces between them; else they are if one has several characters.
 # generated: its items come from nothing but its options, its own file and this folder, so that they can be kept.
+# find: raises a UserError if the files that its options name are not there.
 # written: options that a spec's normal form names even where they have their default, as committed configs do.
-tasks = Registry("task", symbols="characters", outputs="any", generated=False, written=())
+tasks = Registry("task", symbols="characters", outputs="any", generated=False, written=(), find=None)
 
 SPLITS = ("train", "dev", "test")
 COLUMNS = ("source", "target")

@@ -1,5 +1,6 @@
 """Words to segments from tab-separated files: grapheme-to-phoneme, inflection."""
 
+import functools
 import logging
 import re
 from collections.abc import Collection
@@ -26,7 +27,18 @@ class Line(NamedTuple):
     segments: list[str]
 
 
-@tasks.register(symbols=SYMBOLS, outputs="words")
+def find_files(path: str) -> dict[str, Path]:
+    """The file of each split in the folder `path`.
+
+    Raises:
+      UserError: the folder or a file is not there.
+    """
+    require(bool(path), 'task transduction needs the folder of its files, as in transduction(path="cmudict_g2p")')
+    folder = find_folder(path)
+    return {split: find_file(folder, f"{split}.tsv") for split in SPLITS}
+
+
+@tasks.register(symbols=SYMBOLS, outputs="words", find=lambda hyper: functools.partial(find_files, **hyper))
 def transduction(path: str = "") -> DatasetDict:
     """The words in the folder `path`: train.tsv, dev.tsv and test.tsv, each plain or as .gz.
 
@@ -42,9 +54,7 @@ def transduction(path: str = "") -> DatasetDict:
     Raises:
       UserError: a folder or file that is not there, is empty or cannot be read, or a line of another form.
     """
-    require(bool(path), 'task transduction needs the folder of its files, as in transduction(path="cmudict_g2p")')
-    folder = find_folder(path)
-    files = {split: _lines(find_file(folder, f"{split}.tsv")) for split in SPLITS}
+    files = {split: _lines(file) for split, file in find_files(path).items()}
     words = {line.word for lines in files.values() for line in lines}
     return from_columns({split: _columns(_without_numbers(lines, words), split) for split, lines in files.items()})
 

@@ -1,5 +1,6 @@
 """Sentences from one language to another."""
 
+import functools
 import logging
 from collections.abc import Callable
 from typing import Annotated, Literal
@@ -17,7 +18,15 @@ Sides = tuple[Pieces, Pieces]  # of the source, of the target
 log = logging.getLogger(__name__)
 
 
-@tasks.register(symbols="learned", written=("vocabulary",))
+def find_files(path: str, source: str, target: str, test: str, **_: object) -> None:
+    """Refuses a folder that is not there or lacks files; what the hub has is not asked."""
+    example = 'translation(path="multi30k") or translation(path="hub:bentrevett/multi30k")'
+    require(path not in ("", parallel.HUB), f"task translation needs the folder of its files, as in {example}")
+    if not path.startswith(parallel.HUB):
+        parallel.find_files(path, (source, target), test)
+
+
+@tasks.register(symbols="learned", written=("vocabulary",), find=lambda hyper: functools.partial(find_files, **hyper))
 def translation(
     path: str = "",
     source: str = "de",
@@ -52,8 +61,7 @@ def translation(
       UserError: a folder, file, data set, configuration or column that is not there or cannot be read, different
         numbers of lines, an empty line in dev or test, or a vocabulary that is too small.
     """
-    example = 'translation(path="multi30k") or translation(path="hub:bentrevett/multi30k")'
-    require(path not in ("", parallel.HUB), f"task translation needs the folder of its files, as in {example}")
+    find_files(path, source, target, test)
     pairs = parallel.read(path, (source, target), test, configuration)
     pairs = {split: _without_empty(split, lines) for split, lines in pairs.items()}
     learned = _learn(pairs["train"], units, vocabulary, joint, lowercase)

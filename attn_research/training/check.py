@@ -20,19 +20,25 @@ from attn_research.training.user_code import try_out
 ROWS, LENGTH, SYMBOLS = 2, 3, 8  # of the batch that is traced
 
 
-def check_all(configs: Iterable[Config]) -> None:
+def check_all(configs: Iterable[Config], files: bool = True) -> None:
     """`check` of every config, each program once."""
     for config in {(program_of(config), config.data.task): config for config in configs}.values():
-        check(config)
+        check(config, files)
 
 
-def check(config: Config) -> None:
+def check(config: Config, files: bool = True) -> None:
     """Finds the config's variants, and traces its model, losses and search on a batch of two short sentences.
+
+    Args:
+      files: looks for those of the data, too.
 
     Raises:
       UserError: something is unknown or out of its range, a combination is refused, or a user's function fails.
     """
     check_names(config)
+    task = registry("task").bind(config.data.task)
+    if files and task.traits.find:
+        task.traits.find()
     auxiliary.check(config.train, config.model.attention.score, config.data.task, has_links=True)
     try:
         _trace(dataclasses.replace(program_of(config), data=Data()))
