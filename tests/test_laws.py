@@ -34,6 +34,7 @@ TOGETHER = {
     "two heads and a projection": Config(Spec("concat"), heads=2, split=False, output=5),
     "two positional heads": Config(Spec("location"), heads=2, values=4),
     "keys and values": Config(Spec("concat"), keys=3, values=4),
+    "biases": Config(Spec("general"), values=4, output=5, bias="both"),
 }
 BASE = Config(Spec("general"))
 # Laws that take steps outside of the one compiled program, which is slow: tried with default options alone.
