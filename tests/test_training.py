@@ -110,6 +110,8 @@ def test_a_loss_that_is_not_finite_ends_the_run_with_a_record(tmp_path):
     assert "at step" in record["failure"]
     assert record["splits"] == {}
     assert records.read(tmp_path)["failure"] == record["failure"]
+    with pytest.raises(ValueError, match="holds no trained run"):
+        load(tmp_path)
 
 
 def test_without_a_gain_training_stops(tmp_path):

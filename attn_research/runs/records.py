@@ -72,7 +72,10 @@ def read(directory: str | Path) -> Record | None:
       UserError: the file is not a record or not as it was written.
     """
     path = Path(directory) / FILE
-    return parse(_text(path), path) if path.is_file() else None
+    try:
+        return parse(_text(path), path) if path.is_file() else None
+    except UserError as error:
+        raise UserError(f"{error}; without this file the run is not done, and training it writes the file") from error
 
 
 def load_runs(root: str | Path) -> list[Record]:
