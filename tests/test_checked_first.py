@@ -63,14 +63,22 @@ def test_the_others_tell_it_too(command, change, said, capsys):
     [
         (
             "    return lambda query, history: (keys * qury[:, None]).sum(-1)",
-            "mine.py:2: in `return lambda query, history: (keys * qury",
+            "sum(-1)`, the name 'qury' is not defined; did you mean query?",
         ),
-        ("    return lambda query, history: keys @ query", "do not fit together"),
+        (
+            "    return lambda query, history: keys @ query",
+            "mine.py:2: in `return lambda query, history: keys",
+        ),
         (
             "    import numpy\n    return lambda query, history: numpy.tanh(keys[..., 0])",
-            "mine.py:3: in ",
+            "mine.py:3: in `return lambda query, history: numpy.tanh(keys[..., 0])`, NumPy is given an array of JAX",
         ),
-        ("    ...", "cosine returns nothing"),
+        ("    ...", "mine.py:1: in `def cosine(param, keys, query_size):`, cosine returns nothing (None)"),
+        (
+            "    size = (keys**2).sum(-1) ** 0.5\n"
+            "    return lambda query, history: (keys * query[:, None]).sum(-1) / (1 + size)",
+            "mine.py:2: in `size = (keys**2).sum(-1) ** 0.5`, NaN arises",
+        ),
     ],
 )
 def test_a_mistake_in_a_users_score_names_its_line(body, said, capsys):

@@ -9,6 +9,8 @@ from jax.extend.core import ClosedJaxpr, JaxprEqn, Literal, jaxpr_as_fun
 
 from attn_research.attention.guard import is_own
 from attn_research.attention.laws.trial import Trial, functional
+from attn_research.attention.scores import scores
+from attn_research.registry import Spec
 from attn_research.source_lines import Line, belongs, definition_of, file_of
 
 Values = list[Any]  # arrays
@@ -65,7 +67,9 @@ def length(trial: Trial) -> str | None:
 
 
 def _own(trial: Trial) -> list[Callable]:
-    return [bound.function for bound in trial.pieces.values() if is_own(bound.function)]
+    pieces = list(trial.pieces.values())
+    inner = [value for piece in pieces for value in piece.hyper.values() if isinstance(value, Spec)]
+    return [bound.function for bound in (*pieces, *map(scores.bind, inner)) if is_own(bound.function)]
 
 
 def _lines(trial: Trial, program: Callable, *points: Any) -> Iterator[tuple[Line, list[Values], list[Values]]]:
