@@ -18,7 +18,7 @@ from attn_research.training.compiled import make_program
 from attn_research.training.flops import product_flops
 from attn_research.training.loop import run
 from attn_research.training.optimizers import make_optimizer, optimizers, schedules
-from attn_research.training.step import cross_entropy
+from attn_research.training.step import cross_entropy, first_state
 from attn_research.translator import load
 
 TINY = override(
@@ -104,8 +104,10 @@ def test_a_source_without_symbols_is_told(finished):
         load(finished[0]).translate([["a"], []])
 
 
-def test_a_loss_that_is_not_finite_ends_the_run_with_a_record(tmp_path):
-    record = run(override(TINY, {"train.learning_rate": 1e30, "train.clip": 1e30, "train.optimizer": "sgd"}), tmp_path)
+def test_a_loss_that_is_not_finite_ends_the_run_with_a_record(tmp_path, monkeypatch):
+    spoiled = lambda params, *rest: first_state(jax.tree.map(lambda leaf: leaf * jnp.nan, params), *rest)  # noqa: E731
+    monkeypatch.setattr("attn_research.training.loop.first_state", spoiled)
+    record = run(TINY, tmp_path)
     assert record["status"] == "diverged"
     assert "at step" in record["failure"]
     assert record["splits"] == {}
