@@ -122,6 +122,6 @@ def test_what_has_nothing_to_read_is_refused_in_one_sentence(case, tmp_path):
     if "data.task" in changes:
         changes = changes | {"data.task": f'transduction(path="{tmp_path}")'}
     with pytest.raises(ValueError) as error:
-        Training(override(Config(), TASK | SIZES | changes), None, None)
+        Training(override(Config(), TASK | SIZES | changes), None, None, None)
     assert "\n" not in str(error.value)
     assert all(word in str(error.value) for word in words), str(error.value)
