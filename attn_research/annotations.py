@@ -1,7 +1,7 @@
 """What an annotation allows: types, literals, unions, sequences, and the range of a number.
 
 A number's range stands beside it and nowhere else, in a config field as in a hyperparameter:
-`units: Annotated[int, Range(least=1)] = 64`, or with a name from below `units: Size = 64`.
+`units: Annotated[int, Range(minimum=1)] = 64`, or with a name from below `units: Size = 64`.
 """
 
 import collections.abc
@@ -20,32 +20,32 @@ from attn_research.errors import UserError, nearest
 
 @dataclass(frozen=True)
 class Range:
-    """The range of a number; `least` and `most` belong to it, `above` and `below` do not.
+    """The range of a number; `minimum` and `maximum` belong to it, `above` and `below` do not.
 
     A float must lie in it as float32, in which models compute: 1 - 1e-9 is not below 1.
     """
 
-    least: float | None = None
+    minimum: float | None = None
     above: float | None = None
-    most: float | None = None
+    maximum: float | None = None
     below: float | None = None
 
     def __contains__(self, value: float) -> bool:
         if isinstance(value, float):
-            value = _single(value)
+            value = _as_float32(value)
         return (
-            (self.least is None or value >= _like(self.least, value))
+            (self.minimum is None or value >= _cast_bound(self.minimum, value))
             and (self.above is None or value > self.above)
-            and (self.most is None or value <= _like(self.most, value))
+            and (self.maximum is None or value <= _cast_bound(self.maximum, value))
             and (self.below is None or value < self.below)
         )
 
     def __str__(self) -> str:
-        bounds = {"at least": self.least, "above": self.above, "at most": self.most, "below": self.below}
+        bounds = {"at least": self.minimum, "above": self.above, "at most": self.maximum, "below": self.below}
         return " and ".join(f"{word} {bound!r}" for word, bound in bounds.items() if bound is not None)
 
 
-def _single(value: float) -> float:
+def _as_float32(value: float) -> float:
     """The nearest float32, infinite where there is none."""
     try:
         return struct.unpack("f", struct.pack("f", value))[0]
@@ -53,23 +53,23 @@ def _single(value: float) -> float:
         return math.copysign(math.inf, value)
 
 
-def _like(bound: float, value: float) -> float:
-    return _single(bound) if isinstance(value, float) else bound
+def _cast_bound(bound: float, value: float) -> float:
+    return _as_float32(bound) if isinstance(value, float) else bound
 
 
-Size = Annotated[int, Range(least=1, most=8192)]  # of a vector; matrices are between two of them
-Places = Annotated[int, Range(least=1, most=65_536)]  # positions of a sentence, or rows of a batch
-Count = Annotated[int, Range(least=1, most=2**31 - 1)]  # what is counted in int32
-Seed = Annotated[int, Range(least=0, most=2**32 - 1)]  # JAX drops the bits above 32
-Items = Annotated[int, Range(least=1, most=10_000_000)]  # of a split
-Length = Annotated[int, Range(least=1, most=10_000)]  # of a sentence
-Share = Annotated[float, Range(least=0, below=1)]
-Factor = Annotated[float, Range(least=1e-6, most=1e6)]  # of logits: a temperature or its inverse
-Logit = Annotated[float, Range(least=-1e6, most=1e6)]
-Trace = Annotated[float, Range(least=1e-30, most=1)]  # what keeps a divisor from zero
+Size = Annotated[int, Range(minimum=1, maximum=8192)]  # of a vector; matrices are between two of them
+Positions = Annotated[int, Range(minimum=1, maximum=65_536)]  # positions of a sentence, or rows of a batch
+Count = Annotated[int, Range(minimum=1, maximum=2**31 - 1)]  # what is counted in int32
+Seed = Annotated[int, Range(minimum=0, maximum=2**32 - 1)]  # JAX drops the bits above 32
+Items = Annotated[int, Range(minimum=1, maximum=10_000_000)]  # of a split
+Length = Annotated[int, Range(minimum=1, maximum=10_000)]  # of a sentence
+Share = Annotated[float, Range(minimum=0, below=1)]
+Factor = Annotated[float, Range(minimum=1e-6, maximum=1e6)]  # of logits: a temperature or its inverse
+Logit = Annotated[float, Range(minimum=-1e6, maximum=1e6)]
+Trace = Annotated[float, Range(minimum=1e-30, maximum=1)]  # what keeps a divisor from zero
 
 
-class _Misfit(Exception):
+class _MismatchError(Exception):
     """The value is none that the annotation allows."""
 
 
@@ -81,7 +81,7 @@ def conform(value: Any, hint: Any, where: str) -> Any:
     """
     try:
         return _conform(value, hint, where)
-    except _Misfit:
+    except _MismatchError:
         if typing.get_origin(hint) is typing.Literal:
             known = nearest(str(value), map(str, typing.get_args(hint)))
             raise UserError(f"{where} is {value!r}; {known}") from None
@@ -89,7 +89,7 @@ def conform(value: Any, hint: Any, where: str) -> Any:
 
 
 def _conform(value: Any, hint: Any, where: str) -> Any:
-    hint = _resolved(hint)
+    hint = _resolve(hint)
     origin, options = typing.get_origin(hint), typing.get_args(hint)
     if origin is Annotated:
         return _in_range(_conform(value, options[0], where), hint.__metadata__, where)
@@ -108,14 +108,14 @@ def _conform(value: Any, hint: Any, where: str) -> Any:
     if hint is Any or not isinstance(hint, type):
         return _plain(value)
     if issubclass(hint, str) and isinstance(value, str):
-        return _made(hint, value, where)
+        return _construct(hint, value, where)
     return _only([value] * (hint is not float and _is_one(value, hint)))
 
 
-def _only(found: list) -> Any:
-    if not found:
-        raise _Misfit
-    return found[0]
+def _only(options: list) -> Any:
+    if not options:
+        raise _MismatchError
+    return options[0]
 
 
 def _is_one(value: Any, kind: type) -> bool:
@@ -126,7 +126,7 @@ def _is_one(value: Any, kind: type) -> bool:
         return True
 
 
-def _resolved(hint: Any) -> Any:
+def _resolve(hint: Any) -> Any:
     """What stands behind a `NewType` or a `type` statement."""
     while hasattr(hint, "__supertype__") or hasattr(hint, "__value__"):
         hint = getattr(hint, "__supertype__", None) or hint.__value__
@@ -141,12 +141,12 @@ def _in_range(value: Any, metadata: tuple, where: str) -> Any:
 
 
 def _finite(value: float, where: str) -> float:
-    if abs(value) <= 2**1023 and math.isfinite(_single(float(value))):
+    if abs(value) <= 2**1023 and math.isfinite(_as_float32(float(value))):
         return float(value)
     raise UserError(f"{where} is {value!r}, but must be of type float and finite as float32")
 
 
-def _made(kind: type, text: str, where: str) -> Any:
+def _construct(kind: type, text: str, where: str) -> Any:
     try:
         return text if type(text) is kind else kind(text)
     except ValueError as error:
@@ -159,14 +159,14 @@ def _conform_union(value: Any, options: tuple, where: str) -> Any:
     for option in [*exact, *options]:
         try:
             return _conform(value, option, where)
-        except _Misfit:
+        except _MismatchError:
             continue
-    raise _Misfit
+    raise _MismatchError
 
 
 def _kind(hint: Any) -> Any:
     """The type whose values an annotation allows, if it is one type."""
-    hint = _resolved(hint)
+    hint = _resolve(hint)
     if typing.get_origin(hint) is Annotated:
         return _kind(typing.get_args(hint)[0])
     return typing.get_origin(hint) or hint
@@ -180,10 +180,10 @@ _SEQUENCES = {list: list, tuple: tuple} | dict.fromkeys(
 def _conform_sequence(value: Any, origin: Any, options: tuple, where: str) -> Any:
     """A list or tuple, item by item; a hyperparameter's text says both as [...]."""
     if not isinstance(value, list | tuple):
-        raise _Misfit
+        raise _MismatchError
     if origin is tuple and options and options[-1] is not ...:
         if len(value) != len(options):
-            raise _Misfit
+            raise _MismatchError
         items = options
     else:
         items = (options[0] if options else Any,) * len(value)
@@ -197,7 +197,7 @@ def _plain(value: Any) -> Any:
 
 def describe(hint: Any) -> str:
     """An annotation in a message's words: 'int, None or list[int]'."""
-    hint = _resolved(hint)
+    hint = _resolve(hint)
     origin, options = typing.get_origin(hint), typing.get_args(hint)
     if origin is Annotated:
         return describe(options[0])
@@ -256,18 +256,18 @@ def _type_of(default: Any) -> Any:
     return Any if default is None else type(default)
 
 
-def conform_all(function: Callable, given: dict[str, Any], title: str) -> dict[str, Any]:
-    """Every hyperparameter of `function`: the values that are `given`, and the defaults of the others.
+def conform_all(function: Callable, values: dict[str, Any], title: str) -> dict[str, Any]:
+    """Every hyperparameter of `function`: the values that are `values`, and the defaults of the others.
 
     Raises:
       UserError: a value does not fit its annotation, or a default does not, which is its author's mistake.
     """
-    return dict(_conformed(function, given, title))
+    return dict(_conform_one(function, values, title))
 
 
-def _conformed(function: Callable, given: dict[str, Any], title: str) -> Iterator[tuple[str, Any]]:
+def _conform_one(function: Callable, values: dict[str, Any], title: str) -> Iterator[tuple[str, Any]]:
     for name, default, hint in hyperparameters(function):
-        if name in given:
-            yield name, conform(given[name], hint, f"{name} of {title}")
+        if name in values:
+            yield name, conform(values[name], hint, f"{name} of {title}")
         else:
             yield name, conform(default, hint, f"the default of {name} of {title}")

@@ -10,12 +10,12 @@ from collections.abc import Callable, Sequence
 from typing import NoReturn
 
 from attn_research.commands import streams
-from attn_research.commands.process import end_at_once, leave, stopped
-from attn_research.commands.words import complain
+from attn_research.commands.console import print_error
+from attn_research.commands.process import exit_immediately, exit_process, report_stop
 from attn_research.errors import UserError, describe, user_line
 from attn_research.registry import nearest
-from attn_research.runs.environment import start_again_quick
-from attn_research.runs.signals import Stopped, StopRequest, never
+from attn_research.runs.environment import restart_process
+from attn_research.runs.signals import StopRequest, StopRequested, never_stop
 from attn_research.sweeps import failure
 from attn_research.sweeps.warning_handler import warnings_to
 
@@ -46,7 +46,7 @@ class Parser(argparse.ArgumentParser):
     """Errors are one line, as all others of this program."""
 
     def error(self, message: str) -> NoReturn:
-        complain(f"{message}; see {self.prog} --help")
+        print_error(f"{message}; see {self.prog} --help")
         sys.exit(2)
 
     def _check_value(self, action: argparse.Action, value: str) -> None:
@@ -66,15 +66,15 @@ def make_parser() -> Parser:
 
 def _command(commands, name: str, body: str, summary: str, examples: str) -> Parser:
     """A command with its help; `body` is `module:function` below attn_research.commands."""
-    made = commands.add_parser(
+    command = commands.add_parser(
         name,
         help=summary,
         description=f"{summary[0].upper()}{summary[1:]}.",
         epilog="examples:\n" + "\n".join(f"  attn-research {name} {line}".rstrip() for line in examples.split("\n")),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    made.set_defaults(body=body, resume="", computes=False, only_prints=False)
-    return made
+    command.set_defaults(body=body, resume="", computes=False, only_prints=False)
+    return command
 
 
 def _add_runs(command: Parser) -> None:
@@ -96,7 +96,7 @@ def _add_experiment(command: Parser) -> None:
 
 def _add_wandb(command: Parser) -> None:
     help_text = (
-        "mirror the numbers at Weights & Biases (default: off); the last offline folder of a run holds it from its "
+        "log the metrics to Weights & Biases (default: off); the last offline folder of a run holds it from its "
         "beginning, and the run goes on if wandb fails"
     )
     command.add_argument("--wandb", choices=("off", "offline", "online"), default="off", help=help_text)
@@ -191,10 +191,14 @@ def _add_translate(commands) -> None:
     command.add_argument("run", metavar="RUN", help="the directory of a finished run")
     command.add_argument("--input", metavar="FILE", help="a source a line (default: standard input)")
     command.add_argument("--trust", action="store_true", help="run the users' code that is kept in the run's directory")
-    own = "(default: what the run's config says)"
-    command.add_argument("--beam", metavar="K", type=int, help=f"hypotheses side by side; 1: greedy search {own}")
+    default_note = "(default: what the run's config says)"
     command.add_argument(
-        "--length-penalty", metavar="SPEC", help=f"what ranks outputs of different length: none, average or wu {own}"
+        "--beam", metavar="K", type=int, help=f"hypotheses side by side; 1: greedy search {default_note}"
+    )
+    command.add_argument(
+        "--length-penalty",
+        metavar="SPEC",
+        help=f"what ranks outputs of different length: none, average or wu {default_note}",
     )
     command.add_argument(
         "--nbest", action="store_true", help="print the K best outputs a line, as line number, score and output (tabs)"
@@ -222,7 +226,7 @@ def _add_check(commands) -> None:
         commands,
         "check",
         "check:check",
-        "try the laws of attention on a score, normaliser or window of your own",
+        "try the laws of attention on a score, normalizer or window of your own",
         "my_scores.py:cosine\n"
         "'my_scores.py:cosine(temperature=5.0)' --window my_windows.py:near\n"
         "general --normalizer my_normalizers.py:sharp",
@@ -232,11 +236,11 @@ def _add_check(commands) -> None:
     command.add_argument("--window", metavar="NAME", help="where a step may look (default: everywhere)")
 
 
-def parse(words: Sequence[str] | None) -> argparse.Namespace:
+def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     """The command line as values; `key=value` may stand before and after options."""
     parser = make_parser()
-    arguments, rest = parser.parse_known_args(words)
-    unknown = [word for word in rest if word.startswith("-") or "changes" not in arguments]
+    arguments, rest = parser.parse_known_args(argv)
+    unknown = [argument for argument in rest if argument.startswith("-") or "changes" not in arguments]
     if unknown:
         parser.error(f"unknown argument {unknown[0]!r}")
     if rest:
@@ -244,53 +248,53 @@ def parse(words: Sequence[str] | None) -> argparse.Namespace:
     return arguments
 
 
-def main(words: Sequence[str] | None = None) -> int:
+def main(argv: Sequence[str] | None = None) -> int:
     """Runs a command; 0: done, 1: something failed, 2: the user's error, 128 and a signal's number: stopped by it.
 
-    Called without `words` it is the whole process: it listens to signals and does not return.
+    Called without `argv` it is the whole process: it listens to signals and does not return.
     """
-    if words is None:
+    if argv is None:
         streams.prepare()
-    with streams.guarded() as output:
-        arguments = parse(words)
-        if words is not None:
-            return _obey(arguments, output, never)
+    with streams.guard_streams() as output:
+        arguments = parse(argv)
+        if argv is not None:
+            return _run_command(arguments, output, never_stop)
         if arguments.computes:
-            start_again_quick()
-        with StopRequest(functools.partial(end_at_once, resume=arguments.resume)).listening() as stop:
-            leave(_obey(arguments, output, stop))
+            restart_process()
+        with StopRequest(functools.partial(exit_immediately, resume=arguments.resume)).listen() as stop:
+            exit_process(_run_command(arguments, output, stop))
 
 
-def _obey(arguments: argparse.Namespace, output: streams.Stream, stop: Callable[[], bool]) -> int:
+def _run_command(arguments: argparse.Namespace, output: streams.Stream, stop: Callable[[], bool]) -> int:
     """Runs the command of a command line, which asks `stop` now and then; returns the status of the process."""
     arguments.stop = stop
     output.stops = arguments.only_prints and not arguments.attention
-    status = _run(arguments)
-    with contextlib.suppress(streams.OutputClosed):
+    status = _run_body(arguments)
+    with contextlib.suppress(streams.OutputClosedError):
         sys.stdout.flush()
-    if output.lost is None or isinstance(output.lost, BrokenPipeError):
+    if output.error is None or isinstance(output.error, BrokenPipeError):
         return status
-    complain(f"standard output: {output.lost.strerror}")
+    print_error(f"standard output: {output.error.strerror}")
     return status if arguments.resume else status or 1
 
 
-def _run(arguments: argparse.Namespace) -> int:
+def _run_body(arguments: argparse.Namespace) -> int:
     module, _, function = arguments.body.partition(":")
     try:
-        with warnings_to(complain):
+        with warnings_to(print_error):
             return getattr(importlib.import_module(f"attn_research.commands.{module}"), function)(arguments)
     except UserError as error:
-        complain(str(error))
+        print_error(str(error))
         return 2
-    except streams.OutputClosed:
+    except streams.OutputClosedError:
         return 0
-    except Stopped:
-        return stopped(arguments.stop.number, arguments.resume)
+    except StopRequested:
+        return report_stop(arguments.stop.number, arguments.resume)
     except KeyboardInterrupt:
-        return stopped(signal.SIGINT, arguments.resume)
+        return report_stop(signal.SIGINT, arguments.resume)
     except Exception as error:
         if isinstance(error, OSError) and error.filename:
-            complain(describe(error))
+            print_error(describe(error))
             return 2
-        complain(f"{describe(error)} (the traceback is in {failure.keep_traceback()})")
+        print_error(f"{describe(error)} (the traceback is in {failure.write_traceback()})")
         return 2 if user_line(error) else 1

@@ -14,14 +14,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from attn_research.annotations import Count, Places, Range, Seed, Share, Size, conform
+from attn_research.annotations import Count, Positions, Range, Seed, Share, Size, conform
 from attn_research.errors import UserError, nearest
 from attn_research.presets import preset
 from attn_research.registry import LOWERCASE, Spec
 
-Shapes = Annotated[int, Range(least=1, most=1000)]
-Depth = Annotated[int, Range(least=1, most=64)]
-Coefficient = Annotated[float, Range(least=0, most=1e6)]
+Shapes = Annotated[int, Range(minimum=1, maximum=1000)]
+Depth = Annotated[int, Range(minimum=1, maximum=64)]
+Coefficient = Annotated[float, Range(minimum=0, maximum=1e6)]
 
 
 class Checked:
@@ -44,8 +44,8 @@ class Data(Checked):
     """What is learned, and how sentence pairs are put into batches."""
 
     task: Spec = Spec("dates(train=30000)")  # the task with its own options
-    batch_size: Places = 64  # sentence pairs a training step
-    shapes: Annotated[int, Range(least=1, most=1000)] = (
+    batch_size: Positions = 64  # sentence pairs a training step
+    shapes: Annotated[int, Range(minimum=1, maximum=1000)] = (
         3  # padded (source, target) lengths at most; each is compiled once
     )
 
@@ -108,12 +108,14 @@ class Auxiliary(Checked):
 
     coverage: Coefficient = 0.0  # looking again where the steps before looked
     alignment: Coefficient = 0.0  # cross-entropy against the gold links, for tasks that have them
-    entropy: Annotated[float, Range(least=-1e6, most=1e6)] = 0.0  # above 0 sharpens the weights, below 0 spreads them
+    entropy: Annotated[float, Range(minimum=-1e6, maximum=1e6)] = (
+        0.0  # above 0 sharpens the weights, below 0 spreads them
+    )
 
 
 @dataclass(frozen=True)
 class Train(Checked):
-    """The optimisation, and when to look, stop and choose."""
+    """The optimization, and when to look, stop and choose."""
 
     steps: Count = 1500  # updates at most
     learning_rate: Annotated[float, Range(above=0)] = 5e-3  # peak of the schedule
@@ -133,9 +135,9 @@ class Train(Checked):
 class Decode(Checked):
     """How outputs are searched; a sentence ends by itself or at `ratio * its source length + extra` symbols."""
 
-    ratio: Annotated[float, Range(least=0, most=100)] = 2.0
-    extra: Annotated[int, Range(least=0, most=10_000)] = 10
-    beam: Annotated[int, Range(least=1, most=1000)] = 1  # hypotheses that go on side by side; 1: greedy search
+    ratio: Annotated[float, Range(minimum=0, maximum=100)] = 2.0
+    extra: Annotated[int, Range(minimum=0, maximum=10_000)] = 10
+    beam: Annotated[int, Range(minimum=1, maximum=1000)] = 1  # hypotheses that go on side by side; 1: greedy search
     length_penalty: Spec = Spec("none")  # from log probability to the score that ranks them: none, average or wu
 
 
@@ -150,22 +152,22 @@ class Config(Checked):
     seed: Seed = 0
 
 
-def flat(config: Any, prefix: str = "") -> dict[str, Any]:
+def flatten(config: Any, prefix: str = "") -> dict[str, Any]:
     """`{"data.batch_size": 64, ...}`: every leaf by its dotted name, JSON values only."""
     leaves = {}
     for item in dataclasses.fields(config):
         value = getattr(config, item.name)
         name = prefix + item.name
-        leaves |= flat(value, name + ".") if dataclasses.is_dataclass(value) else {name: value}
+        leaves |= flatten(value, name + ".") if dataclasses.is_dataclass(value) else {name: value}
     return leaves
 
 
-def hints(config: Any, prefix: str = "") -> dict[str, Any]:
-    """The annotation of every leaf, by the names of `flat`."""
+def field_types(config: Any, prefix: str = "") -> dict[str, Any]:
+    """The annotation of every leaf, by the names of `flatten`."""
     leaves = {}
     for name, hint in _own_hints(type(config)).items():
         leaves |= (
-            hints(getattr(config, name), f"{prefix}{name}.")
+            field_types(getattr(config, name), f"{prefix}{name}.")
             if dataclasses.is_dataclass(hint)
             else {prefix + name: hint}
         )
@@ -178,7 +180,7 @@ def override(config: Config, changes: Mapping[str, Any]) -> Config:
     Raises:
       UserError: an unknown name (the nearest one is told), a value of another type or out of its range.
     """
-    known = hints(config)
+    known = field_types(config)
     for name, value in changes.items():
         if name not in known:
             raise UserError(f"config has no field {name!r}; {nearest(name, known)}")
@@ -197,12 +199,12 @@ def with_spec(config: Config, name: str, spec: Spec) -> Config:
     return _replace(config, name.split("."), spec)
 
 
-def from_flat(leaves: Mapping[str, Any]) -> Config:
-    """The config that `flat` wrote; a field that is newer than the file has its default."""
+def unflatten(leaves: Mapping[str, Any]) -> Config:
+    """The config that `flatten` wrote; a field that is newer than the file has its default."""
     return override(Config(), leaves)
 
 
-def parse_changes(words: Iterable[str]) -> dict[str, Any]:
+def parse_changes(arguments: Iterable[str]) -> dict[str, Any]:
     """`["preset:fairseq", "seed=2", "model.attention.score=concat(units=64)"]` as a dict for `override`.
 
     Of two words that set the same field the later one counts.
@@ -211,15 +213,15 @@ def parse_changes(words: Iterable[str]) -> dict[str, Any]:
       UserError: a word without `=` that is no known `preset:NAME`, or a value that is no literal where a number is
         wanted.
     """
-    known = hints(Config())
+    known = field_types(Config())
     changes = {}
-    for word in words:
-        if word.startswith("preset:"):
-            changes |= preset(word.removeprefix("preset:"))
+    for argument in arguments:
+        if argument.startswith("preset:"):
+            changes |= preset(argument.removeprefix("preset:"))
             continue
-        name, equals, text = word.partition("=")
+        name, equals, text = argument.partition("=")
         if not equals:
-            raise UserError(f"{word!r} is not of the form name=value, as in seed=2; {nearest(word, known)}")
+            raise UserError(f"{argument!r} is not of the form name=value, as in seed=2; {nearest(argument, known)}")
         changes[name] = _value(text, known.get(name))
     return changes
 
@@ -237,7 +239,7 @@ def _value(text: str, hint: Any) -> Any:
 
 def diff(a: Config, b: Config) -> dict[str, tuple[Any, Any]]:
     """The leaves in which two configs differ: `{name: (in a, in b)}`."""
-    left, right = flat(a), flat(b)
+    left, right = flatten(a), flatten(b)
     return {name: (left[name], right[name]) for name in left if left[name] != right[name]}
 
 
@@ -248,11 +250,11 @@ LATER = {"model.attention.bias": Attention.bias}
 
 def digest(config: Config) -> str:
     """First 10 hex characters of the sha256 of the sorted flat JSON: the run's name."""
-    leaves = {name: value for name, value in flat(config).items() if name not in LATER or value != LATER[name]}
+    leaves = {name: value for name, value in flatten(config).items() if name not in LATER or value != LATER[name]}
     return hashlib.sha256(json.dumps(leaves, sort_keys=True).encode()).hexdigest()[:10]
 
 
-def program_of(config: Config) -> Config:
+def program_config(config: Config) -> Config:
     """The config without what a compiled program takes as a value; runs whose programs are equal share them."""
     return dataclasses.replace(config, seed=0, train=dataclasses.replace(config.train, learning_rate=1.0))
 
@@ -266,7 +268,7 @@ def load(path: str | Path) -> Config:
     namespace = run_file(path)
     if not isinstance(namespace.get("config"), Config):
         raise UserError(f"{path} defines no Config named 'config'")
-    return from_flat(flat(namespace["config"]))
+    return unflatten(flatten(namespace["config"]))
 
 
 def run_file(path: str | Path) -> dict[str, Any]:
@@ -275,6 +277,6 @@ def run_file(path: str | Path) -> dict[str, Any]:
 
     path = Path(path)
     if not path.is_file():
-        beside = [p.name for p in path.parent.glob("*.py")] if path.parent.is_dir() else []
-        raise UserError(f"no file {path}; {nearest(path.name, beside)}")
+        siblings = [p.name for p in path.parent.glob("*.py")] if path.parent.is_dir() else []
+        raise UserError(f"no file {path}; {nearest(path.name, siblings)}")
     return runpy.run_path(str(path))

@@ -30,18 +30,18 @@ def user_line(error: BaseException) -> str | None:
 
     None where the exception came up in this package.
     """
-    if isinstance(error, SyntaxError) and error.filename and _is_users(error.filename):
+    if isinstance(error, SyntaxError) and error.filename and _is_user_file(error.filename):
         return f"{_short(error.filename)}:{error.lineno}"
-    place = None
+    location = None
     for frame in traceback.extract_tb(error.__traceback__):
         if frame.filename.startswith(PACKAGE):
-            place = None
-        elif _is_users(frame.filename):
-            place = f"{_short(frame.filename)}:{frame.lineno}"
-    return place
+            location = None
+        elif _is_user_file(frame.filename):
+            location = f"{_short(frame.filename)}:{frame.lineno}"
+    return location
 
 
-def _is_users(file: str) -> bool:
+def _is_user_file(file: str) -> bool:
     return not file.startswith((PACKAGE, *LIBRARIES)) and Path(file).is_file()
 
 
@@ -58,8 +58,8 @@ def describe(error: BaseException, bug: str = "this is a bug in attn-research: "
     text = f"{type(error).__name__}: {lines[0]}".removesuffix(": ")
     if isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in lines[0]:
         return f"not enough memory ({text})"
-    if place := user_line(error):
-        return f"{place}: {text}"
+    if location := user_line(error):
+        return f"{location}: {text}"
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
     return bug + text

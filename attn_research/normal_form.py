@@ -3,7 +3,7 @@
 import unicodedata
 
 
-def composed(line: str) -> str:
+def compose(line: str) -> str:
     """The line in Unicode's composed form (NFC), without blanks at its ends."""
     return unicodedata.normalize("NFC", line).strip()
 
@@ -13,4 +13,4 @@ def normal(line: str) -> str:
 
     A blank is whatever `str.isspace` takes for one, such as a tab, a no-break space or a line separator.
     """
-    return " ".join(composed(line).split())
+    return " ".join(compose(line).split())

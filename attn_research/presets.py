@@ -82,7 +82,7 @@ PRESETS = {
     "joeynmt_bahdanau_gru": _bundle("concat", "softmax", JOEY["gru"]),
     # fairseq, lstm: general; in our letters the same as opennmt_general.
     "fairseq": _bundle("general", "softmax", LUONG | {"combination": "tanh"}),
-    # shijie-wu/neural-transducer, soft attention: general (its bias is cancelled), 1e-7 added to every weight.
+    # shijie-wu/neural-transducer, soft attention: general (its bias is canceled), 1e-7 added to every weight.
     "neural_transducer": _bundle("general", "leaky_softmax(leak=1e-07)", TRANSDUCER),
     # Nematus: a conditional GRU attends between its two cells, and the output layer's tanh reads the symbol too.
     "nematus": _bundle("concat(bias=True)", "softmax", NEMATUS),

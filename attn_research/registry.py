@@ -94,9 +94,9 @@ def _literal(value: Any) -> str:
     raise UserError(f"{value!r} is not a number, string, bool, None or list of these")
 
 
-def require(holds: bool, message: str) -> None:
-    """A UserError with `message` where `holds` is False."""
-    if not holds:
+def require(condition: bool, message: str) -> None:
+    """A UserError with `message` where `condition` is False."""
+    if not condition:
         raise UserError(message)
 
 
@@ -122,7 +122,7 @@ class Registry:
     """
 
     def __init__(self, kind: str, **traits: Any):
-        self.kind, self.traits, self.known = kind, traits, {}
+        self.kind, self.traits, self.functions = kind, traits, {}
 
     def register(self, function: Callable | None = None, **traits: Any) -> Callable:
         """Decorator; `traits` are those that differ from the registry's own.
@@ -135,11 +135,11 @@ class Registry:
         for trait in traits:
             if trait not in self.traits:
                 raise UserError(f"a {self.kind} has no trait {trait!r}; {nearest(trait, self.traits)}")
-        built_in = function.__module__.partition(".")[0] == user_modules.OWN
-        if built_in and function.__name__ in self.known:
+        built_in = function.__module__.partition(".")[0] == user_modules.PACKAGE
+        if built_in and function.__name__ in self.functions:
             raise UserError(f"there is a {self.kind} named {function.__name__!r} already; choose another name")
         if built_in:
-            self.known[function.__name__] = function
+            self.functions[function.__name__] = function
         function.traits = traits
         return function
 
@@ -172,32 +172,32 @@ class Registry:
         """
         name = f"{spec.module}:{spec.name}" if spec.module else spec.name
         bound, defaults = self.bind(spec), self.bind(Spec(name)).hyper
-        kept = [
+        explicit = [
             f"{key}={_literal(value)}"
             for key, value in bound.hyper.items()
             if key in getattr(bound.traits, "written", ()) or (key in spec.hyper and repr(value) != repr(defaults[key]))
         ]
-        return Spec(f"{name}({', '.join(kept)})" if kept else name)
+        return Spec(f"{name}({', '.join(explicit)})" if explicit else name)
 
     def _find(self, spec: Spec) -> Callable:
         if not spec.module:
-            return self.known[spec.name] if spec.name in self.known else self._installed(spec.name)
+            return self.functions[spec.name] if spec.name in self.functions else self._load_installed(spec.name)
         functions = {k: v for k, v in vars(user_modules.load(spec.module)).items() if inspect.isfunction(v)}
         if spec.name not in functions:
             known = [name for name in functions if not name.startswith("_")]
             raise UserError(f"no function {spec.name!r} in {spec.module}; {nearest(spec.name, known)}")
         return functions[spec.name]
 
-    def _installed(self, name: str) -> Callable:
+    def _load_installed(self, name: str) -> Callable:
         """The variant that another package offers."""
-        offered = installed(self.kind)
-        if name not in offered:
-            raise UserError(f"unknown {self.kind} {name!r}; {nearest(name, [*self.known, *offered])}")
-        return _load(offered[name])
+        points = entry_points(self.kind)
+        if name not in points:
+            raise UserError(f"unknown {self.kind} {name!r}; {nearest(name, [*self.functions, *points])}")
+        return _load(points[name])
 
 
 @functools.cache
-def installed(kind: str) -> dict[str, importlib.metadata.EntryPoint]:
+def entry_points(kind: str) -> dict[str, importlib.metadata.EntryPoint]:
     """What installed packages offer of one kind, as entry points of the group attn_research.scores (or cells, ...)."""
     return {point.name: point for point in importlib.metadata.entry_points(group=f"attn_research.{kind}s")}
 
@@ -216,8 +216,8 @@ def source(spec: Spec, kind: str) -> user_modules.Source | None:
     """
     if spec.module:
         return user_modules.read(spec.module)
-    if spec.name in installed(kind):
-        return user_modules.read(installed(kind)[spec.name].module)
+    if spec.name in entry_points(kind):
+        return user_modules.read(entry_points(kind)[spec.name].module)
     return None
 
 
@@ -228,8 +228,8 @@ def fingerprint(spec: Spec, kind: str) -> str | None:
     """
     if spec.module:
         module = user_modules.load(spec.module)
-    elif spec.name in installed(kind):
-        module = sys.modules[_load(installed(kind)[spec.name]).__module__]
+    elif spec.name in entry_points(kind):
+        module = sys.modules[_load(entry_points(kind)[spec.name]).__module__]
     else:
         return None
     return hashlib.sha256(Path(module.__file__).read_bytes()).hexdigest()[:16]

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 PACKAGE = Path(__file__).parent
-SHOWN = 90  # characters of a line of code
+MAX_CODE = 90  # characters of a line of code
 
 
 class Line(NamedTuple):
@@ -30,7 +30,7 @@ class Line(NamedTuple):
     def code(self) -> str:
         """What stands there, between backticks."""
         text = linecache.getline(self.file, self.number).strip()
-        return f"`{text if len(text) <= SHOWN else text[:SHOWN] + ' ...'}`"
+        return f"`{text if len(text) <= MAX_CODE else text[:MAX_CODE] + ' ...'}`"
 
 
 def file_of(function: Callable) -> str | None:
@@ -72,29 +72,29 @@ def return_of(function: Callable) -> Line:
             node.lineno,
             *(decorator.lineno for decorator in node.decorator_list),
         ):
-            returns = [inner.lineno for inner in _own(node.body) if isinstance(inner, ast.Return)]
+            returns = [inner.lineno for inner in _own_nodes(node.body) if isinstance(inner, ast.Return)]
             return Line(start.file, max(returns, default=node.lineno))
     return start
 
 
-def _own(nodes: Iterable[ast.AST]) -> Iterable[ast.AST]:
+def _own_nodes(nodes: Iterable[ast.AST]) -> Iterable[ast.AST]:
     """All nodes but those inside of other functions."""
     for node in nodes:
         yield node
         if not isinstance(node, ast.FunctionDef | ast.Lambda | ast.ClassDef):
-            yield from _own(ast.iter_child_nodes(node))
+            yield from _own_nodes(ast.iter_child_nodes(node))
 
 
 def typo(error: Exception) -> str | None:
     """What an unknown name may have been meant for; None for another error."""
     if isinstance(error, NameError) and error.name:
-        return f"the name {error.name!r} is not defined{_meant(error.name, _visible(error))}"
+        return f"the name {error.name!r} is not defined{_closest(error.name, _visible(error))}"
     if isinstance(error, AttributeError) and error.name:
-        return f"{_thing(error.obj)} has no {error.name!r}{_meant(error.name, dir(error.obj))}"
+        return f"{_thing(error.obj)} has no {error.name!r}{_closest(error.name, dir(error.obj))}"
     return None
 
 
-def _meant(name: str, known: Iterable[str]) -> str:
+def _closest(name: str, known: Iterable[str]) -> str:
     match = difflib.get_close_matches(name, [one for one in known if one != name], n=1)
     return f"; did you mean {match[0]}?" if match else ""
 

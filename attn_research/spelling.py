@@ -8,7 +8,7 @@ says so (`written`).
 import functools
 import importlib
 
-from attn_research.config import Config, flat, override
+from attn_research.config import Config, flatten, override
 from attn_research.errors import UserError
 from attn_research.registry import Registry, Spec
 
@@ -31,7 +31,7 @@ REGISTRIES = {
 
 def specs(config: Config) -> dict[str, Spec]:
     """The variants that a config names, by field."""
-    return {name: value for name, value in flat(config).items() if isinstance(value, Spec)}
+    return {name: value for name, value in flatten(config).items() if isinstance(value, Spec)}
 
 
 def registry(field: str) -> Registry:
@@ -46,10 +46,10 @@ def normal(config: Config, users: bool = False) -> Config:
     Args:
       users: imports the users' files that the config names, too. Without it their variants stay as they are.
     """
-    found = {name: _normal(name.rpartition(".")[2], spec) for name, spec in specs(config).items() if not spec.module}
+    result = {name: _normal(name.rpartition(".")[2], spec) for name, spec in specs(config).items() if not spec.module}
     if users:
-        found |= {name: _shortest(name, spec) for name, spec in specs(config).items() if spec.module and spec.hyper}
-    return override(config, {name: spec for name, spec in found.items() if spec != flat(config)[name]})
+        result |= {name: _shortest(name, spec) for name, spec in specs(config).items() if spec.module and spec.hyper}
+    return override(config, {name: spec for name, spec in result.items() if spec != flatten(config)[name]})
 
 
 @functools.lru_cache(maxsize=4096)

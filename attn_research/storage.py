@@ -15,7 +15,7 @@ from attn_research.errors import UserError
 SUMS = "SHA256SUMS"  # of the other files in a folder, in the format of the program sha256sum
 
 
-class Damaged(UserError):
+class DamagedFileError(UserError):
     """A file is missing, or is not as it was written."""
 
 
@@ -54,12 +54,12 @@ def new_folder(path: Path) -> Iterator[Path]:
             draft.mkdir(parents=True)
             yield draft
             seal(draft)
-            _put(draft, path)
+            _replace(draft, path)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
 
 
-def _put(draft: Path, path: Path) -> None:
+def _replace(draft: Path, path: Path) -> None:
     try:
         draft.rename(path)
     except OSError as error:
@@ -103,7 +103,7 @@ def verify(folder: Path) -> None:
     """Compares every file in a folder with its checksum.
 
     Raises:
-      Damaged: a file is missing or differs, or there are no checksums.
+      DamagedFileError: a file is missing or differs, or there are no checksums.
     """
     sums = _sums(folder)
     for name in sums:
@@ -111,21 +111,23 @@ def verify(folder: Path) -> None:
             with (folder / name).open("rb") as file:
                 _compare(hashlib.file_digest(file, "sha256").hexdigest(), sums, folder / name)
         except (FileNotFoundError, ValueError, IsADirectoryError) as error:
-            raise error if isinstance(error, Damaged) else Damaged(f"{folder / name} is missing") from error
+            raise (
+                error if isinstance(error, DamagedFileError) else DamagedFileError(f"{folder / name} is missing")
+            ) from error
     if not sums or {path.name for path in folder.iterdir()} != {SUMS, *sums}:
-        raise Damaged(f"{folder / SUMS} is missing or damaged")
+        raise DamagedFileError(f"{folder / SUMS} is missing or damaged")
 
 
 def read(path: Path) -> bytes:
     """The bytes of a file, compared with its checksum if its folder has one for it.
 
     Raises:
-      Damaged: it is missing or differs.
+      DamagedFileError: it is missing or differs.
     """
     try:
         data = path.read_bytes()
     except FileNotFoundError:
-        raise Damaged(f"{path} is missing") from None
+        raise DamagedFileError(f"{path} is missing") from None
     _compare(hashlib.sha256(data).hexdigest(), _sums(path.parent), path)
     return data
 
@@ -134,13 +136,13 @@ def read_json(path: Path) -> Any:
     """The value in a JSON file that is compared as `read` does it.
 
     Raises:
-      Damaged: it is missing, differs or is no JSON.
+      DamagedFileError: it is missing, differs or is no JSON.
     """
     data = read(path)
     try:
         return json.loads(data)
     except ValueError as error:
-        raise Damaged(f"{path} is damaged: {error}") from error
+        raise DamagedFileError(f"{path} is damaged: {error}") from error
 
 
 def sync(folder: Path) -> None:
@@ -166,4 +168,4 @@ def _sums(folder: Path) -> dict[str, str]:
 
 def _compare(digest: str, sums: dict[str, str], path: Path) -> None:
     if sums.get(path.name, digest) != digest:
-        raise Damaged(f"{path} is damaged: it is not what {path.parent / SUMS} says")
+        raise DamagedFileError(f"{path} is damaged: it is not what {path.parent / SUMS} says")

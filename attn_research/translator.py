@@ -9,9 +9,9 @@ import jax
 import numpy as np
 
 from attn_research import storage
-from attn_research.attention.attention import source_limit
-from attn_research.config import Config, from_flat, hints, override
-from attn_research.data.batching import Encoded, Sentences, collate
+from attn_research.attention.attention import max_source_length
+from attn_research.config import Config, field_types, override, unflatten
+from attn_research.data.batching import EncodedSplit, Sentences, collate
 from attn_research.data.buckets import buckets, longest
 from attn_research.data.segmentation import Segmentation
 from attn_research.data.vocab import EOS, UNK, Vocabulary
@@ -19,7 +19,7 @@ from attn_research.decoding.memory import fits, rows_at_once
 from attn_research.decoding.outputs import Outputs
 from attn_research.decoding.search import make_search
 from attn_research.errors import UserError
-from attn_research.models.seq2seq import Seq2Seq, first_parameters
+from attn_research.models.seq2seq import Seq2Seq, init_parameters
 from attn_research.registry import Spec, nearest
 from attn_research.runs.compilation_cache import enable_compilation_cache
 from attn_research.runs.trust import tell_versions, with_own_code
@@ -49,15 +49,15 @@ class Translator:
     ):
         self.config, (self.source, self.target), self._segmentations = config, vocabularies, segmentations
         model, search = Seq2Seq(config.model, len(self.source), len(self.target)), make_search(config.decode)
-        self.params = checkpoints.restore_best(jax.eval_shape(lambda: first_parameters(model, config.seed)))
+        self.params = checkpoints.restore_best(jax.eval_shape(lambda: init_parameters(model, config.seed)))
 
         @jax.jit
         def decode(params, batch):
-            translating = model.apply(params, batch.source, batch.source_lengths)
-            return search(translating, batch.source.shape[1], batch.source_lengths)
+            session = model.apply(params, batch.source, batch.source_lengths)
+            return search(session, batch.source.shape[1], batch.source_lengths)
 
         self._decode = decode
-        self._allowed = source_limit(config.model.attention.score)
+        self._allowed = max_source_length(config.model.attention.score)
         self._longest = longest(partial(fits, config.decode))
 
     def split(self, line: str) -> list[str]:
@@ -95,7 +95,7 @@ class Translator:
         Raises:
           UserError: one string in place of a list, or a source without symbols or with too many.
         """
-        return [found[0] for found in self.n_best(sentences)]
+        return [translations[0] for translations in self.n_best(sentences)]
 
     def n_best(self, sentences: Sequence[str | Sequence[str]]) -> list[list[Translation]]:
         """The `decode.beam` best outputs for each source, the best first; fewer where there are no more.
@@ -104,13 +104,15 @@ class Translator:
         """
         sources = self._symbols(sentences)
         ids = [self.source.encode(source) for source in sources]
-        encoded = Encoded(Sentences.of(ids), Sentences.of([[EOS]] * len(ids)))
-        found: dict[int, list[Translation]] = {}
+        encoded = EncodedSplit(Sentences.from_lists(ids), Sentences.from_lists([[EOS]] * len(ids)))
+        translations: dict[int, list[Translation]] = {}
         for bucket in buckets([len(source) for source in sources], partial(rows_at_once, self.config.decode)):
             batch = collate(encoded, bucket.rows, (bucket.length, 1), bucket.size)
             outputs = jax.device_get(self._decode(self.params, batch))
-            found |= {row: self._read(outputs, place, sources[row]) for place, row in enumerate(bucket.rows)}
-        return [found[row] for row in range(len(sources))]
+            translations |= {
+                row: self._translations(outputs, index, sources[row]) for index, row in enumerate(bucket.rows)
+            }
+        return [translations[row] for row in range(len(sources))]
 
     def _symbols(self, sentences: Sequence[str | Sequence[str]]) -> list[list[str]]:
         if isinstance(sentences, str):
@@ -126,17 +128,17 @@ class Translator:
             sources.append(source)
         return sources
 
-    def _read(self, found: Outputs, row: int, sentence: list[str]) -> list[Translation]:
+    def _translations(self, outputs: Outputs, row: int, sentence: list[str]) -> list[Translation]:
         return [
             Translation(
                 sentence,
-                self.target.decode(found.symbols[:length, k, row]),
-                found.weights[:length, k, row, : len(sentence)].copy(),  # a view would keep the whole batch
-                float(found.log_probability[k, row]),
-                float(found.score[k, row]),
+                self.target.decode(outputs.symbols[:length, k, row]),
+                outputs.weights[:length, k, row, : len(sentence)].copy(),  # a view would keep the whole batch
+                float(outputs.log_probability[k, row]),
+                float(outputs.score[k, row]),
             )
-            for k, length in enumerate(found.lengths[:, row])
-            if np.isfinite(found.score[k, row])
+            for k, length in enumerate(outputs.lengths[:, row])
+            if np.isfinite(outputs.score[k, row])
         ]
 
 
@@ -170,9 +172,9 @@ def _config(directory: Path) -> Config:
     path = directory / "config.json"
     if not path.is_file():
         raise UserError(f"{directory} has no config.json, so what its parameters mean is not known")
-    found = storage.read_json(path)
+    outputs = storage.read_json(path)
     try:
-        return from_flat(found)
+        return unflatten(outputs)
     except (ValueError, AttributeError, TypeError) as error:
         raise UserError(f"{path} is not the config of a run: {error}") from error
 
@@ -186,7 +188,7 @@ def _sides(directory: Path, task: Spec) -> tuple[list[Vocabulary], Sequence[Segm
 
 def _of_decoding(changes: Mapping[str, Any]) -> Mapping[str, Any]:
     """The changes, if they are those of fields that trained parameters leave open."""
-    known = [name for name in hints(Config()) if name.startswith("decode.")]
+    known = [name for name in field_types(Config()) if name.startswith("decode.")]
     for name in changes:
         if name not in known:
             raise UserError(f"{name!r} cannot be changed in a trained run; {nearest(name, known)}")

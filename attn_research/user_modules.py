@@ -23,7 +23,7 @@ from typing import NamedTuple
 from attn_research.errors import UserError
 from attn_research.source_lines import import_error
 
-OWN = "attn_research"
+PACKAGE = "attn_research"
 INSTALLED = ("site-packages", "dist-packages")  # folders of installed packages
 INIT = "__init__.py"
 
@@ -87,7 +87,7 @@ def _read_file(path: Path) -> Source:
     while (top / INIT).is_file():
         top = top.parent
     name = f"{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"  # of no other module
-    if top != path.parent and _imports_relatively(text):
+    if top != path.parent and _has_relative_import(text):
         name = ".".join(path.relative_to(top).with_suffix("").parts)
     return Source(name, _closure(name, path, [path.parent, top, *_roots()]))
 
@@ -124,21 +124,21 @@ def _locate(name: str, roots: list[Path]) -> Path | None:
 
 def _closure(name: str, path: Path, roots: list[Path], within: str = "") -> dict[str, File]:
     """The file and what it imports from `roots`; only modules of the package `within`, if that is given."""
-    found, waiting = {name: File(path, path.read_bytes())}, [name, *_parents(name)]
-    while waiting:
-        current = waiting.pop()
-        if current not in found:
+    files, queue = {name: File(path, path.read_bytes())}, [name, *_parents(name)]
+    while queue:
+        current = queue.pop()
+        if current not in files:
             top = current.partition(".")[0]
-            foreign = top == OWN or top in sys.stdlib_module_names or (within and top != within)
+            foreign = top == PACKAGE or top in sys.stdlib_module_names or (within and top != within)
             located = None if foreign else _locate(current, roots)
             if located is None:
                 continue
-            found[current] = File(located, located.read_bytes())
-        file = found[current]
+            files[current] = File(located, located.read_bytes())
+        file = files[current]
         package = current if file.path.name == INIT else current.rpartition(".")[0]
-        named = _imported(file.text, package)
-        waiting += [one for one in itertools.chain(*([n, *_parents(n)] for n in named)) if one not in found]
-    return found
+        names = _imported_names(file.text, package)
+        queue += [one for one in itertools.chain(*([n, *_parents(n)] for n in names)) if one not in files]
+    return files
 
 
 def _parents(name: str) -> list[str]:
@@ -146,7 +146,7 @@ def _parents(name: str) -> list[str]:
 
 
 @functools.lru_cache(maxsize=256)
-def _imported(text: bytes, package: str) -> tuple[str, ...]:
+def _imported_names(text: bytes, package: str) -> tuple[str, ...]:
     """The dotted names of everything that a file imports, at any place in it."""
     try:
         nodes = list(ast.walk(ast.parse(text)))
@@ -170,14 +170,14 @@ def _names(node: ast.AST, package: str) -> Iterator[str]:
 
 
 @functools.lru_cache(maxsize=256)
-def _imports_relatively(text: bytes) -> bool:
+def _has_relative_import(text: bytes) -> bool:
     try:
         return any(isinstance(node, ast.ImportFrom) and node.level for node in ast.walk(ast.parse(text)))
     except (SyntaxError, ValueError, RecursionError):
         return False
 
 
-_loaded: dict[tuple[str, Path], tuple[Source, types.ModuleType]] = {}
+_modules: dict[tuple[str, Path], tuple[Source, types.ModuleType]] = {}
 
 
 def load(module: str) -> types.ModuleType:
@@ -187,23 +187,23 @@ def load(module: str) -> types.ModuleType:
       UserError: it is not there or cannot be imported.
     """
     key = module, Path.cwd()
-    if key not in _loaded:
+    if key not in _modules:
         source = read(module)
         try:
-            _loaded[key] = source, _execute(module, source)
+            _modules[key] = source, _execute(module, source)
         except Exception as error:
             raise UserError(f"cannot import {module!r}: {import_error(error, str(source.main.path))}") from error
-    return _loaded[key][1]
+    return _modules[key][1]
 
 
-def forget_edited() -> bool:
+def drop_edited() -> bool:
     """Drops the modules whose files were edited since they were imported, so that they are imported anew; True if any.
 
     What was compiled with them must be dropped, too.
     """
-    edited = [key for key, (source, _) in _loaded.items() if any(map(_is_edited, source.files.values()))]
+    edited = [key for key, (source, _) in _modules.items() if any(map(_is_edited, source.files.values()))]
     for key in edited:
-        del _loaded[key]
+        del _modules[key]
     return bool(edited)
 
 
@@ -213,9 +213,9 @@ def _is_edited(file: File) -> bool:
 
 def _execute(module: str, source: Source) -> types.ModuleType:
     """A file's modules are taken out of `sys.modules` again, so that those of another folder are not taken for them."""
-    if _is_installed(source.main.path) or module.partition(".")[0] == OWN:
+    if _is_installed(source.main.path) or module.partition(".")[0] == PACKAGE:
         return importlib.import_module(module)
-    before = {name: sys.modules.pop(name) for name in _known(source) if name in sys.modules}
+    before = {name: sys.modules.pop(name) for name in _module_names(source) if name in sys.modules}
     finder = _Finder(source)
     sys.meta_path.insert(0, finder)
     try:
@@ -223,12 +223,12 @@ def _execute(module: str, source: Source) -> types.ModuleType:
     finally:
         sys.meta_path.remove(finder)
         if module.endswith(".py"):
-            for name in _known(source):
+            for name in _module_names(source):
                 sys.modules.pop(name, None)
         sys.modules.update(before)
 
 
-def _known(source: Source) -> set[str]:
+def _module_names(source: Source) -> set[str]:
     return set(source.files) | set(itertools.chain(*map(_parents, source.files)))
 
 
@@ -236,7 +236,7 @@ class _Finder(importlib.abc.MetaPathFinder):
     """Finds the modules of one `Source`, wherever else a module of the same name may lie."""
 
     def __init__(self, source: Source):
-        self.files, self.known = source.files, _known(source)
+        self.files, self.module_names = source.files, _module_names(source)
 
     def find_spec(self, name, path=None, target=None):
         if name in self.files:
@@ -246,7 +246,7 @@ class _Finder(importlib.abc.MetaPathFinder):
             return importlib.util.spec_from_file_location(
                 name, file.path, loader=loader, submodule_search_locations=within
             )
-        if name in self.known:  # a folder without __init__.py
+        if name in self.module_names:  # a folder without __init__.py
             spec = importlib.machinery.ModuleSpec(name, None, is_package=True)
             spec.submodule_search_locations = []
             return spec

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from attn_research.config import digest
 from attn_research.sweeps.expand import load_experiment
-from benchmarks.question import Ready
+from benchmarks.question import PreparedSide
 from benchmarks.server import ROOT, peak_bytes
 
 PROGRAM = [sys.executable, "-m", "attn_research"]
@@ -21,12 +21,12 @@ def _run(words: list[str], environment: Mapping[str, str] = os.environ) -> None:
     subprocess.run([*PROGRAM, *words], cwd=ROOT, env=environment, check=True, stdout=subprocess.DEVNULL)
 
 
-def help_text(directory: Path) -> Ready:
+def help_text(directory: Path) -> PreparedSide:
     """`attn-research --help`."""
-    return Ready(lambda: _run(["--help"]), {})
+    return PreparedSide(lambda: _run(["--help"]), {})
 
 
-def first_step(directory: Path, warm: bool) -> Ready:
+def first_step(directory: Path, warm: bool) -> PreparedSide:
     """`attn-research train` to the line that tells of its first step, with or without compiled programs kept before."""
     cache, runs = directory / f"cache-{warm}", directory / f"runs-{warm}"
     words = [*PROGRAM, "train", "configs/dates.py", "train.log_every=1", "--runs", str(runs)]
@@ -42,10 +42,10 @@ def first_step(directory: Path, warm: bool) -> Ready:
             process.kill()
 
     run()  # fills the cache, and the system's own cache of files
-    return Ready(run, {})
+    return PreparedSide(run, {})
 
 
-def sweep(directory: Path, steps: int) -> Ready:
+def sweep(directory: Path, steps: int) -> PreparedSide:
     """The demo's runs by `attn-research sweep`, with no compiled programs at first."""
     environment = os.environ | {"ATTN_RESEARCH_CACHE": str(directory / "cache")}
 
@@ -55,10 +55,10 @@ def sweep(directory: Path, steps: int) -> Ready:
         words = ["sweep", str(EXPERIMENT), f"train.steps={steps}", "--runs", str(directory / "runs")]
         _run(words, environment)
 
-    return Ready(run, {"runs": len(load_experiment(EXPERIMENT, {}, []).runs)})
+    return PreparedSide(run, {"runs": len(load_experiment(EXPERIMENT, {}, []).runs)})
 
 
-def memory(directory: Path, steps: int, sentences: int) -> Ready:
+def memory(directory: Path, steps: int, sentences: int) -> PreparedSide:
     """`attn-research train` from its start to its end, which is not timed, by programs and data from an earlier one."""
     task = f"dates(train={sentences}, dev=100, test=100)"
     words = ["train", "configs/dates.py", f"data.task={task}", f"train.steps={steps}", f"train.evaluate_every={steps}"]
@@ -69,10 +69,10 @@ def memory(directory: Path, steps: int, sentences: int) -> Ready:
         _, status, usage = os.wait4(process.pid, 0)
         if status:
             raise ValueError(f"attn-research train ended with status {os.waitstatus_to_exitcode(status)}")
-    return Ready(None, {"peak_bytes": usage.ru_maxrss * 1024})
+    return PreparedSide(None, {"peak_bytes": usage.ru_maxrss * 1024})
 
 
-def variants(directory: Path, number: int, steps: int) -> Ready:
+def variants(directory: Path, number: int, steps: int) -> PreparedSide:
     """A sweep of so many score functions, a run each, by programs that are kept from an earlier one."""
     environment = os.environ | {"ATTN_RESEARCH_CACHE": str(directory / "cache")}
     file, runs = directory / f"of_{number}.py", directory / f"runs-{number}"
@@ -87,10 +87,10 @@ def variants(directory: Path, number: int, steps: int) -> Ready:
         _run(["sweep", str(file), "--runs", str(runs)], environment)
 
     run()
-    return Ready(run, {"peak_bytes": peak_bytes(resource.RUSAGE_CHILDREN)})
+    return PreparedSide(run, {"peak_bytes": peak_bytes(resource.RUSAGE_CHILDREN)})
 
 
-def one_by_one(directory: Path, steps: int) -> Ready:
+def one_by_one(directory: Path, steps: int) -> PreparedSide:
     """The same runs one after another, each in a process of its own that compiles everything."""
     experiment = load_experiment(EXPERIMENT, {"train.steps": steps}, [])
 
@@ -102,4 +102,4 @@ def one_by_one(directory: Path, steps: int) -> Ready:
             words = ["train", "configs/dates.py", f"train.steps={steps}", *changes, "--runs", str(alone / "runs")]
             _run(words, os.environ | {"ATTN_RESEARCH_CACHE": str(alone / "cache")})
 
-    return Ready(run, {"runs": len(experiment.runs)})
+    return PreparedSide(run, {"runs": len(experiment.runs)})

@@ -11,13 +11,13 @@ from attn_research import config
 from attn_research.attention.attention import Attention
 from attn_research.registry import Spec
 from attn_research.runs.compilation_cache import enable_compilation_cache
-from benchmarks.question import Ready
+from benchmarks.question import PreparedSide
 
 LIMIT = 4 * 2**30  # bytes; what would need more is compiled, but not run
 
 
-def ours(directory: Path, batch: int, length: int, hidden: int) -> Ready:
-    """`Attend.all_steps` of the attention module."""
+def ours(directory: Path, batch: int, length: int, hidden: int) -> PreparedSide:
+    """`BoundAttention.all_steps` of the attention module."""
     states, lengths, queries = _inputs(batch, length, hidden)
     module = Attention(config.Attention(score=Spec("concat")))
     params = module.init(jax.random.PRNGKey(0), states, lengths, states[:, 0], hidden)
@@ -26,10 +26,10 @@ def ours(directory: Path, batch: int, length: int, hidden: int) -> Ready:
         contexts, _ = module.apply(params, states, lengths, states[:, 0], hidden).all_steps(queries)
         return (contexts * queries).sum()
 
-    return _ready(loss, params, states, queries)
+    return _prepare(loss, params, states, queries)
 
 
-def broadcast(directory: Path, batch: int, length: int, hidden: int) -> Ready:
+def broadcast(directory: Path, batch: int, length: int, hidden: int) -> PreparedSide:
     """One array [b t s a] for all pairs of a query and a key."""
     states, _, queries = _inputs(batch, length, hidden)
     W_q, W_k = jax.random.normal(jax.random.PRNGKey(0), (2, hidden, hidden)) * hidden**-0.5
@@ -40,7 +40,7 @@ def broadcast(directory: Path, batch: int, length: int, hidden: int) -> Ready:
         contexts = jax.nn.softmax(added @ v) @ states
         return (contexts * queries.swapaxes(0, 1)).sum()
 
-    return _ready(loss, (W_q, W_k, W_q[0]), states, queries)
+    return _prepare(loss, (W_q, W_k, W_q[0]), states, queries)
 
 
 def _inputs(batch: int, length: int, hidden: int) -> tuple[jax.Array, jax.Array, jax.Array]:
@@ -55,8 +55,8 @@ def _inputs(batch: int, length: int, hidden: int) -> tuple[jax.Array, jax.Array,
     )
 
 
-def _ready(loss: Callable, *arguments: Any) -> Ready:
+def _prepare(loss: Callable, *arguments: Any) -> PreparedSide:
     compiled = jax.jit(jax.grad(loss, argnums=(0, 1, 2))).lower(*arguments).compile()
     size = compiled.memory_analysis().temp_size_in_bytes
     run = None if size > LIMIT else lambda: jax.block_until_ready(compiled(*arguments))
-    return Ready(run, {"bytes": size})
+    return PreparedSide(run, {"bytes": size})

@@ -6,7 +6,7 @@ from typing import Any
 
 from benchmarks.questions.growth import megabytes
 from benchmarks.tables import entries
-from benchmarks.workloads import GROWING
+from benchmarks.workloads import GROWTH_SIZES
 
 Points = Sequence[tuple[float, float]]
 
@@ -18,19 +18,21 @@ def draw(growth: Mapping[str, Any], additive: Mapping[str, Any], path: Path) -> 
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
-    titles = {axis: f"step of W2-64, dot: {axis}" for axis in GROWING} | {"variants": "sweep, warm cache: variants"}
+    titles = {axis: f"step of W2-64, dot: {axis}" for axis in GROWTH_SIZES} | {
+        "variants": "sweep, warm cache: variants"
+    }
     figure, axes = plt.subplots(2, len(titles) + 1, figsize=(15, 5), sharex="col", layout="constrained")
     for column, (axis, title) in zip(axes.T, titles.items(), strict=False):
-        found = [(int(entry.row.split()[-1]), entry) for entry in entries(growth) if entry.row.startswith(axis)]
-        _line(column[0], [(size, entry.middle * 1e3) for size, entry in found if entry.middle])
-        _line(column[1], [(size, megabytes(entry)) for size, entry in found])
+        sized_entries = [(int(entry.row.split()[-1]), entry) for entry in entries(growth) if entry.row.startswith(axis)]
+        _line(column[0], [(size, entry.median * 1e3) for size, entry in sized_entries if entry.median])
+        _line(column[1], [(size, megabytes(entry)) for size, entry in sized_entries])
         column[0].set_title(title, fontsize=9)
     sides = {}
     for entry in entries(additive):
         sides.setdefault(entry.side, []).append((int(entry.row.split()[4].rstrip(",")), entry))
-    for side, found in sides.items():
-        _line(axes[0, -1], [(size, entry.middle * 1e3) for size, entry in found if entry.middle], side)
-        _line(axes[1, -1], [(size, entry.facts["bytes"] / 2**20) for size, entry in found], side)
+    for side, sized_entries in sides.items():
+        _line(axes[0, -1], [(size, entry.median * 1e3) for size, entry in sized_entries if entry.median], side)
+        _line(axes[1, -1], [(size, entry.facts["bytes"] / 2**20) for size, entry in sized_entries], side)
     axes[0, -1].set_title("concat, all queries at once: T = S", fontsize=9)
     axes[1, -1].legend(fontsize=8)
     axes[0, 0].set_ylabel("ms")

@@ -10,18 +10,18 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 
 @contextlib.contextmanager
-def shown(total: int) -> Iterator[Callable[[str], None]]:
+def progress_display(total: int) -> Iterator[Callable[[str], None]]:
     """Gives a function that tells which of `total` rows begins."""
     if sys.stdout.isatty():
-        with _bar(total) as tell:
-            yield tell
+        with _bar(total) as report:
+            yield report
         return
-    began, rows = time.monotonic(), iter(range(1, total + 1))
+    start, rows = time.monotonic(), iter(range(1, total + 1))
 
-    def tell(row: str) -> None:
-        print(f"[{next(rows)}/{total}] {time.monotonic() - began:.0f} s: {row}", flush=True)
+    def report(row: str) -> None:
+        print(f"[{next(rows)}/{total}] {time.monotonic() - start:.0f} s: {row}", flush=True)
 
-    yield tell
+    yield report
 
 
 @contextlib.contextmanager
@@ -29,5 +29,5 @@ def _bar(total: int) -> Iterator[Callable[[str], None]]:
     """It is drawn once a second, since drawing is work that would be seen as a busy machine."""
     columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("{task.description}", markup=False))
     with Progress(*columns, console=Console(), transient=True, refresh_per_second=1) as progress:
-        bar, begun = progress.add_task("starting", total=total), iter(range(total))
-        yield lambda row: progress.update(bar, completed=next(begun), description=row)
+        bar, numbers = progress.add_task("starting", total=total), iter(range(total))
+        yield lambda row: progress.update(bar, completed=next(numbers), description=row)

@@ -42,7 +42,7 @@ def location(p: Mapping[str, Tensor], keys: Tensor) -> Score:
 SCORES = {score.__name__: score for score in (dot, scaled_dot, general, concat, location)}
 
 
-class WellWritten(nn.Module):
+class EfficientModel(nn.Module):
     """Keys are projected once a sentence and the output layer runs once, after the loop."""
 
     def __init__(self, arrays: Mapping[str, np.ndarray], score: str):
@@ -76,7 +76,7 @@ class WellWritten(nn.Module):
         logits = score(queries).masked_fill(padding[:, None], -torch.inf)
         return torch.tanh(self.combination(torch.cat([logits.softmax(-1) @ states, queries], -1)))
 
-    def shifted(self, target: Tensor) -> Tensor:
+    def shift_right(self, target: Tensor) -> Tensor:
         """Vectors of the symbols before."""
         return self.target(nn.functional.pad(target[:, :-1], (1, 0), value=BOS))
 
@@ -84,21 +84,21 @@ class WellWritten(nn.Module):
         """Logits [b t n]."""
         states, padding, h, c = self.encode(source, lengths)
         score, vector, vectors = self.score(self.score_weights, states), torch.zeros_like(h), []
-        for symbol in self.shifted(target).unbind(1):
+        for symbol in self.shift_right(target).unbind(1):
             h, c = self.cell(torch.cat([symbol, vector], -1), (h, c))
             vector = self.attend(score, states, padding, h[:, None])[:, 0]
             vectors.append(vector)
         return self.output(torch.stack(vectors, 1))
 
 
-class Tutorial(WellWritten):
+class TutorialModel(EfficientModel):
     """The projection of the keys and the output layer stand inside the step."""
 
     def forward(self, source: Tensor, lengths: Tensor, target: Tensor) -> Tensor:
         """Logits [b t n]."""
         states, padding, h, c = self.encode(source, lengths)
         vector, logits = torch.zeros_like(h), []
-        for symbol in self.shifted(target).unbind(1):
+        for symbol in self.shift_right(target).unbind(1):
             h, c = self.cell(torch.cat([symbol, vector], -1), (h, c))
             score = self.score(self.score_weights, states)
             vector = self.attend(score, states, padding, h[:, None])[:, 0]
@@ -106,7 +106,7 @@ class Tutorial(WellWritten):
         return torch.stack(logits, 1)
 
 
-class NoFeeding(WellWritten):
+class NoFeedingModel(EfficientModel):
     """Nothing is fed back: the fused LSTM runs through the target, then all steps attend at once."""
 
     def make_cell(self, embedding: int, hidden: int) -> nn.Module:
@@ -116,6 +116,6 @@ class NoFeeding(WellWritten):
     def forward(self, source: Tensor, lengths: Tensor, target: Tensor) -> Tensor:
         """Logits [b t n]."""
         states, padding, h, c = self.encode(source, lengths)
-        queries, _ = self.cell(self.shifted(target), (h[None], c[None]))
+        queries, _ = self.cell(self.shift_right(target), (h[None], c[None]))
         score = self.score(self.score_weights, states)
         return self.output(self.attend(score, states, padding, queries))

@@ -12,20 +12,20 @@ from torch import Tensor, nn
 from attn_research.data.batching import Batch
 from attn_research.data.vocab import PAD
 from attn_research.runs.environment import threads
-from benchmarks import same
-from benchmarks.pytorch import NoFeeding, Tutorial, WellWritten
-from benchmarks.question import Ready
+from benchmarks import agreement
+from benchmarks.pytorch import EfficientModel, NoFeedingModel, TutorialModel
+from benchmarks.question import PreparedSide
 from benchmarks.workloads import WORKLOADS, make_batch
 
 STYLES: Mapping[str, Callable] = {
-    "well written": WellWritten,
-    "compiled": WellWritten,
-    "tutorial": Tutorial,
-    "no feeding": NoFeeding,
+    "well written": EfficientModel,
+    "compiled": EfficientModel,
+    "tutorial": TutorialModel,
+    "no feeding": NoFeedingModel,
 }
 
 
-class Place(NamedTuple):
+class ParameterSlot(NamedTuple):
     """Where one of our arrays stands in a PyTorch model."""
 
     parts: tuple[nn.Parameter, ...]  # of a matrix, one behind the other along its inputs
@@ -33,59 +33,59 @@ class Place(NamedTuple):
     forget: int = 0  # hidden size, where our cell adds 1 to the bias of the forget gate
 
 
-def places(model: WellWritten) -> dict[str, Place]:
+def parameter_slots(model: EfficientModel) -> dict[str, ParameterSlot]:
     """Every parameter by our name; the second bias of PyTorch's cells is zero and not learned."""
-    found = {
-        "source_embedding": Place((model.source.weight,), transposed=False),
-        "target_embedding": Place((model.target.weight,), transposed=False),
-        "decoder/bridge/W": Place((model.bridge.weight,)),
-        "decoder/bridge/b": Place((model.bridge.bias,)),
-        "decoder/combination/W_c": Place((model.combination.weight,)),
-        "output/W": Place((model.output.weight,)),
-        "output/b": Place((model.output.bias,)),
+    slots = {
+        "source_embedding": ParameterSlot((model.source.weight,), transposed=False),
+        "target_embedding": ParameterSlot((model.target.weight,), transposed=False),
+        "decoder/bridge/W": ParameterSlot((model.bridge.weight,)),
+        "decoder/bridge/b": ParameterSlot((model.bridge.bias,)),
+        "decoder/combination/W_c": ParameterSlot((model.combination.weight,)),
+        "output/W": ParameterSlot((model.output.weight,)),
+        "output/b": ParameterSlot((model.output.bias,)),
     }
     for name, weight in model.score_weights.items():
-        found[f"decoder/attention/score/{name}"] = Place((weight,), transposed=False)
-    found |= _cell("encoder/layer_0_forward", model.encoder, "_l0")
-    found |= _cell("encoder/layer_0_reversed", model.encoder, "_l0_reverse")
-    return found | _cell("decoder/layer_0", model.cell, "_l0" if isinstance(model.cell, nn.LSTM) else "")
+        slots[f"decoder/attention/score/{name}"] = ParameterSlot((weight,), transposed=False)
+    slots |= _cell("encoder/layer_0_forward", model.encoder, "_l0")
+    slots |= _cell("encoder/layer_0_reversed", model.encoder, "_l0_reverse")
+    return slots | _cell("decoder/layer_0", model.cell, "_l0" if isinstance(model.cell, nn.LSTM) else "")
 
 
-def _cell(name: str, module: nn.Module, suffix: str) -> dict[str, Place]:
+def _cell(name: str, module: nn.Module, suffix: str) -> dict[str, ParameterSlot]:
     weights = tuple(getattr(module, f"weight_{part}{suffix}") for part in ("ih", "hh"))
     second = getattr(module, f"bias_hh{suffix}").requires_grad_(False)
     nn.init.zeros_(second)
     bias = getattr(module, f"bias_ih{suffix}")
-    return {f"{name}/W": Place(weights), f"{name}/b": Place((bias,), forget=module.hidden_size)}
+    return {f"{name}/W": ParameterSlot(weights), f"{name}/b": ParameterSlot((bias,), forget=module.hidden_size)}
 
 
 @torch.no_grad()
-def load(model: WellWritten, arrays: Mapping[str, np.ndarray]) -> None:
+def load(model: EfficientModel, arrays: Mapping[str, np.ndarray]) -> None:
     """Copies our parameters."""
-    for name, place in places(model).items():
-        array = torch.tensor(arrays[name].T if place.transposed else arrays[name])
-        array[place.forget : 2 * place.forget] += 1
-        for part, values in zip(place.parts, array.split([p.shape[-1] for p in place.parts], -1), strict=True):
+    for name, slot in parameter_slots(model).items():
+        array = torch.tensor(arrays[name].T if slot.transposed else arrays[name])
+        array[slot.forget : 2 * slot.forget] += 1
+        for part, values in zip(slot.parts, array.split([p.shape[-1] for p in slot.parts], -1), strict=True):
             part.copy_(values)
 
 
-def gradients(model: WellWritten) -> dict[str, np.ndarray]:
+def gradients(model: EfficientModel) -> dict[str, np.ndarray]:
     """By our names and in our order of axes."""
-    found = {}
-    for name, place in places(model).items():
-        array = torch.cat([part.grad for part in place.parts], -1).numpy()
-        found[name] = array.T if place.transposed else array
-    return found
+    arrays = {}
+    for name, slot in parameter_slots(model).items():
+        array = torch.cat([part.grad for part in slot.parts], -1).numpy()
+        arrays[name] = array.T if slot.transposed else array
+    return arrays
 
 
 class Training:
-    """A model and its optimiser."""
+    """A model and its optimizer."""
 
-    def __init__(self, model: WellWritten, compiled: bool):
+    def __init__(self, model: EfficientModel, compiled: bool):
         self.model = model
         self.loss = torch.compile(self._loss) if compiled else self._loss
-        self.learned = [parameter for parameter in model.parameters() if parameter.requires_grad]
-        self.optimizer = torch.optim.Adam(self.learned, lr=1e-3, fused=True)
+        self.parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+        self.optimizer = torch.optim.Adam(self.parameters, lr=1e-3, fused=True)
 
     def _loss(self, source: Tensor, lengths: Tensor, target: Tensor) -> Tensor:
         logits = self.model(source, lengths, target)
@@ -101,7 +101,7 @@ class Training:
     def step(self, batch: tuple[Tensor, ...]) -> float:
         """One training step; its loss."""
         loss = self.backward(batch)
-        nn.utils.clip_grad_norm_(self.learned, 1.0)
+        nn.utils.clip_grad_norm_(self.parameters, 1.0)
         self.optimizer.step()
         return loss
 
@@ -114,21 +114,21 @@ def tensors(batch: Batch) -> tuple[Tensor, ...]:
 def compare(training: Training, batch: tuple[Tensor, ...], expected: Mapping[str, Mapping[str, np.ndarray]]) -> float:
     """The largest difference from our gradients and from our losses in a few training steps."""
     training.backward(batch)
-    differences = [same.require_same("gradients", expected["gradients"], gradients(training.model))]
-    losses = {"loss": np.array([training.step(batch) for _ in range(same.STEPS)])}
-    return max(*differences, same.require_same("losses", expected["losses"], losses))
+    differences = [agreement.require_close("gradients", expected["gradients"], gradients(training.model))]
+    losses = {"loss": np.array([training.step(batch) for _ in range(agreement.STEPS)])}
+    return max(*differences, agreement.require_close("losses", expected["losses"], losses))
 
 
-def step(directory: Path, workload: str, score: str, style: str) -> Ready:
+def step(directory: Path, workload: str, score: str, style: str) -> PreparedSide:
     """A training step, compared with ours before it is timed."""
     torch.set_num_threads(threads())
-    sizes, expected = WORKLOADS[workload], same.read(directory)
+    sizes, expected = WORKLOADS[workload], agreement.read(directory)
     model = STYLES[style](expected["parameters"], score)
     load(model, expected["parameters"])
     training = Training(model, compiled=style == "compiled")
     ragged, full = (tensors(make_batch(sizes, ragged)) for ragged in (True, False))
-    began = time.perf_counter()
+    start = time.perf_counter()
     training.backward(ragged)
-    first = time.perf_counter() - began
+    first = time.perf_counter() - start
     difference = compare(training, ragged, expected)
-    return Ready(lambda: training.step(full), {"first": first, "difference": difference})
+    return PreparedSide(lambda: training.step(full), {"first": first, "difference": difference})

@@ -7,28 +7,28 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from attn_research.runs.environment import DECISIVE, checkout, environment
-from benchmarks.measure import Plan
+from attn_research.runs.environment import RESULT_PATHS, environment, git_state
+from benchmarks.measure import MeasurementPlan
 from benchmarks.server import ROOT
 
 RESULTS = ROOT / "benchmarks" / "results"
 Record = dict[str, Any]
 
 
-def empty(question: str, plan: Plan) -> Record:
+def new_record(question: str, plan: MeasurementPlan) -> Record:
     """A record in which nothing is measured yet."""
-    torch = [found.version for found in importlib.metadata.distributions(name="torch")]
-    about = environment() | checkout(ROOT, (*DECISIVE, "benchmarks/*.py"))
+    torch = [distribution.version for distribution in importlib.metadata.distributions(name="torch")]
+    about = environment() | git_state(ROOT, (*RESULT_PATHS, "benchmarks/*.py"))
     about["versions"] |= {"torch": torch[0] if torch else None}
     return {"question": question, "plan": plan._asdict(), **about, "rows": {}, "left_out": []}
 
 
-def add(record: Record, row: str, measured: Mapping[str, Mapping[str, Any]]) -> None:
+def add(record: Record, row: str, sides_measured: Mapping[str, Mapping[str, Any]]) -> None:
     """One more repetition of a row; facts are those of the first, whose compilation caches were cold."""
     sides = record["rows"].setdefault(row, {})
-    for side, found in measured.items():
-        kept = sides.setdefault(side, {"facts": found["facts"], "repetitions": []})
-        kept["repetitions"].append(found["blocks"])
+    for side, measurement in sides_measured.items():
+        side_record = sides.setdefault(side, {"facts": measurement["facts"], "repetitions": []})
+        side_record["repetitions"].append(measurement["blocks"])
     record["date"] = datetime.now(UTC).isoformat(timespec="seconds")
 
 

@@ -9,11 +9,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from attn_research.cli import Parser
-from attn_research.commands.words import complain, show_markdown
+from attn_research.commands.console import print_error, print_markdown
 from attn_research.registry import nearest
 from benchmarks import plots, results, summary, tables
-from benchmarks.measure import Plan, left_out, measure
-from benchmarks.progress import shown
+from benchmarks.measure import MeasurementPlan, measure, skipped_sides
+from benchmarks.progress import progress_display
 from benchmarks.question import Question
 
 QUESTIONS = (
@@ -29,10 +29,10 @@ QUESTIONS = (
     "decoding",
     "sweep",
 )
-SHORT = ("step", "no_feeding", "peak", "padding", "start")  # what is asked when nothing is said
+DEFAULT_QUESTIONS = ("step", "no_feeding", "peak", "padding", "start")  # what is asked when nothing is said
 EXAMPLES = f"""\
 examples:
-  python -m benchmarks.run                    {", ".join(SHORT)}: few rows, under 4 minutes
+  python -m benchmarks.run                    {", ".join(DEFAULT_QUESTIONS)}: few rows, under 4 minutes
   python -m benchmarks.run --full             everything, for hours
   python -m benchmarks.run decoding --full    one question, all of its rows
   python -m benchmarks.run step --show        the table of the record in benchmarks/results
@@ -75,20 +75,20 @@ def table_of(name: str, directory: Path) -> str:
     return question.table(record) if record else ""
 
 
-def ask(names: Sequence[str], plan: Plan, directory: Path) -> None:
+def measure_questions(names: Sequence[str], plan: MeasurementPlan, directory: Path) -> None:
     """Measures everything once, then once more, and so on; a record is written whenever a row was measured."""
     questions = {name: find(name) for name in names}
     plans = {name: plan._replace(blocks=question.blocks or plan.blocks) for name, question in questions.items()}
-    rows = [(name, row, works) for name in names for row, works in questions[name].rows(plan.full).items()]
-    records = {name: results.empty(name, plans[name]) for name in names}
-    with tempfile.TemporaryDirectory() as scratch, shown(len(rows) * plan.repetitions) as tell:
+    rows = [(name, row, specs) for name in names for row, specs in questions[name].rows(plan.full).items()]
+    records = {name: results.new_record(name, plans[name]) for name in names}
+    with tempfile.TemporaryDirectory() as scratch, progress_display(len(rows) * plan.repetitions) as report:
         environment = caches(Path(scratch))
         for repetition in range(plan.repetitions):
-            for place, (name, row, works) in enumerate(rows):
-                tell(f"{name}: {row}")
-                found = measure(f"{name}, {row}", works, plans[name], Path(scratch) / str(place), environment)
-                results.add(records[name], row, found)
-                records[name]["left_out"] += [f"{row}, {side}" for side in left_out(works) if not repetition]
+            for number, (name, row, specs) in enumerate(rows):
+                report(f"{name}: {row}")
+                measurement = measure(f"{name}, {row}", specs, plans[name], Path(scratch) / str(number), environment)
+                results.add(records[name], row, measurement)
+                records[name]["left_out"] += [f"{row}, {side}" for side in skipped_sides(specs) if not repetition]
                 results.write(directory, records[name])
 
 
@@ -99,11 +99,11 @@ def caches(scratch: Path) -> Mapping[str, str]:
 
 def run(arguments: argparse.Namespace) -> None:
     """Does what the command line asks for."""
-    names = arguments.questions or (QUESTIONS if arguments.full or arguments.show else SHORT)
+    names = arguments.questions or (QUESTIONS if arguments.full or arguments.show else DEFAULT_QUESTIONS)
     for name in names:
         find(name)
-    kept = arguments.full or arguments.show or arguments.insert
-    directory = arguments.results or (results.RESULTS if kept else results.ROOT / "runs" / "benchmarks")
+    committed = arguments.full or arguments.show or arguments.insert
+    directory = arguments.results or (results.RESULTS if committed else results.ROOT / "runs" / "benchmarks")
     if arguments.insert:
         tables.fill_file(arguments.insert, lambda name: table_of(name, directory))
         picture = arguments.insert.with_name("performance_growth.png")
@@ -113,24 +113,26 @@ def run(arguments: argparse.Namespace) -> None:
         return
     if not arguments.show:
         repetitions, blocks, waiting = (5, 4, 60.0) if arguments.full else (1, 4, 5.0)
-        plan = Plan(arguments.full, arguments.repetitions or repetitions, arguments.blocks or blocks, 1.0, waiting)
-        ask(names, plan, directory)
+        plan = MeasurementPlan(
+            arguments.full, arguments.repetitions or repetitions, arguments.blocks or blocks, 1.0, waiting
+        )
+        measure_questions(names, plan, directory)
     for name in names:
-        show_markdown(table_of(name, directory) or f"There is no record of {name} in {directory}.\n")
+        print_markdown(table_of(name, directory) or f"There is no record of {name} in {directory}.\n")
         print()
 
 
-def main(words: Sequence[str] | None = None) -> int:
+def main(argv: Sequence[str] | None = None) -> int:
     """0: done, 2: the user's error, or two sides that compute different functions; 130: interrupted."""
-    arguments = make_parser().parse_args(words)
+    arguments = make_parser().parse_args(argv)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         run(arguments)
     except (ValueError, OSError) as error:
-        complain(str(error))
+        print_error(str(error))
         return 2
     except KeyboardInterrupt:
-        complain("stopped; what was measured is in the records")
+        print_error("stopped; what was measured is in the records")
         return 130
     return 0
 

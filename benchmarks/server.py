@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from attn_research.runs.clock import Clock
-from benchmarks.question import Ready, Work
+from benchmarks.question import PreparedSide, SideSpec
 
 FULL_TRACEBACK = {"JAX_TRACEBACK_FILTERING": "off"}  # the error is then the last line
 LONG = 10.0  # seconds of a unit
@@ -30,18 +30,20 @@ def main(target: str, directory: str, arguments: str) -> None:
     stream = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # what libraries print is no answer
 
-    def say(answer: Mapping[str, Any]) -> None:
+    def send(answer: Mapping[str, Any]) -> None:
         print(json.dumps(answer), file=stream, flush=True)
 
     module, _, function = target.partition(":")
     try:
-        ready: Ready = getattr(importlib.import_module(module), function)(Path(directory), **json.loads(arguments))
+        prepared: PreparedSide = getattr(importlib.import_module(module), function)(
+            Path(directory), **json.loads(arguments)
+        )
     except ValueError as error:
-        say({"error": str(error)})
+        send({"error": str(error)})
         return
-    say({"facts": ready.facts, "timed": ready.run is not None})
+    send({"facts": prepared.facts, "timed": prepared.run is not None})
     for line in sys.stdin:
-        say(block(ready.run, float(line)))
+        send(block(prepared.run, float(line)))
 
 
 def block(run: Callable[[], Any], seconds: float) -> dict[str, Any]:
@@ -59,7 +61,7 @@ def block(run: Callable[[], Any], seconds: float) -> dict[str, Any]:
     while not units or clock.total < seconds:
         run()
         units += 1
-    return {"seconds": clock.total / units, "units": units, "others": round(clock.others, 3)}
+    return {"seconds": clock.total / units, "units": units, "others": round(clock.other_cores, 3)}
 
 
 def peak_bytes(whose: int = resource.RUSAGE_SELF) -> int:
@@ -70,28 +72,28 @@ def peak_bytes(whose: int = resource.RUSAGE_SELF) -> int:
 class Server:
     """The other end: starts the process of a side, and ends it with the context."""
 
-    def __init__(self, name: str, work: Work, directory: Path, environment: Mapping[str, str]):
-        words = [sys.executable, "-m", "benchmarks.server", work.target, str(directory), json.dumps(work.arguments)]
+    def __init__(self, name: str, spec: SideSpec, directory: Path, environment: Mapping[str, str]):
+        words = [sys.executable, "-m", "benchmarks.server", spec.target, str(directory), json.dumps(spec.arguments)]
         self.name = name
-        self.printed = tempfile.TemporaryFile()  # noqa: SIM115 (as long as the process)
+        self.log_file = tempfile.TemporaryFile()  # noqa: SIM115 (as long as the process)
         self.process = subprocess.Popen(
             words,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=self.printed,
+            stderr=self.log_file,
             cwd=ROOT,
-            env=os.environ | FULL_TRACEBACK | work.environment | environment,
+            env=os.environ | FULL_TRACEBACK | spec.environment | environment,
             encoding="utf-8",
             start_new_session=True,  # Ctrl-C reaches the runner alone, which ends a side with its own children
         )
 
     def __enter__(self) -> "Server":
         try:
-            ready = self._answer()
+            prepared = self._answer()
         except BaseException:
             self.__exit__()
             raise
-        self.facts, self.timed = ready["facts"], ready["timed"]
+        self.facts, self.timed = prepared["facts"], prepared["timed"]
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -101,7 +103,7 @@ class Server:
             os.killpg(self.process.pid, signal.SIGTERM)
         self.process.wait()
         self.process.stdout.close()
-        self.printed.close()
+        self.log_file.close()
 
     def block(self, seconds: float) -> dict[str, Any]:
         """One block of work."""
@@ -110,17 +112,17 @@ class Server:
 
     def _answer(self) -> dict[str, Any]:
         line = self.process.stdout.readline()
-        answer = json.loads(line) if line.endswith("\n") else {"error": self._end_in_words()}
+        answer = json.loads(line) if line.endswith("\n") else {"error": self._exit_message()}
         if "error" in answer:
             raise ValueError(f"{self.name}: {answer['error']}")
         return answer
 
-    def _end_in_words(self) -> str:
+    def _exit_message(self) -> str:
         status = self.process.wait()
-        self.printed.seek(0)
-        lines = self.printed.read().decode(errors="replace").split("\n")
-        said = [line for line in lines if line.strip()][-1:]
-        return f"its process ended with status {status}; {' '.join(said)}".removesuffix("; ")
+        self.log_file.seek(0)
+        lines = self.log_file.read().decode(errors="replace").split("\n")
+        last_line = [line for line in lines if line.strip()][-1:]
+        return f"its process ended with status {status}; {' '.join(last_line)}".removesuffix("; ")
 
 
 if __name__ == "__main__":

@@ -11,7 +11,9 @@ from benchmarks import measure
 Record = Mapping[str, Any]
 NONE = "–"
 SUMMARY = "summary"  # the table of all records
-MARKED = re.compile(r"(<!-- table of benchmarks/results(?:/(\w+)\.json)? -->\n).*?(<!-- end of table -->)", re.DOTALL)
+TABLE_MARK = re.compile(
+    r"(<!-- table of benchmarks/results(?:/(\w+)\.json)? -->\n).*?(<!-- end of table -->)", re.DOTALL
+)
 
 
 class Entry(NamedTuple):
@@ -26,7 +28,7 @@ class Entry(NamedTuple):
     blocks: int
 
     @property
-    def middle(self) -> float | None:
+    def median(self) -> float | None:
         """The median."""
         return statistics.median(self.seconds) if self.seconds else None
 
@@ -38,13 +40,13 @@ def entries(record: Record) -> Iterator[Entry]:
     """Every side of every row."""
     needed = record["plan"]["blocks"]
     for row, sides in record["rows"].items():
-        for side, kept in sides.items():
-            repetitions = kept["repetitions"]
+        for side, side_record in sides.items():
+            repetitions = side_record["repetitions"]
             medians = [measure.median(blocks, needed) for blocks in repetitions]
             seconds = [value for value in medians if value is not None]
             quiet = [value for blocks in repetitions for value in measure.quiet(blocks)]
-            shown = quiet if seconds and len(medians) == 1 else seconds
-            yield Entry(row, side, kept["facts"], medians, shown, len(quiet), sum(map(len, repetitions)))
+            times = quiet if seconds and len(medians) == 1 else seconds
+            yield Entry(row, side, side_record["facts"], medians, times, len(quiet), sum(map(len, repetitions)))
 
 
 def number(value: float | None) -> str:
@@ -70,40 +72,40 @@ def ratios(entry: Entry, first: Entry) -> list[float]:
 
 def timing(record: Record, title: str, columns: Mapping[str, Column], scale: float = 1e3, unit: str = "ms") -> str:
     """A line a side: its time, its time in that of the row's first side, the given columns and the blocks."""
-    found = list(entries(record))
-    first = {entry.row: entry for entry in reversed(found)}
+    side_entries = list(entries(record))
+    first = {entry.row: entry for entry in reversed(side_entries)}
     header = ["", "side", unit, "× the first", *columns, "quiet blocks"]
     lines, row = [], None
-    for entry in found:
+    for entry in side_entries:
         ratio = NONE if entry is first[entry.row] else spread(ratios(entry, first[entry.row]))
         more = [column(entry, record) for column in columns.values()]
         label = entry.row if entry.row != row else ""
         quiet = f"{entry.quiet} of {entry.blocks}"
         lines.append([label, entry.side, spread(entry.seconds, scale), ratio, *more, quiet])
         row = entry.row
-    return page(title, header, lines, [*notes(record, found), about(record)])
+    return page(title, header, lines, [*notes(record, side_entries), provenance(record)])
 
 
-def notes(record: Record, found: Sequence[Entry]) -> Iterator[str]:
+def notes(record: Record, side_entries: Sequence[Entry]) -> Iterator[str]:
     """How to read it, and what the machine or a missing package kept from being measured."""
-    repetitions, blocks = len(found[0].by_repetition), record["plan"]["blocks"]
+    repetitions, blocks = len(side_entries[0].by_repetition), record["plan"]["blocks"]
     quiet = f"{blocks} or more quiet blocks; in a quiet block no other process used the processor"
     if repetitions > 1:
         yield f"Median [lowest, highest] of {repetitions} repetitions, each the median of {quiet}."
     else:
         yield f"Median [lowest, highest] of {quiet}. One time only: a difference under 10 % is not to be believed."
-    for entry in found:
-        counted = len(entry.by_repetition) - entry.by_repetition.count(None)
+    for entry in side_entries:
+        valid = len(entry.by_repetition) - entry.by_repetition.count(None)
         if entry.blocks and None in entry.by_repetition:
             yield (
-                f"{entry.row}, {entry.side}: {counted} of {len(entry.by_repetition)} repetitions counted; blocks "
+                f"{entry.row}, {entry.side}: {valid} of {len(entry.by_repetition)} repetitions counted; blocks "
                 f"counted: {entry.quiet} quiet of {entry.blocks}; the machine is not idle."
             )
     if record["left_out"]:
         yield f"Left out, because PyTorch is not installed: {'; '.join(record['left_out'])}."
 
 
-def about(record: Record) -> str:
+def provenance(record: Record) -> str:
     """With what it was measured, where and when."""
     versions = [f"{name} {record['versions'][name]}" for name in ("jax", "flax", "torch") if record["versions"][name]]
     changes = ", with uncommitted changes" if record["dirty"] else ""
@@ -121,7 +123,7 @@ def page(title: str, header: Sequence[str], lines: Sequence[Sequence[str]], note
 
 def fill(text: str, table_of: Callable[[str], str]) -> str:
     """The text with the table of each question, or the summary, between the two comments that ask for it."""
-    return MARKED.sub(lambda found: found[1] + table_of(found[2] or SUMMARY) + found[3], text)
+    return TABLE_MARK.sub(lambda match: match[1] + table_of(match[2] or SUMMARY) + match[3], text)
 
 
 def fill_file(path: Path, table_of: Callable[[str], str]) -> None:

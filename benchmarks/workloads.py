@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from attn_research.config import Config, override
-from attn_research.data.batching import Batch, Encoded, Sentences, collate
+from attn_research.data.batching import Batch, EncodedSplit, Sentences, collate
 from attn_research.data.vocab import EOS, UNK
 
 
@@ -22,10 +22,10 @@ class Workload(NamedTuple):
 
 
 W2 = Workload(8000, 8000, 16, 16, batch=64, embedding=256, hidden=512)
-GROWING = {"length": (8, 16, 32, 64), "batch": (16, 32, 64, 128), "hidden": (128, 256, 512, 1024)}
+GROWTH_SIZES = {"length": (8, 16, 32, 64), "batch": (16, 32, 64, 128), "hidden": (128, 256, 512, 1024)}
 
 
-def grown(axis: str, size: int) -> Workload:
+def resized(axis: str, size: int) -> Workload:
     """W2-64 with another length of both sides, batch or hidden size."""
     return W2._replace(source_length=size, target_length=size) if axis == "length" else W2._replace(**{axis: size})
 
@@ -33,9 +33,9 @@ def grown(axis: str, size: int) -> Workload:
 WORKLOADS = {
     "W1": Workload(32, 45, 12, 11, batch=256, embedding=128, hidden=256),
     "W2-64": W2,
-    "W2-128": grown("batch", 128),
+    "W2-128": resized("batch", 128),
     "g2p": Workload(32, 45, 12, 11, batch=64, embedding=64, hidden=256),  # as configs/g2p_cmudict.py
-    **{f"{axis} {size}": grown(axis, size) for axis, sizes in GROWING.items() for size in sizes},
+    **{f"{axis} {size}": resized(axis, size) for axis, sizes in GROWTH_SIZES.items() for size in sizes},
 }
 
 
@@ -68,4 +68,4 @@ def make_batch(workload: Workload, ragged: bool) -> Batch:
     for sentence in sides[1]:
         sentence[-1] = EOS
     shape = (workload.source_length, workload.target_length)
-    return collate(Encoded(*map(Sentences.of, sides)), range(workload.batch), shape, workload.batch)
+    return collate(EncodedSplit(*map(Sentences.from_lists, sides)), range(workload.batch), shape, workload.batch)

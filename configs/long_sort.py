@@ -2,7 +2,7 @@
 
 Task: sequences of 1,001 to 2,000 symbols of 20, generated; no download. `concat` makes [b s a] numbers a step; since no
 output is fed back, all queries are known at once, and the steps run one after another and again in the backward pass,
-so that nothing of [b t s a] is ever kept (attn_research/attention/at_once.py).
+so that nothing of [b t s a] is ever kept (attn_research/attention/map_steps.py).
 Cost: 40 steps and three searches of four sequences, a minute and a quarter on two cores.
 Expected: 97 % of the symbols right along the references; what is searched freely soon loses count.
 Command: attn-research train configs/long_sort.py

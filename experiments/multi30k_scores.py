@@ -1,7 +1,7 @@
 """Which score function on real sentences?  German to English on Multi30k.
 
 Data: Multi30k task 1, test_2016_flickr (see configs/multi30k_deen.py for where to put it), BLEU and chrF by sacrebleu
-on the untokenised lines. The tutorial's BLEU is of its own lower-cased tokens, so that it stands beside ours in lower
+on the untokenized lines. The tutorial's BLEU is of its own lower-cased tokens, so that it stands beside ours in lower
 case, and is not the same measure.
 Cost: 6 runs of about an hour on one core; it can be stopped and taken up again.
 Command: attn-research sweep experiments/multi30k_scores.py

@@ -22,7 +22,7 @@ def delete(path):
     path.unlink()
 
 
-def ways(path, flips, seed=0):
+def damages(path, flips, seed=0):
     """Functions that damage the file at `path`, `flips` of them by a random bit."""
     bits = np.random.default_rng(seed).integers(0, 8 * path.stat().st_size, flips)
     return [cut, empty, delete, *(lambda path, bit=int(bit): flip(path, bit) for bit in bits)]

@@ -5,10 +5,10 @@ import signal
 import time
 from pathlib import Path
 
-from attn_research.config import Config, digest, flat, override
+from attn_research.config import Config, digest, flatten, override
 from attn_research.runs import records
 from attn_research.runs.identity import Identity, hash_code, sources
-from attn_research.runs.signals import never
+from attn_research.runs.signals import never_stop
 from attn_research.sweeps.expand import load_experiment
 
 DIVERGED = {"status": "diverged", "failure": "loss is nan at step 7", "splits": {}}
@@ -22,7 +22,7 @@ def fake(how: str = "", n: int = 0):
     """A task without data."""
 
 
-def run(config, directory, report=lambda numbers: None, stop=never):
+def run(config, directory, report=lambda numbers: None, stop=never_stop):
     """`crash(how="kill")` and its like do what they say on the first call; everything else finishes."""
     directory.mkdir(parents=True, exist_ok=True)
     with (directory / "calls.txt").open("a") as file:
@@ -67,7 +67,7 @@ def make_record(config, exact=0.981, **other):
     split = {"metrics": metrics, "items": {}, "ceiling": None}
     return {
         "id": digest(config),
-        "config": flat(config),
+        "config": flatten(config),
         "status": "finished",
         "failure": None,
         "best_step": config.train.steps,

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from attn_research.config import Config, digest, flat, override
+from attn_research.config import Config, digest, flatten, override
 from attn_research.metrics import METRICS
 from attn_research.runs import records
 
@@ -23,14 +23,14 @@ def split(right, lengths=10, ceiling=None, wrong_by=1):
 def record(score="dot", seed=0, *, test, **more):
     """The record of a run of `score`; `test` is its test split."""
     config = override(Config(), {"model.attention.score": score, "seed": seed})
-    made = {
-        "id": digest(config), "config": flat(config), "status": "finished", "failure": None, "best_step": 1500,
+    result = {
+        "id": digest(config), "config": flatten(config), "status": "finished", "failure": None, "best_step": 1500,
         "steps": 1500, "splits": {"test": test}, "parameters": 38_200, "parameters_hash": "0" * 64,
         "flops_per_step": 1.3e9, "seconds": {"total": 20.0, "compile": 8.0, "step": 0.0075}, "idle": True, "threads": 1,
         "commit": "1234567890abcdef", "dirty": False, "versions": {"jax": "0.10.2", "flax": "0.12.8"}, "device": "cpu",
         "machine": "AMD EPYC", "user_code": {}, "date": "2026-01-01T00:00:00",
     }  # fmt: skip
-    return made | more
+    return result | more
 
 
 def first(n, of=100):

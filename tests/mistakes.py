@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from attn_research.attention.history import Remembering
+from attn_research.attention.history import StatefulComponent
 from attn_research.attention.scores import cosine
 
 init = jax.nn.initializers.normal()
@@ -163,11 +163,13 @@ def mask_alone(param, keys, query_size):
 def forgetful(param, keys, query_size):
     k = general(param, keys, query_size)
 
-    def update(done, history):
-        weights = done.weights
+    def update(result, history):
+        weights = result.weights
         return history.memory + weights + wieghts  # noqa: F821  wrong
 
-    return Remembering(jnp.zeros(keys.shape[:2]), lambda query, history: jnp.einsum("bsk,bk->bs", k, query), update)
+    return StatefulComponent(
+        jnp.zeros(keys.shape[:2]), lambda query, history: jnp.einsum("bsk,bk->bs", k, query), update
+    )
 
 
 def through_a_built_in(param, keys, query_size):

@@ -92,7 +92,7 @@ def espnet_dot(p, h, real, s, before):
 
 
 def espnet_location(p, h, real, s, before):
-    """A convolution F of the last weights enters; before the first step they are even. b_v is cancelled."""
+    """A convolution F of the last weights enters; before the first step they are even. b_v is canceled."""
     last = before[-1] if before else real / real.sum()
     return minus_infinity(2.0 * located(p, h, s, last), real)
 
@@ -113,8 +113,8 @@ def espnet_coverage_location(p, h, real, s, before):
 
 def espnet_coverage(p, h, real, s, before):
     """cov_j w enters, cov the sum of all weights so far, the even ones before the first step among them."""
-    seen = sum(before, real / real.sum())
-    terms = [h_j @ p["W_k"] + p["b"] + s @ p["W_q"] + c_j * p["G"][0] for h_j, c_j in zip(h, seen, strict=True)]
+    output = sum(before, real / real.sum())
+    terms = [h_j @ p["W_k"] + p["b"] + s @ p["W_q"] + c_j * p["G"][0] for h_j, c_j in zip(h, output, strict=True)]
     return minus_infinity(2.0 * np.array([p["v"] @ np.tanh(term) for term in terms]), real)
 
 
@@ -148,7 +148,7 @@ def joeynmt_bahdanau(p, h, real, s, before):
 
 
 def neural_transducer(p, h, real, s, before):
-    """The softmax is over the padding too; 1e-7 is added to every weight. Its matrix has a bias, which is cancelled."""
+    """The softmax is over the padding too; 1e-7 is added to every weight. Its matrix has a bias, which is canceled."""
     e = bilinear(p, h, s)
     a = np.exp(e - e.max())
     a = a / a.sum() * real + 1e-7

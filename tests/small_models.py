@@ -8,7 +8,7 @@ import numpy as np
 
 from attn_research.data.batching import Batch
 from attn_research.data.vocab import EOS, PAD
-from attn_research.models.seq2seq import Seq2Seq, first_parameters
+from attn_research.models.seq2seq import Seq2Seq, init_parameters
 
 SIZES = {"model.embedding": 5, "model.encoder.hidden": 6, "model.decoder.hidden": 6}
 LENGTHS = np.array([4, 1, 6, 0], np.int32)
@@ -16,7 +16,7 @@ LENGTHS = np.array([4, 1, 6, 0], np.int32)
 
 @functools.cache
 def shapes(one: Seq2Seq):
-    return jax.eval_shape(lambda: first_parameters(one, 0))
+    return jax.eval_shape(lambda: init_parameters(one, 0))
 
 
 def parameters(one: Seq2Seq, seed: int):

@@ -16,7 +16,7 @@ from attn_research.models.seq2seq import Seq2Seq
 from attn_research.registry import Spec
 from attn_research.reports.tables import Table
 from attn_research.runs.records import pack
-from attn_research.training.evaluate import Look, evaluate, make_look
+from attn_research.training.evaluate import EvalOutput, evaluate, make_eval_step
 from attn_research.training.prepare import prepare
 
 
@@ -35,7 +35,7 @@ def misaligned():
     return from_columns(dict.fromkeys(("train", "dev", "test"), columns))
 
 
-def fake_look(vocabulary, attends):
+def fake_eval_step(vocabulary, attends):
     """Writes `x y`, `x` and `x y y`; along the references it is wrong once, at the second item's second step."""
     x, y = vocabulary.encode("xy")
     symbols = np.array([[x, y, EOS, PAD], [x, EOS, PAD, PAD], [x, y, y, EOS]]).T
@@ -44,18 +44,18 @@ def fake_look(vocabulary, attends):
         weights[:, :, 1] = 1
     attended = np.array([[0, 1, 0], [0, 0, 0], [0, 1, 0]]).T if attends else None
     outputs = Outputs(symbols, weights, np.array([3, 2, 4]), np.zeros(3), np.zeros(3))
-    return lambda params, batch: Look(np.zeros(3), np.zeros(3, int), outputs, attended)
+    return lambda params, batch: EvalOutput(np.zeros(3), np.zeros(3, int), outputs, attended)
 
 
 @pytest.mark.parametrize("raw", [False, True])
 def test_every_item_counts_along_the_references_also_beside_bleu(raw):
     data = prepare(Data(task=Spec(f"test_aer:aligned(raw={raw})"), shapes=1))
-    found = evaluate(fake_look(data.target, True), None, data.splits["test"], data.target, 3, Config().decode)
-    assert ("bleu" in found.metrics) == raw
-    assert found.items["aer"][1].tolist() == [4, 4, 4] and found.metrics["aer"] == pytest.approx(2 / 12)
-    assert found.items["aer_free"][1].tolist() == [4, 0, 0] and found.metrics["aer_free"] == pytest.approx(2 / 4)
+    actual = evaluate(fake_eval_step(data.target, True), None, data.splits["test"], data.target, 3, Config().decode)
+    assert ("bleu" in actual.metrics) == raw
+    assert actual.items["aer"][1].tolist() == [4, 4, 4] and actual.metrics["aer"] == pytest.approx(2 / 12)
+    assert actual.items["aer_free"][1].tolist() == [4, 0, 0] and actual.metrics["aer_free"] == pytest.approx(2 / 4)
     without = evaluate(
-        fake_look(data.target, False), None, data.splits["test"], data.target, 3, Config().decode
+        fake_eval_step(data.target, False), None, data.splits["test"], data.target, 3, Config().decode
     ).metrics
     assert {"aer", "aer_free", "entropy"}.isdisjoint(without)
 
@@ -63,19 +63,19 @@ def test_every_item_counts_along_the_references_also_beside_bleu(raw):
 def test_what_is_attended_is_that_of_the_reference_steps():
     config = override(Config(), SIZES | {"model.attention.score": "general"})
     one = Seq2Seq(config.model, 11, 9)
-    params, given = parameters(one, 3), batch()
+    params, inputs = parameters(one, 3), batch()
 
     @jax.jit
-    def weights_of(params, given):
-        return one.apply(params, given.source, given.source_lengths).force(given.target)[1]
+    def weights_of(params, inputs):
+        return one.apply(params, inputs.source, inputs.source_lengths).teacher_force(inputs.target)[1]
 
-    seen = make_look(one, config.decode, aligned=True)(params, given).attended
-    np.testing.assert_array_equal(seen, jnp.argmax(weights_of(params, given), -1))
-    assert (np.asarray(seen) < np.maximum(LENGTHS, 1)).all() and len(np.unique(seen)) > 1
-    assert jax.eval_shape(make_look(one, config.decode), params, given).attended is None
+    output = make_eval_step(one, config.decode, aligned=True)(params, inputs).attended
+    np.testing.assert_array_equal(output, jnp.argmax(weights_of(params, inputs), -1))
+    assert (np.asarray(output) < np.maximum(LENGTHS, 1)).all() and len(np.unique(output)) > 1
+    assert jax.eval_shape(make_eval_step(one, config.decode), params, inputs).attended is None
 
 
-def test_an_alignment_outside_of_its_item_is_refused():
+def test_an_alignment_outside_of_its_item_is_rejected():
     with pytest.raises(
         ValueError, match="split 'train' of task test_aer:misaligned: item 0 aligns source symbol 0 with target"
     ):
@@ -113,14 +113,14 @@ def test_a_table_of_new_records_has_the_one_along_the_references():
 
 
 @pytest.mark.parametrize(
-    ("splits", "value", "told"),
+    ("splits", "value", "message"),
     [((OLD, OLD, OLD), 0.5, "the records"), ((OLD, NEW, NEW), (0.5 + 0.5 + 0.5) / 3, "1 of 3 records")],
 )
-def test_a_table_with_old_records_has_that_of_free_outputs_and_says_so(splits, value, told):
+def test_a_table_with_old_records_has_that_of_free_outputs_and_says_so(splits, value, message):
     table = built(*splits)
     assert table.columns[0].header == "test AER of free outputs, % ↓"
     assert table.rows["dot"][0].value == pytest.approx(value)
-    assert any(note.endswith(f"{told} have no AER along the references.") for note in table.notes)
+    assert any(note.endswith(f"{message} have no AER along the references.") for note in table.notes)
     assert table.render("csv").startswith("row,test/aer_free,")
 
 

@@ -39,8 +39,8 @@ FITS = [
     (Any, (1, (2, 3)), [1, [2, 3]]),
     (object, None, None),
     (Units, 3, 3),
-    (Annotated[int, "a remark", Range(least=1)], 3, 3),
-    (Annotated[int, Range(least=1)] | None, None, None),
+    (Annotated[int, "a remark", Range(minimum=1)], 3, 3),
+    (Annotated[int, Range(minimum=1)] | None, None, None),
     (Spec | None, "dot( )", Spec("dot")),
 ]
 MISFITS = [
@@ -62,12 +62,12 @@ MISFITS = [
 
 @pytest.mark.parametrize(("hint", "value", "expected"), FITS)
 def test_a_value_that_fits_is_taken_as_the_annotation_has_it(hint, value, expected):
-    made = conform(value, hint, "x")
-    assert made == expected and type(made) is type(expected)
+    result = conform(value, hint, "x")
+    assert result == expected and type(result) is type(expected)
 
 
 @pytest.mark.parametrize(("hint", "value", "allowed"), MISFITS)
-def test_a_value_that_does_not_fit_is_told_what_is_allowed(hint, value, allowed):
+def test_a_value_that_does_not_fit_is_reported_with_its_type_is_allowed(hint, value, allowed):
     assert describe(hint) == allowed
     with pytest.raises(UserError) as caught:
         conform(value, hint, "x")
@@ -76,7 +76,7 @@ def test_a_value_that_does_not_fit_is_told_what_is_allowed(hint, value, allowed)
 
 @pytest.mark.parametrize(
     ("hint", "value"),
-    [(Annotated[int, Range(least=1)] | None, 0), (list[Annotated[int, Range(least=1)]], [1, 0])],
+    [(Annotated[int, Range(minimum=1)] | None, 0), (list[Annotated[int, Range(minimum=1)]], [1, 0])],
 )
 def test_a_range_holds_inside_unions_and_lists(hint, value):
     with pytest.raises(UserError, match="x is 0, but must be at least 1"):
@@ -87,11 +87,11 @@ def test_a_range_holds_inside_unions_and_lists(hint, value):
 def test_every_annotation_takes_a_value_or_says_why_not(value):
     for hint in {hint for hint, *_ in FITS}:
         try:
-            made = conform(value, hint, "x")
+            result = conform(value, hint, "x")
         except UserError as error:
             assert str(error).startswith("x")
         else:
-            assert conform(made, hint, "x") == made or made != made or isinstance(made, list | tuple)
+            assert conform(result, hint, "x") == result or result != result or isinstance(result, list | tuple)
 
 
 LATER = """
@@ -138,7 +138,7 @@ def test_annotations_of_a_users_file_are_understood(bind, text, hyper):
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("plain.py:bare(scale='a')", r"scale of score 'bare' in .*plain.py is 'a', but must be of type float"),
         ("later.py:mine(units=1.5)", r"units of score 'mine' in .*later.py is 1.5, but must be of type int or None"),
@@ -147,6 +147,6 @@ def test_annotations_of_a_users_file_are_understood(bind, text, hyper):
         ("plain.py:wrong_text", r"the default of mode of score 'wrong_text' in .* is 'yes', but must be of type bool"),
     ],
 )
-def test_what_does_not_fit_is_told_with_its_file(bind, text, said):
-    with pytest.raises(UserError, match=said):
+def test_what_does_not_fit_is_reported_with_its_file(bind, text, message):
+    with pytest.raises(UserError, match=message):
         bind(text)

@@ -7,9 +7,9 @@ import pytest
 
 from attn_research.config import Auxiliary, Config, Train, override
 from attn_research.data.batching import Batch, collate
-from attn_research.models.seq2seq import Seq2Seq, first_parameters
+from attn_research.models.seq2seq import Seq2Seq, init_parameters
 from attn_research.registry import Spec
-from attn_research.training.auxiliary import add, auxiliaries, losses
+from attn_research.training.auxiliary import auxiliaries, losses, total_loss
 from attn_research.training.loop import Training, load_data, run
 from attn_research.training.step import token_mask
 
@@ -21,7 +21,7 @@ GOLDEN = {
     "alignment": -(0.5 * np.log(0.5) * 2 + np.log(0.75)),
     "entropy": np.log(2) - (0.25 * np.log(0.25) + 0.75 * np.log(0.75)),
 }
-LOSSES = tuple(auxiliaries.known)
+LOSSES = tuple(auxiliaries.functions)
 
 
 def compute(name, weights=WEIGHTS, mask=MASK, links=LINKS):
@@ -58,9 +58,9 @@ def test_links_are_the_pairs_of_the_alignment():
     data = load_data(override(Config(), TASK))
     split = data.splits["train"]
     batch = collate(split.encoded, [4, 2], (7, 8), 3, split.column("alignment"))
-    found = [{(j, i) for i, j in zip(*np.nonzero(links), strict=True)} for links in batch.links]
+    actual = [{(j, i) for i, j in zip(*np.nonzero(links), strict=True)} for links in batch.links]
     expected = [{tuple(pair) for pair in split.column("alignment")[row]} for row in (4, 2)]
-    assert found == [*expected, set()]
+    assert actual == [*expected, set()]
     assert batch.links.shape == (3, 8, 7)
     assert collate(split.encoded, [4, 2], (7, 8), 3).links is None
 
@@ -78,19 +78,19 @@ def test_every_loss_reaches_the_parameters_of_the_score():
     model = Seq2Seq(config.model, len(data.source), len(data.target))
 
     def parts(params):
-        _, weights = model.apply(params, batch.source, batch.source_lengths).force(batch.target)
+        _, weights = model.apply(params, batch.source, batch.source_lengths).teacher_force(batch.target)
         return losses(Train(auxiliary=ALL), weights, token_mask(batch), batch.links)
 
-    gradients = jax.jit(jax.jacrev(parts))(first_parameters(model, 0))
+    gradients = jax.jit(jax.jacrev(parts))(init_parameters(model, 0))
     assert set(gradients) == set(LOSSES)
     for gradient in gradients.values():
         assert np.abs(gradient["params"]["decoder"]["attention"]["score"]["W"]).max() > 1e-6
 
 
-def test_what_is_minimised_is_the_cross_entropy_and_each_loss_times_its_coefficient():
+def test_what_is_minimized_is_the_cross_entropy_and_each_loss_times_its_coefficient():
     parts = {name: jnp.float32(value) for name, value in GOLDEN.items()}
     expected = 3 + 0.5 * GOLDEN["coverage"] + 2 * GOLDEN["alignment"] - 0.25 * GOLDEN["entropy"]
-    np.testing.assert_allclose(add(Train(auxiliary=ALL), jnp.float32(3), parts), expected, rtol=1e-6)
+    np.testing.assert_allclose(total_loss(Train(auxiliary=ALL), jnp.float32(3), parts), expected, rtol=1e-6)
     assert losses(Train(), jnp.asarray(WEIGHTS), jnp.asarray(MASK), None) == {}
 
 
@@ -115,7 +115,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_what_has_nothing_to_read_is_refused_in_one_sentence(case, tmp_path):
+def test_what_has_nothing_to_read_is_rejected_in_one_sentence(case, tmp_path):
     changes, words = REFUSED[case]
     for split in ("train", "dev", "test"):
         (tmp_path / f"{split}.tsv").write_text("a b\tA B\n" * 4)

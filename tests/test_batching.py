@@ -8,15 +8,15 @@ from hypothesis import strategies as st
 
 from attn_research.data.batching import (
     EMPTY,
-    Encoded,
+    EncodedSplit,
     Sentences,
     choose_shapes,
     collate,
-    count,
-    cover,
+    count_symbols,
     encode,
-    plan,
-    real_share,
+    extend_shapes,
+    plan_batches,
+    real_fraction,
 )
 from attn_research.data.vocab import EOS, PAD, UNK, UNKNOWN, Vocabulary
 
@@ -25,9 +25,9 @@ LENGTHS = st.lists(st.tuples(st.integers(1, 8), st.integers(1, 12)), min_size=1,
 
 def of_lengths(lengths):
     """Sentences of these lengths; every symbol tells its row."""
-    return Encoded(
-        Sentences.of([[4 + row] * source for row, (source, _) in enumerate(lengths)]),
-        Sentences.of([[4 + row] * (target - 1) + [EOS] for row, (_, target) in enumerate(lengths)]),
+    return EncodedSplit(
+        Sentences.from_lists([[4 + row] * source for row, (source, _) in enumerate(lengths)]),
+        Sentences.from_lists([[4 + row] * (target - 1) + [EOS] for row, (_, target) in enumerate(lengths)]),
     )
 
 
@@ -56,14 +56,14 @@ def test_no_ascending_shapes_pad_less(lengths, count):
     assert padded(lengths, shapes) == least
     assert len(shapes) == fewest
     assert all(a[0] <= b[0] and a[1] <= b[1] and a != b for a, b in itertools.pairwise(shapes))
-    assert real_share(of_lengths(lengths), shapes) == pytest.approx(sum(map(sum, lengths)) / least)
+    assert real_fraction(of_lengths(lengths), shapes) == pytest.approx(sum(map(sum, lengths)) / least)
 
 
 def test_the_shapes_of_a_small_example():
     encoded = of_lengths([(2, 3), (2, 2), (9, 4), (8, 5)])
     assert choose_shapes(encoded, 1) == ((9, 5),)
     assert choose_shapes(encoded, 2) == ((2, 3), (9, 5))
-    assert real_share(encoded, ((2, 3), (9, 5))) == 35 / 38
+    assert real_fraction(encoded, ((2, 3), (9, 5))) == 35 / 38
 
 
 def test_a_row_with_a_long_target_does_not_widen_the_small_shape():
@@ -74,9 +74,9 @@ def test_many_lengths_are_thinned_out_but_every_row_fits():
     encoded = of_lengths([(1 + row % 97, 1 + row % 101) for row in range(500)])
     shapes = choose_shapes(encoded, 3)
     assert len(shapes) == 3
-    assert cover(encoded, shapes) == shapes
+    assert extend_shapes(encoded, shapes) == shapes
     assert shapes[-1] == (97, 101)
-    assert real_share(encoded, shapes) > real_share(encoded, shapes[-1:])
+    assert real_fraction(encoded, shapes) > real_fraction(encoded, shapes[-1:])
 
 
 def test_a_shape_that_saves_nothing_is_not_compiled():
@@ -88,8 +88,8 @@ def test_a_shape_that_saves_nothing_is_not_compiled():
 def test_every_row_once_in_every_epoch(lengths, count, batch_size, seed):
     encoded = of_lengths(lengths)
     shapes = choose_shapes(encoded, count)
-    epochs = [plan(encoded, shapes, batch_size, seed, epoch) for epoch in range(3)] + [
-        plan(encoded, shapes, batch_size)
+    epochs = [plan_batches(encoded, shapes, batch_size, seed, epoch) for epoch in range(3)] + [
+        plan_batches(encoded, shapes, batch_size)
     ]
     for batches in epochs:
         assert sorted(np.concatenate([rows for _, rows in batches])) == list(range(len(lengths)))
@@ -106,24 +106,24 @@ def as_lists(batches):
 def test_the_plan_is_a_function_of_seed_and_epoch():
     encoded = of_lengths([(1 + row % 7, 2) for row in range(100)])
     shapes = choose_shapes(encoded, 2)
-    first = as_lists(plan(encoded, shapes, 8, seed=3, epoch=1))
-    assert first == as_lists(plan(encoded, shapes, 8, seed=3, epoch=1))
-    assert first != as_lists(plan(encoded, shapes, 8, seed=3, epoch=2))
-    assert first != as_lists(plan(encoded, shapes, 8, seed=4, epoch=1))
+    first = as_lists(plan_batches(encoded, shapes, 8, seed=3, epoch=1))
+    assert first == as_lists(plan_batches(encoded, shapes, 8, seed=3, epoch=1))
+    assert first != as_lists(plan_batches(encoded, shapes, 8, seed=3, epoch=2))
+    assert first != as_lists(plan_batches(encoded, shapes, 8, seed=4, epoch=1))
     assert [shape for shape, _ in first] != sorted(shape for shape, _ in first)
 
 
 def test_without_a_seed_rows_and_batches_are_in_order():
     encoded = of_lengths([(1, 2), (5, 2), (1, 2), (1, 2), (5, 2)])
-    assert as_lists(plan(encoded, ((1, 2), (5, 2)), 2)) == [(0, [0, 2]), (0, [3]), (1, [1, 4])]
+    assert as_lists(plan_batches(encoded, ((1, 2), (5, 2)), 2)) == [(0, [0, 2]), (0, [3]), (1, [1, 4])]
 
 
 def test_one_more_shape_covers_what_is_longer():
     encoded = of_lengths([(2, 2), (9, 1), (3, 8)])
-    assert cover(encoded, ((4, 4),)) == ((4, 4), (9, 8))
-    assert cover(encoded, ((4, 8), (9, 9))) == ((4, 8), (9, 9))
+    assert extend_shapes(encoded, ((4, 4),)) == ((4, 4), (9, 8))
+    assert extend_shapes(encoded, ((4, 8), (9, 9))) == ((4, 8), (9, 9))
     with pytest.raises(ValueError, match="row 1 is longer than every shape"):
-        plan(encoded, ((4, 4),), 2)
+        plan_batches(encoded, ((4, 4),), 2)
 
 
 def test_a_batch_is_padded_and_filled_up():
@@ -142,14 +142,14 @@ def test_a_batch_is_padded_and_filled_up():
 def test_a_batch_holds_its_rows_and_nothing_else(lengths, batch_size):
     encoded = of_lengths(lengths)
     (shape,) = choose_shapes(encoded, 1)
-    for _, rows in plan(encoded, (shape,), batch_size, seed=0):
+    for _, rows in plan_batches(encoded, (shape,), batch_size, seed=0):
         batch = collate(encoded, rows, shape, batch_size)
         assert batch.source.shape == (batch_size, shape[0])
         assert batch.target.shape == (batch_size, shape[1])
         assert batch.source.sum() == sum(encoded.source[row].sum() for row in rows)
-        for place, row in enumerate(rows):
-            assert batch.source[place, : batch.source_lengths[place]].tolist() == encoded.source[row].tolist()
-            assert batch.target[place, : batch.target_lengths[place]].tolist() == encoded.target[row].tolist()
+        for position, row in enumerate(rows):
+            assert batch.source[position, : batch.source_lengths[position]].tolist() == encoded.source[row].tolist()
+            assert batch.target[position, : batch.target_lengths[position]].tolist() == encoded.target[row].tolist()
 
 
 def test_a_column_is_encoded_with_an_end_or_without():
@@ -165,4 +165,4 @@ def test_a_column_is_encoded_with_an_end_or_without():
 
 
 def test_symbols_are_counted_over_all_sentences():
-    assert count(pyarrow.chunked_array([[["b", "a"]], [["a"], ["a", "c"]]])) == {"a": 3, "b": 1, "c": 1}
+    assert count_symbols(pyarrow.chunked_array([[["b", "a"]], [["a"], ["a", "c"]]])) == {"a": 3, "b": 1, "c": 1}

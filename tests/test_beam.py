@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from small_models import LENGTHS, SIZES, parameters, sources
 
-from attn_research.attention.history import Remembering, previous_weights
+from attn_research.attention.history import StatefulComponent, previous_weights
 from attn_research.attention.scores import scores
 from attn_research.config import Config, Decode, override
 from attn_research.data.batching import Batch
@@ -20,7 +20,7 @@ from attn_research.decoding.outputs import length_limits
 from attn_research.decoding.penalties import penalties
 from attn_research.models.seq2seq import Seq2Seq
 from attn_research.registry import Spec
-from attn_research.training.evaluate import make_look
+from attn_research.training.evaluate import make_eval_step
 
 PENALTIES = {
     "none": lambda log_p, length: log_p,
@@ -35,17 +35,17 @@ def forgetful(param, keys, query_size):
     W = param("W", jax.nn.initializers.normal(2.0), (query_size, keys.shape[-1]))
 
     def score(query, history):
-        asked = jnp.einsum("bsk,bk->bs", keys, (query - history.memory) @ W)
-        return asked - 2 * history.coverage + 3 * previous_weights(history, history.weights)
+        logits = jnp.einsum("bsk,bk->bs", keys, (query - history.memory) @ W)
+        return logits - 2 * history.coverage + 3 * previous_weights(history, history.weights)
 
-    return Remembering(jnp.zeros((len(keys), query_size)), score, lambda done, history: done.query)
+    return StatefulComponent(jnp.zeros((len(keys), query_size)), score, lambda step_result, history: step_result.query)
 
 
 @pytest.fixture(autouse=True)
-def known():
-    scores.known["forgetful"] = scores.register(forgetful, remembers=True)
+def known_model():
+    scores.functions["forgetful"] = scores.register(forgetful, remembers=True)
     yield
-    del scores.known["forgetful"]
+    del scores.functions["forgetful"]
 
 
 @functools.cache
@@ -60,25 +60,25 @@ def decode(beam: int, penalty: str = "none", ratio: float = 0.5, extra: int = 3)
 
 
 @functools.cache
-def searching(search, one: Seq2Seq, how: Decode):
+def jitted_search(search, one: Seq2Seq, how: Decode):
     def run(params, source, lengths):
         return search(one.apply(params, source, lengths), source.shape[1], lengths, how)
 
     return jax.jit(run)
 
 
-def found(one: Seq2Seq, how: Decode, params, source=None, lengths=LENGTHS, search=beam_search):
+def run_search(one: Seq2Seq, how: Decode, params, source=None, lengths=LENGTHS, search=beam_search):
     source = sources() if source is None else source
-    return jax.device_get(searching(search, one, how)(params, jnp.asarray(source), jnp.asarray(lengths)))
+    return jax.device_get(jitted_search(search, one, how)(params, jnp.asarray(source), jnp.asarray(lengths)))
 
 
 @functools.cache
-def forcing(one: Seq2Seq):
+def jitted_forcing(one: Seq2Seq):
     """Jitted (params, source, lengths, target [b t]) -> log probabilities [t b n], weights [t b s]."""
 
     @jax.jit
     def run(params, source, lengths, target):
-        logits, weights = one.apply(params, source, lengths).force(target)
+        logits, weights = one.apply(params, source, lengths).teacher_force(target)
         return jax.nn.log_softmax(logits), weights
 
     return lambda params, *arrays: jax.device_get(run(params, *map(jnp.asarray, arrays)))
@@ -89,14 +89,14 @@ def test_a_beam_of_one_is_greedy_search(score):
     one = model(score)
     for seed in range(4):
         params = parameters(one, seed)
-        wide = found(one, decode(1), params).hypothesis(0)
-        plain = found(one, decode(1), params, search=greedy)
+        wide = run_search(one, decode(1), params).hypothesis(0)
+        plain = run_search(one, decode(1), params, search=greedy)
         np.testing.assert_array_equal(wide.symbols, plain.symbols)
         np.testing.assert_array_equal(wide.lengths, plain.lengths)
         jax.tree.map(functools.partial(np.testing.assert_allclose, rtol=1e-6, atol=1e-6), wide, plain)
 
 
-PLACES = {
+PLACEMENTS = {
     "general": {},
     "none": {},
     "location": {"placement": "before"},
@@ -107,16 +107,16 @@ PLACES = {
 }
 
 
-@pytest.mark.parametrize("place", PLACES)
-def test_a_hypothesis_is_what_forcing_it_alone_gives(place):
+@pytest.mark.parametrize("placement", PLACEMENTS)
+def test_a_hypothesis_is_what_forcing_it_alone_gives(placement):
     """Its log probability and its weights, so all that a step hears of the steps before is its own."""
-    width, one = 4, model(place.split()[0], **PLACES[place])
+    width, one = 4, model(placement.split()[0], **PLACEMENTS[placement])
     for seed in range(3):
         params = parameters(one, seed)
-        n_best = found(one, decode(width, "average"), params)
+        n_best = run_search(one, decode(width, "average"), params)
         steps, _, rows = n_best.symbols.shape
         target = n_best.symbols.reshape(steps, -1).T
-        log_p, weights = forcing(one)(params, np.tile(sources(), (width, 1)), np.tile(LENGTHS, width), target)
+        log_p, weights = jitted_forcing(one)(params, np.tile(sources(), (width, 1)), np.tile(LENGTHS, width), target)
         chosen = np.take_along_axis(log_p, target.T[..., None], -1)[..., 0].reshape(steps, width, rows)
         inside = np.arange(steps)[:, None, None] < n_best.lengths[None]
         there = n_best.score > -np.inf
@@ -138,22 +138,22 @@ def each_row(one: Seq2Seq, params, how: Decode) -> list[tuple[int, dict]]:
     beginnings = np.array(list(itertools.product((UNK, 4, 5), repeat=limits.max())), np.int32)
     n = len(beginnings)
     arrays = np.repeat(sources()[:3], n, axis=0), np.repeat(LENGTHS[:3], n), np.tile(beginnings, (3, 1))
-    log_p = forcing(one)(params, *arrays)[0].reshape(-1, 3, n, SMALL)
+    log_p = jitted_forcing(one)(params, *arrays)[0].reshape(-1, 3, n, SMALL)
     places = [(tuple(b[:t].tolist()), t, i) for i, b in enumerate(beginnings) for t in range(len(b))]
     return [(limit, {before: log_p[t, row, i] for before, t, i in places}) for row, limit in enumerate(limits)]
 
 
 def plain_beam(log_p: dict, limit: int, width: int, score) -> list[tuple]:
     """Beam search to the limit, without stopping early: scores and outputs, the best first."""
-    alive, kept = [((), 0.0)], []
+    alive, finished = [((), 0.0)], []
     for length in range(1, limit + 1):
         every = [((*b, s), total + log_p[b][s]) for b, total in alive for s in WRITTEN]
         every.sort(key=lambda pair: -pair[1])
-        ended = [output[-1] == EOS or length == limit for output, _ in every]
-        best = zip(every[:width], ended[:width], strict=True)
-        kept += [(score(total, length), output) for (output, total), ends in best if ends]
-        alive = [pair for pair, ends in zip(every, ended, strict=True) if not ends][:width]
-    return sorted(kept, reverse=True)[:width]
+        newly_finished = [output[-1] == EOS or length == limit for output, _ in every]
+        best = zip(every[:width], newly_finished[:width], strict=True)
+        finished += [(score(total, length), output) for (output, total), ends in best if ends]
+        alive = [pair for pair, ends in zip(every, newly_finished, strict=True) if not ends][:width]
+    return sorted(finished, reverse=True)[:width]
 
 
 def every_output(log_p: dict, limit: int, score) -> list[tuple]:
@@ -181,7 +181,7 @@ def test_a_beam_wider_than_all_outputs_ranks_all_of_them(penalty):
     one, how = model(symbols=SMALL), decode(130, penalty, extra=SHORT)
     for seed in range(3):
         params = parameters(one, seed)
-        n_best = found(one, how, params)
+        n_best = run_search(one, how, params)
         for row, (limit, log_p) in enumerate(each_row(one, params, how)):
             check(n_best, row, every_output(log_p, limit, PENALTIES[penalty]))
 
@@ -191,7 +191,7 @@ def test_stopping_early_loses_nothing(width, penalty):
     one, how = model(symbols=SMALL), decode(width, penalty, extra=LONG)
     for seed in range(10):  # in the ninth, an average that is the lower at the next length is the higher at the limit
         params = parameters(one, seed)
-        n_best = found(one, how, params)
+        n_best = run_search(one, how, params)
         for row, (limit, log_p) in enumerate(each_row(one, params, how)):
             check(n_best, row, plain_beam(log_p, limit, width, PENALTIES[penalty]))
 
@@ -200,7 +200,7 @@ def test_stopping_early_loses_nothing(width, penalty):
 def test_no_output_has_padding_inside_or_stands_twice(beam, search):
     one, how = model(symbols=SMALL), decode(beam, extra=LONG)
     for seed in range(5):
-        outputs = found(one, how, parameters(one, seed), search=search)
+        outputs = run_search(one, how, parameters(one, seed), search=search)
         outputs = outputs.as_n_best() if search is greedy else outputs
         for row in range(3):
             lists = [
@@ -216,12 +216,12 @@ def test_padding_and_the_rest_of_the_batch_change_nothing():
     one, how, order = model("forgetful"), decode(3, "average"), np.array([2, 0, 3, 1])
     for seed in range(3):
         params = parameters(one, seed)
-        same = found(one, how, params)
+        same = run_search(one, how, params)
         steps = len(same.symbols)
-        longer = found(one, how, params, sources(padded=9, padding=7))
+        longer = run_search(one, how, params, sources(padded=9, padding=7))
         assert (longer.symbols[steps:] == PAD).all()
-        moved = found(one, how, params, sources(padding=5)[order], LENGTHS[order])
-        alone = found(one, how, params, sources()[[1] * 4], LENGTHS[[1] * 4])
+        moved = run_search(one, how, params, sources(padding=5)[order], LENGTHS[order])
+        alone = run_search(one, how, params, sources()[[1] * 4], LENGTHS[[1] * 4])
         np.testing.assert_array_equal(longer.symbols[:steps], same.symbols)
         np.testing.assert_array_equal(moved.symbols, same.symbols[..., order])
         np.testing.assert_array_equal(alone.symbols, same.symbols[..., [1] * 4])
@@ -234,7 +234,7 @@ def test_padding_and_the_rest_of_the_batch_change_nothing():
 def test_a_row_of_padding_alone_gives_the_empty_output():
     one = model()
     for how, search in ((decode(1), greedy), (decode(3, "wu"), beam_search)):
-        outputs = found(one, how, parameters(one, 0), search=search)
+        outputs = run_search(one, how, parameters(one, 0), search=search)
         first = outputs if search is greedy else outputs.hypothesis(0)
         assert (first.lengths[3], first.log_probability[3], first.score[3]) == (0, 0, 0)
         assert (first.symbols[:, 3] == PAD).all()
@@ -243,7 +243,7 @@ def test_a_row_of_padding_alone_gives_the_empty_output():
 
 def test_with_no_room_for_a_symbol_every_output_is_empty():
     for beam, search in ((1, greedy), (3, beam_search)):
-        outputs = found(model(), decode(beam, ratio=0.1, extra=0), parameters(model(), 0), search=search)
+        outputs = run_search(model(), decode(beam, ratio=0.1, extra=0), parameters(model(), 0), search=search)
         first = outputs if search is greedy else outputs.hypothesis(0)
         assert (first.symbols == PAD).all()
         assert not any(field.any() for field in first[1:])
@@ -260,24 +260,24 @@ def test_penalties_are_their_equations():
 
 
 @pytest.mark.parametrize(
-    ("beam", "penalty", "said"),
+    ("beam", "penalty", "message"),
     [
         (1, "wu", "decode.length_penalty 'wu' has no effect with decode.beam 1"),
         (2, "avrage", "unknown length penalty 'avrage'; known: average, none, wu; did you mean average?"),
         (2, "wu(alfa=1.0)", "has no hyperparameter 'alfa'; known: alpha"),
     ],
 )
-def test_a_penalty_that_cannot_be_is_refused_before_anything_is_traced(beam, penalty, said):
+def test_a_penalty_that_cannot_be_is_rejected_before_anything_is_traced(beam, penalty, message):
     with pytest.raises(ValueError) as error:
-        make_look(model(), decode(beam, penalty))
-    assert said in str(error.value)
+        make_eval_step(model(), decode(beam, penalty))
+    assert message in str(error.value)
 
 
 def test_an_evaluation_looks_at_the_best_hypothesis():
     one, how = model(), decode(3, "average")
     params, target = parameters(one, 1), np.full((4, 3), EOS, np.int32)
     batch = Batch(*map(jnp.asarray, (sources(), LENGTHS, target, np.minimum(LENGTHS, 3), np.arange(4))))
-    seen = jax.device_get(make_look(one, how)(params, batch).outputs)
-    jax.tree.map(close, seen, found(one, how, params).hypothesis(0))
-    plain = jax.device_get(make_look(one, decode(1))(params, batch).outputs)
-    jax.tree.map(np.testing.assert_array_equal, plain, found(one, decode(1), params, search=greedy))
+    output = jax.device_get(make_eval_step(one, how)(params, batch).outputs)
+    jax.tree.map(close, output, run_search(one, how, params).hypothesis(0))
+    plain = jax.device_get(make_eval_step(one, decode(1))(params, batch).outputs)
+    jax.tree.map(np.testing.assert_array_equal, plain, run_search(one, decode(1), params, search=greedy))

@@ -5,15 +5,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from attn_research.data.batching import Encoded, Sentences
+from attn_research.data.batching import EncodedSplit, Sentences
 from attn_research.runs import clock
-from benchmarks import lengths, measure, plots, results, same, server, tables
-from benchmarks.question import OURS, Work
-from benchmarks.run import QUESTIONS, SHORT, find, main, table_of
+from benchmarks import agreement, lengths, measure, plots, results, server, tables
+from benchmarks.question import OURS, SideSpec
+from benchmarks.run import DEFAULT_QUESTIONS, QUESTIONS, find, main, table_of
 from benchmarks.workloads import WORKLOADS, make_batch
 
 ROOT = Path(__file__).parents[1]
-PLAN = measure.Plan(full=False, repetitions=2, blocks=2, seconds=1.0, waiting=0.0)
+PLAN = measure.MeasurementPlan(full=False, repetitions=2, blocks=2, seconds=1.0, waiting=0.0)
 
 
 def block(milliseconds, others=0.0):
@@ -30,53 +30,53 @@ def test_a_block_counts_if_nothing_else_used_the_processor():
 
 def test_what_ended_children_used_is_not_that_of_others(monkeypatch):
     seconds = iter([10.0, 10.5])
-    monkeypatch.setattr(clock, "_others", lambda: next(seconds))
+    monkeypatch.setattr(clock, "_other_processes_seconds", lambda: next(seconds))
     monkeypatch.setattr(clock.Clock, "total", 5.0)
-    assert clock.Clock("block").others == pytest.approx(0.1)
+    assert clock.Clock("block").other_cores == pytest.approx(0.1)
 
 
 @pytest.mark.parametrize(("used", "idle"), [(0.05, True), (0.07, False)])
 def test_a_machine_is_idle_below_a_bound(monkeypatch, used, idle):
     seconds = iter([10.0, 10.0 + used])
-    monkeypatch.setattr(clock, "_others", lambda: next(seconds))
+    monkeypatch.setattr(clock, "_other_processes_seconds", lambda: next(seconds))
     monkeypatch.setattr(clock.Clock, "total", 1.0)
     assert clock.Clock("block").idle is idle
 
 
 class FakeServer:
     def __init__(self, *others):
-        self.others, self.asked = list(others), 0
+        self.other_cores, self.asked = list(others), 0
 
     def block(self, seconds):
         self.asked += 1
-        return block(100, self.others.pop(0) if self.others else 0.0)
+        return block(100, self.other_cores.pop(0) if self.other_cores else 0.0)
 
 
 def test_sides_are_measured_in_turn_until_all_have_enough_quiet_blocks():
     servers = {"a": FakeServer(0.5), "b": FakeServer()}
-    blocks = measure.in_turn(servers, PLAN)
-    assert {side: len(done) for side, done in blocks.items()} == {"a": 3, "b": 3}
+    blocks = measure.measure_in_turn(servers, PLAN)
+    assert {side: len(units) for side, units in blocks.items()} == {"a": 3, "b": 3}
 
 
 def test_a_busy_machine_is_given_up():
-    blocks = measure.in_turn({"a": FakeServer(*[1.0] * 99)}, PLAN)
+    blocks = measure.measure_in_turn({"a": FakeServer(*[1.0] * 99)}, PLAN)
     assert len(blocks["a"]) == measure.ROUNDS * PLAN.blocks
-    assert measure.in_turn({}, PLAN) == {}
+    assert measure.measure_in_turn({}, PLAN) == {}
 
 
 def test_waiting_ends_when_the_machine_is_idle(monkeypatch):
     slept = []
     monkeypatch.setattr(measure.time, "sleep", slept.append)
     monkeypatch.setattr(clock.Clock, "idle", property(lambda self: len(slept) == 3))
-    measure.wait_until_quiet(60)
+    measure.wait_until_idle(60)
     assert len(slept) == 3
 
 
 @pytest.mark.parametrize(("long", "first"), [(10.0, 1), (0.0, 0)])
 def test_a_block_has_one_unit_of_work_at_least_and_its_first_counts_only_if_it_is_long(long, first, monkeypatch):
-    done = []
+    units = []
     monkeypatch.setattr(server, "LONG", long)
-    assert server.block(lambda: done.append(1), 0.0)["units"] == len(done) - first == 1
+    assert server.block(lambda: units.append(1), 0.0)["units"] == len(units) - first == 1
 
 
 def record(*, left_out=()):
@@ -190,15 +190,15 @@ def test_documentation_shows_the_tables_of_the_committed_records():
 @pytest.mark.parametrize("full", [True, False])
 @pytest.mark.parametrize("name", QUESTIONS)
 def test_every_side_of_every_row_exists(name, full):
-    for works in find(name).rows(full).values():
-        for work in works.values():
-            module, _, function = work.target.partition(":")
+    for specs in find(name).rows(full).values():
+        for spec in specs.values():
+            module, _, function = spec.target.partition(":")
             tree = ast.parse(Path(importlib.util.find_spec(module).origin).read_text(encoding="utf-8"))
             assert function in [node.name for node in tree.body if isinstance(node, ast.FunctionDef)]
 
 
 def test_what_is_asked_by_default_is_known():
-    assert set(SHORT) <= set(QUESTIONS)
+    assert set(DEFAULT_QUESTIONS) <= set(QUESTIONS)
 
 
 def test_an_unknown_question_is_one_sentence(capsys):
@@ -209,27 +209,29 @@ def test_an_unknown_question_is_one_sentence(capsys):
 
 
 def test_a_side_that_cannot_be_set_up_is_one_sentence(tmp_path):
-    work = Work("benchmarks.lengths:padding", {"name": "nothing"})
+    spec = SideSpec("benchmarks.lengths:padding", {"name": "nothing"})
     with pytest.raises(ValueError, match=r"^padding, ours: no file .*nothing\.py"):
-        measure.measure("padding", {"ours": work}, PLAN, tmp_path, {})
+        measure.measure("padding", {"ours": spec}, PLAN, tmp_path, {})
 
 
-def test_sides_that_differ_are_refused():
+def test_sides_that_differ_are_rejected():
     expected = {"W": np.array([1.0, 2.0]), "b": np.array([1e-9])}
-    assert same.require_same("x", expected, {"W": expected["W"] + 1e-4, "b": expected["b"]}) == pytest.approx(5e-5)
+    assert agreement.require_close("x", expected, {"W": expected["W"] + 1e-4, "b": expected["b"]}) == pytest.approx(
+        5e-5
+    )
     with pytest.raises(ValueError, match=r"^x: .*; W differs by 1\.0e-03"):
-        same.require_same("x", expected, {"W": expected["W"] + 2e-3, "b": expected["b"]})
+        agreement.require_close("x", expected, {"W": expected["W"] + 2e-3, "b": expected["b"]})
     with pytest.raises(ValueError, match="b differs"):
-        same.require_same("x", expected, expected | {"b": np.zeros(1)})
+        agreement.require_close("x", expected, expected | {"b": np.zeros(1)})
     with pytest.raises(ValueError, match="W differs by nan"):
-        same.require_same("x", expected, expected | {"W": np.array([np.nan, 2.0])})
+        agreement.require_close("x", expected, expected | {"W": np.array([np.nan, 2.0])})
     with pytest.raises(ValueError, match=r"^x: the two sides differ in b$"):
-        same.require_same("x", expected, {"W": expected["W"]})
+        agreement.require_close("x", expected, {"W": expected["W"]})
 
 
 def test_groups_of_arrays_are_read_as_they_were_written(tmp_path):
-    same.write(tmp_path, parameters={"a/W": np.ones(2)}, losses={"loss": np.zeros(1)})
-    groups = same.read(tmp_path)
+    agreement.write(tmp_path, parameters={"a/W": np.ones(2)}, losses={"loss": np.zeros(1)})
+    groups = agreement.read(tmp_path)
     assert {group: list(arrays) for group, arrays in groups.items()} == {"parameters": ["a/W"], "losses": ["loss"]}
 
 
@@ -243,6 +245,6 @@ def test_batches_have_padding_if_asked_for(ragged):
 
 
 def test_real_symbols_are_counted_against_whole_batches():
-    encoded = Encoded(*[Sentences.of([[1], [1], [1, 1, 1]])] * 2)
+    encoded = EncodedSplit(*[Sentences.from_lists([[1], [1], [1, 1, 1]])] * 2)
     assert lengths.share(encoded, ((3, 3),), batch=2) == {"real": 10 / 24, "compiled": 1}
     assert lengths.share(encoded, ((1, 1), (3, 3)), batch=2) == {"real": 10 / 16, "compiled": 2}

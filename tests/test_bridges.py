@@ -4,43 +4,43 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from encoded import LENGTHS, B, E, H, S, close, given, numbers, source
+from encoder_outputs import LENGTHS, B, E, H, S, close, encoder_output, random_array, random_parameters
 
 from attn_research import config
 from attn_research.models.bridges import bridges
-from attn_research.models.encoder import Encoded, Encoder
+from attn_research.models.encoder import Encoder, EncoderOutput
 from attn_research.registry import Spec
 
 
-def made(spec, encoded, layers, parts, hidden):
-    param, p = given()
+def run_bridge(spec, encoded, layers, parts, hidden):
+    param, p = random_parameters()
     return bridges.bind(Spec(spec))(param, encoded, layers, parts, hidden), p
 
 
 def test_dense_has_a_matrix_for_each_array_of_the_top_layers_output():
-    states, p = made("dense", source(layers=2), 2, 2, 6)
-    close(np.concatenate([*states[0], *states[1]], -1), np.tanh(numbers((B, H), 10) @ p["W"] + p["b"]))
+    states, p = run_bridge("dense", encoder_output(layers=2), 2, 2, 6)
+    close(np.concatenate([*states[0], *states[1]], -1), np.tanh(random_array((B, H), 10) @ p["W"] + p["b"]))
 
 
 def test_dense_shared_gives_every_array_the_same():
-    states, p = made("dense(shared=True)", source(), 2, 2, 6)
+    states, p = run_bridge("dense(shared=True)", encoder_output(), 2, 2, 6)
     for array in (*states[0], *states[1]):
-        close(array, np.tanh(numbers((B, H)) @ p["W"] + p["b"]))
+        close(array, np.tanh(random_array((B, H)) @ p["W"] + p["b"]))
 
 
 def test_dense_of_each_layer_reads_the_encoder_layer_of_its_height():
-    encoded = source(layers=2, parts=2)
-    states, p = made('dense(reads="each")', encoded, 2, 1, 6)
+    encoded = encoder_output(layers=2, parts=2)
+    states, p = run_bridge('dense(reads="each")', encoded, 2, 1, 6)
     for n in range(2):
-        close(states[n][0], np.tanh(numbers((B, H), 10 * n + 1) @ p[f"W_{n}"] + p[f"b_{n}"]))
+        close(states[n][0], np.tanh(random_array((B, H), 10 * n + 1) @ p[f"W_{n}"] + p[f"b_{n}"]))
 
 
 def test_dense_backward_reads_the_backward_state_of_the_first_symbol():
     encoder = Encoder(config.Encoder(Spec("gru"), 1, H, "both"), 0.0)
     real = jnp.arange(S)[:, None] < jnp.asarray(LENGTHS)[None]
-    (states, last), _ = encoder.init_with_output(jax.random.PRNGKey(0), jnp.asarray(numbers((S, B, E))), real)
-    encoded = Encoded(states.swapaxes(0, 1), jnp.asarray(LENGTHS), last, "both")
-    ((first,),), p = made('dense(reads="backward")', encoded, 1, 1, 6)
+    (states, last), _ = encoder.init_with_output(jax.random.PRNGKey(0), jnp.asarray(random_array((S, B, E))), real)
+    encoded = EncoderOutput(states.swapaxes(0, 1), jnp.asarray(LENGTHS), last, "both")
+    ((first,),), p = run_bridge('dense(reads="backward")', encoded, 1, 1, 6)
     close(first, np.tanh(np.asarray(states[0][:, H // 2 :]) @ p["W"] + p["b"]))
 
 
@@ -52,10 +52,10 @@ def test_relu_is_opennmts_bridge(layers, parts, direction, dtype, tolerance):
     """states [layers * directions, b, h], batch first, viewed as rows of layers * h, through one layer, and back."""
     ways = 2 if direction == "both" else 1
     with jax.enable_x64(dtype == np.float64):
-        encoded = source(layers=layers, parts=parts, direction=direction)
+        encoded = encoder_output(layers=layers, parts=parts, direction=direction)
         encoded = encoded._replace(last=[tuple(jnp.asarray(x, dtype) for x in layer) for layer in encoded.last])
-        states, p = made("relu", encoded, layers, parts, H)
-        found, last = jax.device_get((states, encoded.last))
+        states, p = run_bridge("relu", encoded, layers, parts, H)
+        actual, last = jax.device_get((states, encoded.last))
     for part in range(parts):
         torch_like = np.stack([x for layer in last for x in np.split(np.float64(layer[part]), ways, -1)])
         rows = torch_like.transpose(1, 0, 2).reshape(-1, layers * H // ways)
@@ -63,18 +63,20 @@ def test_relu_is_opennmts_bridge(layers, parts, direction, dtype, tolerance):
         out = out.reshape(B, layers * ways, H // ways).transpose(1, 0, 2)
         for layer in range(layers):
             expected = np.concatenate(out[layer * ways : (layer + 1) * ways], -1)
-            np.testing.assert_allclose(found[layer][part], expected, atol=tolerance, rtol=0)
-            assert found[layer][part].dtype == dtype and (expected > 0).any()
+            np.testing.assert_allclose(actual[layer][part], expected, atol=tolerance, rtol=0)
+            assert actual[layer][part].dtype == dtype and (expected > 0).any()
 
 
 def test_mean_is_over_the_real_states_and_padding_is_invisible():
-    ((first,),), p = made("mean", source(), 1, 1, 6)
-    mean = np.stack([row[:length].mean(0) for row, length in zip(np.asarray(source().states), LENGTHS, strict=True)])
+    ((first,),), p = run_bridge("mean", encoder_output(), 1, 1, 6)
+    mean = np.stack(
+        [row[:length].mean(0) for row, length in zip(np.asarray(encoder_output().states), LENGTHS, strict=True)]
+    )
     close(first, np.tanh(mean @ p["W"] + p["b"]))
-    for other in (source(padding=np.nan), source(padding=9.0, padded=S + 3)):
-        np.testing.assert_array_equal(made("mean", other, 1, 1, 6)[0][0][0], first)
+    for other in (encoder_output(padding=np.nan), encoder_output(padding=9.0, padded=S + 3)):
+        np.testing.assert_array_equal(run_bridge("mean", other, 1, 1, 6)[0][0][0], first)
 
 
 def test_mean_of_no_states_is_finite():
-    empty = source()._replace(lengths=jnp.zeros(B, jnp.int32))
-    assert np.isfinite(made("mean", empty, 1, 1, 6)[0][0][0]).all()
+    empty = encoder_output()._replace(lengths=jnp.zeros(B, jnp.int32))
+    assert np.isfinite(run_bridge("mean", empty, 1, 1, 6)[0][0][0]).all()

@@ -55,21 +55,21 @@ def line_of(name: str) -> str:
 def test_a_mistake_is_one_sentence_with_its_line(name):
     law = LAWS.get(name, "it runs")
     others = [other for other in laws if other != law]
-    (verdict,) = check(Attention(Spec(f"{FILE}:{name}")), but=others)
+    (verdict,) = check(Attention(Spec(f"{FILE}:{name}")), exclude=others)
     assert verdict.passed is False and verdict.law == law
-    assert f"{line_of(name)}: in `" in verdict.case
-    assert all(said in verdict.case for said in MISTAKES[name])
-    assert "\n" not in verdict.case
-    assert not any(word in verdict.case for word in ("Tracer", "Error", "jaxlib", "dot_general"))
+    assert f"{line_of(name)}: in `" in verdict.violation
+    assert all(message in verdict.violation for message in MISTAKES[name])
+    assert "\n" not in verdict.violation
+    assert not any(word in verdict.violation for word in ("Tracer", "Error", "jaxlib", "dot_general"))
 
 
 @pytest.mark.parametrize("name", [name for name in MISTAKES if not name.startswith("no_mask")])
-def test_a_model_with_a_mistake_is_refused_before_it_is_trained(name):
+def test_a_model_with_a_mistake_is_rejected_before_it_is_trained(name):
     config = override(Config(), SIZES | {"model.attention.score": f"{FILE}:{name}"})
-    with pytest.raises(UserError) as told:
+    with pytest.raises(UserError) as message:
         try_out(config, Seq2Seq(config.model, 9, 8))
-    assert f"{line_of(name)}: in `" in str(told.value)
-    assert MISTAKES[name][0].partition("[")[0] in str(told.value)
+    assert f"{line_of(name)}: in `" in str(message.value)
+    assert MISTAKES[name][0].partition("[")[0] in str(message.value)
 
 
 def test_laws_that_were_not_tried_are_no_laws_that_do_not_apply(capsys, monkeypatch):
@@ -84,21 +84,21 @@ def test_laws_that_were_not_tried_are_no_laws_that_do_not_apply(capsys, monkeypa
     assert sum(line.startswith("untried  ") for line in lines) == 16
 
 
-def test_an_unknown_name_is_told_with_the_nearest(capsys):
+def test_an_unknown_name_is_reported_with_the_nearest(capsys):
     assert main(["check", f"{FILE}:no_masc"]) == 2
     assert "did you mean no_mask?" in capsys.readouterr().err
 
 
-def test_a_file_that_is_no_python_is_told_with_its_line(tmp_path, monkeypatch, capsys):
+def test_a_file_that_is_no_python_is_reported_with_its_line(tmp_path, monkeypatch, capsys):
     (tmp_path / "mine.py").write_text("import jax\n\ndef mine(param, keys, query_size:\n    return 1\n")
     monkeypatch.chdir(tmp_path)
     assert main(["check", "mine.py:mine"]) == 2
-    said = capsys.readouterr().err
-    assert "mine.py:3: in `def mine(param, keys, query_size:`, " in said and said.count("\n") == 1
+    message = capsys.readouterr().err
+    assert "mine.py:3: in `def mine(param, keys, query_size:`, " in message and message.count("\n") == 1
 
 
 @pytest.mark.parametrize(
-    ("name", "said"),
+    ("name", "message"),
     [
         (
             "equal_sizes",
@@ -107,13 +107,13 @@ def test_a_file_that_is_no_python_is_told_with_its_line(tmp_path, monkeypatch, c
         ("centered", "{line}: in `.*`, the positions of a source are mixed, .*; in these weights it cancels"),
     ],
 )
-def test_what_breaks_no_law_but_is_to_be_known_is_a_note(name, said):
+def test_what_breaks_no_law_but_is_to_be_known_is_a_note(name, message):
     (note,) = notes(Attention(Spec(f"{FILE}:{name}")))
-    assert re.search(said.replace("[", r"\[").format(line=line_of(name)), note)
+    assert re.search(message.replace("[", r"\[").format(line=line_of(name)), note)
 
 
 @pytest.mark.parametrize(
-    ("changes", "line", "said"),
+    ("changes", "line", "message"),
     [
         ({"normalizer": "by_row"}, "by_row", "gives an array [b] = [5] as weights, which must be [b s] = [5, 26]"),
         (
@@ -125,17 +125,19 @@ def test_what_breaks_no_law_but_is_to_be_known_is_a_note(name, said):
         ({"score": "through_a_built_in"}, "through_a_built_in", "score 'cosine' needs query and key of one size"),
     ],
 )
-def test_normalizers_windows_and_memories_are_told_alike(changes, line, said):
-    pieces = {name: Spec(f"{FILE}:{piece}") for name, piece in changes.items()}
-    (verdict,) = check(Attention(**{"score": Spec("general")} | pieces), but=[law for law in laws if law != "it runs"])
-    assert f"{line_of(line)}: in `" in verdict.case and said in verdict.case
+def test_normalizers_windows_and_memories_are_reported_alike(changes, line, message):
+    pieces = {name: Spec(f"{FILE}:{component}") for name, component in changes.items()}
+    (verdict,) = check(
+        Attention(**{"score": Spec("general")} | pieces), exclude=[law for law in laws if law != "it runs"]
+    )
+    assert f"{line_of(line)}: in `" in verdict.violation and message in verdict.violation
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("piece", "status"), [("undeclared_coverage", 1), ("sharp", 0)])
-def test_laws_are_printed_with_what_came_of_them(piece, status, capsys):
-    score = "general" if status == 0 else f"broken_pieces:{piece}"
-    assert main(["check", score, "--normalizer", "broken_pieces:sharp"]) == status
+@pytest.mark.parametrize(("component", "status"), [("undeclared_coverage", 1), ("sharp", 0)])
+def test_laws_are_printed_with_what_came_of_them(component, status, capsys):
+    score = "general" if status == 0 else f"broken_components:{component}"
+    assert main(["check", score, "--normalizer", "broken_components:sharp"]) == status
     lines = capsys.readouterr().out.split("\n")
     assert lines[0].startswith("passed  history is declared: " if status == 0 else "failed  history is declared: ")
     assert ("with remembers=True it runs" in lines[1]) == bool(status)

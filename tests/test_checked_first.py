@@ -4,13 +4,13 @@ from pathlib import Path
 
 import pytest
 from fake_runs import make_runs
-from house import house  # noqa: F401 (a fixture)
+from user_folder import user_folder  # noqa: F401 (a fixture)
 
 from attn_research.cli import main
 from attn_research.config import Config, override
 from attn_research.training.check import check
 
-pytestmark = pytest.mark.usefixtures("house")
+pytestmark = pytest.mark.usefixtures("user_folder")
 WRONG = [
     ("model.attention.score=generall", "did you mean general?"),
     ("model.attention.normalizer=softmx", "did you mean softmax?"),
@@ -37,29 +37,29 @@ WRONG = [
 ]
 
 
-@pytest.mark.parametrize(("change", "said"), WRONG)
-def test_a_sweep_tells_it_before_the_first_run(change, said, capsys):
+@pytest.mark.parametrize(("change", "message"), WRONG)
+def test_a_sweep_tells_it_before_the_first_run(change, message, capsys):
     assert main(["sweep", "small.py", "--jobs", "1", "--add", change]) == 2
     captured = capsys.readouterr()
-    assert captured.out == "" and captured.err.count("\n") == 1 and said in captured.err
+    assert captured.out == "" and captured.err.count("\n") == 1 and message in captured.err
     assert not Path("runs").exists()
 
 
-@pytest.mark.parametrize(("change", "said"), WRONG[:9:4])
+@pytest.mark.parametrize(("change", "message"), WRONG[:9:4])
 @pytest.mark.parametrize("command", ["train dates.py", "sweep small.py --list --add", "table small.py --add"])
-def test_the_others_tell_it_too(command, change, said, capsys):
+def test_the_others_tell_it_too(command, change, message, capsys):
     if command.startswith("table"):
         make_runs()
-    if command.endswith("--list --add") and "unknown" not in said and "did you mean" not in said:
+    if command.endswith("--list --add") and "unknown" not in message and "did you mean" not in message:
         pytest.skip("a list says what runs there are; what the model refuses is told before they are made")
     assert main([*command.split(), change]) == 2
     captured = capsys.readouterr()
-    assert captured.out == "" and captured.err.count("\n") == 1 and said in captured.err
+    assert captured.out == "" and captured.err.count("\n") == 1 and message in captured.err
     assert Path("runs").exists() == command.startswith("table")
 
 
 @pytest.mark.parametrize(
-    ("body", "said"),
+    ("body", "message"),
     [
         (
             "    return lambda query, history: (keys * qury[:, None]).sum(-1)",
@@ -81,12 +81,12 @@ def test_the_others_tell_it_too(command, change, said, capsys):
         ),
     ],
 )
-def test_a_mistake_in_a_users_score_names_its_line(body, said, capsys):
+def test_a_mistake_in_a_users_score_names_its_line(body, message, capsys):
     Path("mine.py").write_text(f"def cosine(param, keys, query_size):\n{body}\n")
     for command in ("train dates.py", "sweep small.py"):
         assert main([*command.split(), "model.attention.score=mine.py:cosine"]) == 2
         captured = capsys.readouterr()
-        assert captured.out == "" and captured.err.count("\n") == 1 and said in captured.err
+        assert captured.out == "" and captured.err.count("\n") == 1 and message in captured.err
     assert not Path("runs").exists()
 
 

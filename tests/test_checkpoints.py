@@ -11,19 +11,19 @@ import jax.numpy as jnp
 import numpy as np
 import orbax.checkpoint as ocp
 import pytest
-from damage import contents, ways
+from damage import contents, damages
 
 from attn_research import storage
 from attn_research.config import Train
 from attn_research.errors import UserError
 from attn_research.training.checkpoint import Checkpoints
-from attn_research.training.step import first_state
+from attn_research.training.step import init_state
 
 
 def state(step):
     """Other numbers at every step."""
     params = {"params": {"a": jnp.arange(6.0).reshape(2, 3) + step, "b": {"c": jnp.float32([step])}}}
-    return first_state(params, Train(), seed=3)._replace(step=jnp.int32(step))
+    return init_state(params, Train(), seed=3)._replace(step=jnp.int32(step))
 
 
 LIKE = state(0)
@@ -61,9 +61,9 @@ def names(folder):
 def test_the_last_two_are_kept_and_what_they_call_the_best(saved):
     assert names(saved.last) == ["20", "30"]
     assert names(saved.best) == ["20"]
-    found, told = saved.restore(LIKE)
-    assert equal(found, state(30))
-    assert str(told) == str(progress(20))
+    actual, message = saved.restore(LIKE)
+    assert equal(actual, state(30))
+    assert str(message) == str(progress(20))
     assert equal(saved.restore_best(LIKE.params), state(20).params)
 
 
@@ -92,12 +92,12 @@ def test_reading_changes_nothing(copied):
 @pytest.mark.parametrize("name", ["arrays.npz", "progress.json", storage.SUMS])
 def test_a_damaged_last_one_is_replaced_by_the_one_before(copied, name, caplog):
     file = copied.last / "30" / name
-    for damage in ways(file, 40):
+    for damage in damages(file, 40):
         damage(file)
         with caplog.at_level(logging.WARNING):
-            found, told = copied.restore(LIKE)
-        assert equal(found, state(20))
-        assert told["best_step"] == 20
+            actual, message = copied.restore(LIKE)
+        assert equal(actual, state(20))
+        assert message["best_step"] == 20
         (warning,) = [record.getMessage() for record in caplog.records]
         assert str(copied.last / "30") in warning and "goes on from the checkpoint of step 20" in warning
         assert "\n" not in warning
@@ -116,7 +116,7 @@ def test_a_damaged_best_one_is_a_sentence_and_never_another(copied, name):
     copied.save(40, state(40), progress(20))
     file = copied.best / "20" / name
     whole = file.read_bytes()
-    for damage in ways(file, 40):
+    for damage in damages(file, 40):
         damage(file)
         for call in (lambda: copied.restore_best(LIKE.params), lambda: copied.restore(LIKE)):
             with pytest.raises(UserError, match=f"{copied.best / '20'}.*; remove {copied.directory}") as caught:
@@ -130,12 +130,12 @@ def test_what_is_called_the_best_is_there_for_both(copied, caplog):
     copied.save(40, state(40), progress(40))
     assert names(copied.last) == ["30", "40"] and names(copied.best) == ["20", "40"]
     (copied.last / "40" / "arrays.npz").write_bytes(b"")
-    found, told = copied.restore(LIKE)
-    assert equal(found, state(30))
-    assert equal(copied.restore_best(LIKE.params, told["best_step"]), state(20).params)
+    actual, message = copied.restore(LIKE)
+    assert equal(actual, state(30))
+    assert equal(copied.restore_best(LIKE.params, message["best_step"]), state(20).params)
 
 
-def test_without_a_whole_one_it_is_told_what_to_do(copied):
+def test_without_a_whole_one_it_is_reported_with_its_type_to_do(copied):
     for step in ("20", "30"):
         (copied.last / step / "arrays.npz").write_bytes(b"")
     before = contents(copied.directory)
@@ -161,10 +161,10 @@ def test_a_full_disk_is_a_sentence_and_what_was_saved_is_whole(copied, monkeypat
             copied.save(40, state(40), progress(40))
         except UserError as error:
             assert "the checkpoint of step 40 cannot be written" in str(error) and "No space left" in str(error)
-    found, told = copied.restore(LIKE)
-    assert int(found.step) in (30, 40)
-    assert equal(found, state(int(found.step)))
-    assert equal(copied.restore_best(LIKE.params, told["best_step"]), state(told["best_step"]).params)
+    actual, message = copied.restore(LIKE)
+    assert int(actual.step) in (30, 40)
+    assert equal(actual, state(int(actual.step)))
+    assert equal(copied.restore_best(LIKE.params, message["best_step"]), state(message["best_step"]).params)
     copied.save(40, state(40), progress(40))
     assert names(copied.last) == ["30", "40"]
 
@@ -208,15 +208,15 @@ def test_a_process_killed_between_two_file_operations_leaves_whole_checkpoints(s
     assert operations > 20
     for last in range(operations):
         checkpoints, _ = save(last, last)
-        found, told = Checkpoints(checkpoints.directory).restore(LIKE)
-        assert int(found.step) in (30, 40)
-        assert equal(found, state(int(found.step)))
-        assert equal(checkpoints.restore_best(LIKE.params, told["best_step"]), state(told["best_step"]).params)
+        actual, message = Checkpoints(checkpoints.directory).restore(LIKE)
+        assert int(actual.step) in (30, 40)
+        assert equal(actual, state(int(actual.step)))
+        assert equal(checkpoints.restore_best(LIKE.params, message["best_step"]), state(message["best_step"]).params)
         checkpoints.save(40, state(40), progress(40))
         assert names(checkpoints.last) == ["30", "40"]
 
 
-def test_another_model_is_told(copied):
+def test_another_model_is_reported(copied):
     other = state(0)
     with pytest.raises(UserError, match="no array params/params/d: it was made by another version"):
         copied.restore_best({"params": other.params["params"] | {"d": jnp.ones(1)}})
@@ -234,8 +234,8 @@ def test_what_orbax_wrote_is_read_and_replaced_in_time(tmp_path):
     before = contents(tmp_path)
     assert equal(checkpoints.restore_best(LIKE.params), state(10).params)
     assert contents(tmp_path) == before
-    found, told = checkpoints.restore(LIKE)
-    assert equal(found, state(10)) and told == {"best_step": 10}
+    actual, message = checkpoints.restore(LIKE)
+    assert equal(actual, state(10)) and message == {"best_step": 10}
     checkpoints.save(20, state(20), progress(10))
     assert names(checkpoints.last) == ["10", "20"] and names(checkpoints.best) == ["10"]
     checkpoints.save(30, state(30), progress(30))

@@ -7,19 +7,19 @@ from pathlib import Path
 
 import fake_runs
 import pytest
-from house import environment, house  # noqa: F401 (a fixture)
+from user_folder import environment, user_folder  # noqa: F401 (a fixture)
 
 from attn_research.cli import main
 from attn_research.config import Config, digest, override
 from attn_research.runs import records
 from attn_research.sweeps.expand import load_experiment
-from attn_research.sweeps.lock import Busy, hold
+from attn_research.sweeps.lock import RunLockedError, lock_run
 
-pytestmark = pytest.mark.usefixtures("house")
+pytestmark = pytest.mark.usefixtures("user_folder")
 
 
 @pytest.mark.parametrize(
-    ("line", "said"),
+    ("line", "message"),
     [
         ("", "the following arguments are required: COMMAND"),
         (
@@ -64,7 +64,7 @@ pytestmark = pytest.mark.usefixtures("house")
         ("translate runs/nothing --step 3", "--step chooses the bars of a picture, so it needs --attention OUT.png"),
     ],
 )
-def test_every_wrong_argument_is_one_line(line, said, capsys):
+def test_every_wrong_argument_is_one_line(line, message, capsys):
     try:
         status = main(line.split())
     except SystemExit as end:
@@ -73,7 +73,7 @@ def test_every_wrong_argument_is_one_line(line, said, capsys):
     assert (status, captured.out) == (2, "")
     assert captured.err.count("\n") == 1
     assert captured.err.startswith("attn-research: ")
-    assert said in captured.err
+    assert message in captured.err
 
 
 @pytest.mark.parametrize("command", ["train", "sweep", "table", "figure", "translate", "check"])
@@ -106,7 +106,7 @@ def test_a_sweep_makes_what_is_missing_and_no_more(capsys):
     assert len([line for line in listed if line.startswith("missing") and "mine.py:cosine seed=" in line]) == 3
 
 
-def test_a_changed_score_is_told_and_made_again_if_asked_for(capsys):
+def test_a_changed_score_is_reported_and_made_again_if_asked_for(capsys):
     words = ["sweep", "small.py", "--list", "seed=1", "model.attention.score=mine.py:cosine"]
     (config,) = load_experiment("small.py", {"seed": 1, "model.attention.score": "mine.py:cosine"}).runs
     record = fake_runs.make_record(config)
@@ -133,7 +133,7 @@ def test_a_sweep_with_a_failure_goes_on_and_ends_with_one(capsys):
     assert captured.err == "attn-research: 2 of 4 runs failed; the same command tries again\n"
 
 
-def test_a_diverged_run_is_told_and_done(capsys):
+def test_a_diverged_run_is_reported_and_done(capsys):
     config = load_experiment("small.py").runs[0]
     records.write(Path("runs") / digest(config), fake_runs.make_record(config, **fake_runs.DIVERGED))
     assert main(["sweep", "small.py", "seed=0", "--list"]) == 1
@@ -143,7 +143,7 @@ def test_a_diverged_run_is_told_and_done(capsys):
 # A shell's background jobs ignore SIGINT, and so would the sweep that pytest starts there.
 SWEEP = "import signal, sys; from attn_research.sweeps import local; from attn_research.cli import main; \
 signal.signal(signal.SIGINT, signal.default_int_handler); local.TARGET = 'fake_runs:run'; import fake_runs; \
-from attn_research.data.task import tasks; tasks.known['fake'] = fake_runs.fake; main()"
+from attn_research.data.task import tasks; tasks.functions['fake'] = fake_runs.fake; main()"
 
 
 @pytest.fixture
@@ -173,7 +173,7 @@ def test_an_interrupted_sweep_stops_its_workers_and_goes_on_later(number, interr
     assert status == 128 + number
     assert errors == "attn-research: stopped; the same command makes what is missing, from the last checkpoints on\n"
     for directory in directories:
-        with hold(directory):
+        with lock_run(directory):
             directory.mkdir(exist_ok=True)
             (directory / "go").touch()
     assert main(words) == 0
@@ -188,14 +188,14 @@ def test_the_workers_of_a_killed_sweep_end_with_it(interrupted):
 
 def is_busy(directory: Path) -> bool:
     try:
-        with hold(directory):
+        with lock_run(directory):
             return False
-    except Busy:
+    except RunLockedError:
         return True
 
 
-def test_training_twice_at_once_is_refused(capsys, tmp_path):
-    with hold(Path("runs") / digest(Config())):
+def test_training_twice_at_once_is_rejected(capsys, tmp_path):
+    with lock_run(Path("runs") / digest(Config())):
         assert main(["train", "dates.py"]) == 2
     assert "another process is making runs/" in capsys.readouterr().err
 

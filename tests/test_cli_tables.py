@@ -7,14 +7,14 @@ from pathlib import Path
 import fake_runs
 import pytest
 from fake_runs import make_runs
-from house import environment, house  # noqa: F401 (a fixture)
+from user_folder import environment, user_folder  # noqa: F401 (a fixture)
 
 from attn_research.cli import main
 from attn_research.config import digest
 from attn_research.runs import records
 from attn_research.sweeps.expand import load_experiment
 
-pytestmark = pytest.mark.usefixtures("house")
+pytestmark = pytest.mark.usefixtures("user_folder")
 
 
 def test_a_table_from_runs_is_printed_and_written(capsys):
@@ -71,14 +71,14 @@ def test_readme_shows_the_saved_table(capsys, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("other", "said"),
+    ("other", "message"),
     [
         ({"dirty": True}, "were made with uncommitted changes"),
         ({"dirty": None, "commit": None}, "were made with uncommitted changes"),
         ({"commit": "d" * 40}, "are of several commits (cccccccccc, dddddddddd)"),
     ],
 )
-def test_save_and_check_refuse_records_that_cannot_be_traced(other, said, capsys):
+def test_save_and_check_refuse_records_that_cannot_be_traced(other, message, capsys):
     make_runs()
     main(["table", "small.py", "--save"])
     config = load_experiment("small.py").runs[0]
@@ -86,16 +86,16 @@ def test_save_and_check_refuse_records_that_cannot_be_traced(other, said, capsys
     records.write(Path("runs") / digest(config), flawed)
     capsys.readouterr()
     assert main(["table", "small.py", "--save"]) == 2
-    assert said in capsys.readouterr().err
-    kept = records.load_committed("results/small.jsonl")
-    records.save_committed("results/small.jsonl", [flawed, *(r for r in kept if r["id"] != flawed["id"])])
+    assert message in capsys.readouterr().err
+    stored = records.load_committed("results/small.jsonl")
+    records.save_committed("results/small.jsonl", [flawed, *(r for r in stored if r["id"] != flawed["id"])])
     assert main(["table", "small.py", "--check"]) == 1
-    assert said in capsys.readouterr().err
+    assert message in capsys.readouterr().err
 
 
 def test_a_reader_that_has_seen_enough_is_no_error():
     make_runs()
     shell = f"{sys.executable} -m attn_research table small.py | true; exit ${{PIPESTATUS[0]}}"
-    done = subprocess.run(["bash", "-c", shell], env=environment(), capture_output=True, text=True)
-    assert done.returncode == 0
-    assert "Traceback" not in done.stderr
+    process = subprocess.run(["bash", "-c", shell], env=environment(), capture_output=True, text=True)
+    assert process.returncode == 0
+    assert "Traceback" not in process.stderr

@@ -5,7 +5,7 @@ import unicodedata
 import pytest
 import sacrebleu
 from known_records import record
-from sentences import write_text
+from toy_corpus import write_text
 
 from attn_research import config
 from attn_research.data.task import load
@@ -21,7 +21,7 @@ GREEK = ["Ο Δρόμος είναι μακρύς", "ΟΔΟΣ ΚΑΙ ΔΡΟΜΟ�
 CHINESE = ["一个人在沙滩上跑步。", "两只狗在雪地里玩耍。"]
 JAPANESE = ["男の人が海岸を走っています。", "二匹の犬が雪の中で遊んでいる。"]
 THAI = ["ผู้ชายวิ่งบนชายหาด", "สุนัขสองตัวเล่นในหิมะ"]
-WAYS = {
+METHODS = {
     "as it is": str,
     "decomposed": lambda line: unicodedata.normalize("NFD", line),
     "no-break spaces": lambda line: line.replace(" ", "\xa0"),
@@ -34,9 +34,9 @@ WAYS = {
 def prepared(folder, lines, **options):
     pairs = [("ein Satz", line) for line in lines]
     write_text(folder, {"train": pairs * 20, "dev": pairs, "test": pairs})
-    said = "".join(f", {name}={value!r}" for name, value in options.items())
+    message = "".join(f", {name}={value!r}" for name, value in options.items())
     load.cache_clear()
-    return prepare(config.Data(task=Spec(f"translation(path={str(folder)!r}, vocabulary=500{said})")))
+    return prepare(config.Data(task=Spec(f"translation(path={str(folder)!r}, vocabulary=500{message})")))
 
 
 def scored(split, outputs):
@@ -46,9 +46,9 @@ def scored(split, outputs):
 
 @pytest.mark.parametrize("units", ["words", "subwords"])
 @pytest.mark.parametrize("lowercase", [False, True])
-@pytest.mark.parametrize("way", WAYS)
-def test_the_reference_itself_is_a_perfect_output(tmp_path, way, units, lowercase):
-    test = prepared(tmp_path, map(WAYS[way], FRENCH + GREEK), units=units, lowercase=lowercase).splits["test"]
+@pytest.mark.parametrize("method", METHODS)
+def test_the_reference_itself_is_a_perfect_output(tmp_path, method, units, lowercase):
+    test = prepared(tmp_path, map(METHODS[method], FRENCH + GREEK), units=units, lowercase=lowercase).splits["test"]
     values, signatures = scored(test, test.column("target"))
     assert values == pytest.approx({"exact": 1.0, "bleu": 100.0, "bleu_lc": 100.0, "chrf": 100.0})
     assert ("case:lc" in signatures["bleu"]) == ("case:lc" in signatures["chrf"]) == lowercase
@@ -77,18 +77,18 @@ def test_a_tokenizer_that_is_asked_for_is_taken(tmp_path):
     assert prepared(tmp_path, CHINESE, tokenize="char").splits["dev"].tokenize == "char"
 
 
-def test_a_tokenizer_without_its_package_is_refused(monkeypatch):
+def test_a_tokenizer_without_its_package_is_rejected(monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(ValueError, match=r"tokenize is 'ja-mecab', .*pip install 'sacrebleu\[ja\]'.*'char' does not"):
         check_tokenizer("ja-mecab")
 
 
-def test_rows_with_different_tokenizers_are_told():
+def test_rows_with_different_tokenizers_are_reported():
     def of(score, tokenizer):
         split = {"metrics": {"bleu": 20.0}, "items": {}, "ceiling": None, "signatures": {"bleu": f"tok:{tokenizer}"}}
         return [record(score, seed, test=split) for seed in range(3)]
 
     table = Table("model.attention.score", ("test/bleu",))
-    told = "BLEU has several signatures: its rows were not scored alike."
-    assert told in table.build({"dot": of("dot", "13a"), "general": of("general", "zh")}).notes
-    assert told not in table.build({"dot": of("dot", "zh"), "general": of("general", "zh")}).notes
+    message = "BLEU has several signatures: its rows were not scored alike."
+    assert message in table.build({"dot": of("dot", "13a"), "general": of("general", "zh")}).notes
+    assert message not in table.build({"dot": of("dot", "zh"), "general": of("general", "zh")}).notes

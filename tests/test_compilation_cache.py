@@ -5,8 +5,8 @@ import subprocess
 import sys
 
 import pytest
-from damage import ways
-from house import environment
+from damage import damages
+from user_folder import environment
 
 from attn_research.runs.compilation_cache import CheckedCache
 
@@ -23,27 +23,27 @@ print(float(jax.jit(lambda x: x * 3 + 1)(2.0)))
 def test_an_entry_is_the_right_one_or_none(tmp_path):
     cache = CheckedCache(str(tmp_path / "cache"))
     assert cache.get("key") is None
-    cache.put("key", bytes(range(200)))
+    cache.apply_to("key", bytes(range(200)))
     (file,) = (tmp_path / "cache").iterdir()
-    for damage in ways(file, 100):
+    for damage in damages(file, 100):
         damage(file)
         assert cache.get("key") is None
-        cache.put("key", bytes(range(200)))
+        cache.apply_to("key", bytes(range(200)))
         assert cache.get("key") == bytes(range(200))
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
 def test_a_cache_that_cannot_be_written_is_done_without(tmp_path):
     tmp_path.chmod(0o500)
-    CheckedCache(str(tmp_path / "cache")).put("key", b"value")
+    CheckedCache(str(tmp_path / "cache")).apply_to("key", b"value")
 
 
 def test_damaged_programs_are_compiled_again_without_a_word(tmp_path):
     def result():
         words, where = [sys.executable, "-c", PROGRAM], {"ATTN_RESEARCH_CACHE": str(tmp_path)}
-        done = subprocess.run(words, env=environment() | where, capture_output=True, text=True, check=True)
-        assert done.stderr == ""
-        return done.stdout
+        result = subprocess.run(words, env=environment() | where, capture_output=True, text=True, check=True)
+        assert result.stderr == ""
+        return result.stdout
 
     right = result()
     files = [path for path in tmp_path.rglob("*") if path.is_file()]

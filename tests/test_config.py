@@ -11,16 +11,16 @@ from attn_research.config import (
     Config,
     diff,
     digest,
-    flat,
-    from_flat,
-    hints,
+    field_types,
+    flatten,
     load,
     override,
     parse_changes,
+    unflatten,
 )
 from attn_research.registry import Spec
 
-FIELDS = tuple(hints(Config()))
+FIELDS = tuple(field_types(Config()))
 VALUES = st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.lists(st.integers(), max_size=2)
 SCORES = st.sampled_from(["dot", "general", "concat(units=8)", "my_scores.py:cosine(scale=2.0)"])
 CHANGES = st.fixed_dictionaries(
@@ -40,7 +40,7 @@ CHANGES = st.fixed_dictionaries(
 @given(CHANGES)
 def test_flat_json_and_back(changes):
     config = override(Config(), changes)
-    again = from_flat(json.loads(json.dumps(flat(config))))
+    again = unflatten(json.loads(json.dumps(flatten(config))))
     assert again == config
     assert hash(again) == hash(config)
     assert digest(again) == digest(config)
@@ -88,8 +88,8 @@ def test_override_changes_or_explains(name, value):
     except ValueError as error:
         assert name in str(error) or repr(name) in str(error)
     else:
-        assert from_flat(flat(config)) == config
-        assert all(math.isfinite(leaf) for leaf in flat(config).values() if isinstance(leaf, float))
+        assert unflatten(flatten(config)) == config
+        assert all(math.isfinite(leaf) for leaf in flatten(config).values() if isinstance(leaf, float))
 
 
 @given(st.lists(st.text() | st.builds("{}={}".format, st.sampled_from(FIELDS), st.text()), max_size=3))
@@ -104,7 +104,7 @@ def test_no_command_line_crashes(words):
 
 
 @given(st.from_regex(r"[a-z.]{1,12}", fullmatch=True).filter(lambda name: name not in FIELDS))
-def test_an_unknown_field_is_told_all_known_ones(name):
+def test_an_unknown_field_is_reported_with_all_known_ones(name):
     with pytest.raises(ValueError) as caught:
         override(Config(), {name: 1})
     assert all(field in str(caught.value) for field in FIELDS)
@@ -121,7 +121,7 @@ def test_parse_changes_keeps_specs_and_choices_as_text():
 
 
 @pytest.mark.parametrize(
-    ("word", "said"),
+    ("word", "message"),
     [
         ("seed", "'seed' is not of the form name=value, as in seed=2; known: "),
         ("sed=2", "config has no field 'sed'; known: "),
@@ -136,10 +136,10 @@ def test_parse_changes_keeps_specs_and_choices_as_text():
         ("model.attention.score=a(1)", "config field 'model.attention.score': 'a(1)' is not a spec string"),
     ],
 )
-def test_errors_are_sentences(word, said):
+def test_errors_are_sentences(word, message):
     with pytest.raises(ValueError) as caught:
         override(Config(), parse_changes([word]))
-    assert said in str(caught.value)
+    assert message in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
@@ -156,16 +156,16 @@ def test_load(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("conf = 1\n", "defines no Config named 'config'"),
         ("from attn_research.config import Config\nconfig = Config(seed='x')\n", "'seed' is 'x'"),
     ],
 )
-def test_load_of_a_file_that_is_no_config(tmp_path, text, said):
+def test_load_of_a_file_that_is_no_config(tmp_path, text, message):
     file = tmp_path / "mine.py"
     file.write_text(text)
-    with pytest.raises(ValueError, match=said):
+    with pytest.raises(ValueError, match=message):
         load(file)
 
 

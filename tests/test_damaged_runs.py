@@ -7,7 +7,7 @@ import shutil
 import jax
 import numpy as np
 import pytest
-from damage import contents, ways
+from damage import contents, damages
 from test_stopping import TINY, lines
 
 from attn_research.errors import UserError
@@ -40,17 +40,21 @@ def test_an_item_is_the_right_one_or_a_sentence(finished, copied, name):
     for checked in (True, False):  # earlier versions wrote no checksums
         if not checked:
             (copied / "outputs" / "SHA256SUMS").unlink(missing_ok=True)
-        for damage in ways(finished / name, 60) if checked or "SUMS" not in name else ():
+        for damage in damages(finished / name, 60) if checked or "SUMS" not in name else ():
             shutil.copy(finished / name, copied / name)
             damage(copied / name)
             try:
-                found = load_item(copied, 1)
+                actual = load_item(copied, 1)
             except UserError as error:
                 assert str(copied / "outputs") in sentence(error)
                 continue
             if checked:
-                assert (found.source, found.output, found.references) == (right.source, right.output, right.references)
-                assert np.array_equal(found.weights, right.weights)
+                assert (actual.source, actual.output, actual.references) == (
+                    right.source,
+                    right.output,
+                    right.references,
+                )
+                assert np.array_equal(actual.weights, right.weights)
 
 
 def test_a_translator_is_the_right_one_or_a_sentence(finished, copied):
@@ -61,16 +65,16 @@ def test_a_translator_is_the_right_one_or_a_sentence(finished, copied):
     assert len(best) >= 3
     shutil.rmtree(copied / "checkpoints" / "last")
     for name in [*names, *best]:
-        for damage in ways(finished / name, 5):
+        for damage in damages(finished / name, 5):
             shutil.copy(finished / name, copied / name)
             damage(copied / name)
             try:
-                found = load(copied)
+                actual = load(copied)
             except UserError as error:
                 assert str(copied) in sentence(error)
                 continue
-            assert (found.config, found.source, found.target) == (right.config, right.source, right.target)
-            assert jax.tree.all(jax.tree.map(np.array_equal, found.params, right.params))
+            assert (actual.config, actual.source, actual.target) == (right.config, right.source, right.target)
+            assert jax.tree.all(jax.tree.map(np.array_equal, actual.params, right.params))
         shutil.copy(finished / name, copied / name)
 
 
@@ -85,7 +89,7 @@ def test_reading_a_run_changes_nothing(finished):
 def test_damaged_metrics_never_stop_a_run(finished, copied, caplog):
     """It goes on, and lines that are whole stay."""
     (copied / "result.json").unlink()
-    for damage in ways(finished / "metrics.jsonl", 8):
+    for damage in damages(finished / "metrics.jsonl", 8):
         shutil.copy(finished / "metrics.jsonl", copied / "metrics.jsonl")
         damage(copied / "metrics.jsonl")
         with caplog.at_level(logging.WARNING):

@@ -8,17 +8,17 @@ from collections import Counter
 import pytest
 from babel.dates import format_date
 
-from attn_research.data.formats import SEEN, STYLES, UNSEEN, align, pieces, written
-from attn_research.data.readings import ceiling, index, readings, skeleton
+from attn_research.data.ambiguity import ceiling, count_interpretations, interpretation_index, skeleton
+from attn_research.data.formats import STYLES, TRAINING_LOCALES, UNSEEN_LOCALES, align, format_parts, render_date
 from attn_research.data.task import load
 from attn_research.registry import Spec
 
 OPTIONS = "train=400, dev=50, test=100"
-FORMATS = list(itertools.product(SEEN + UNSEEN, STYLES))
+FORMATS = list(itertools.product(TRAINING_LOCALES + UNSEEN_LOCALES, STYLES))
 DAYS = [datetime.date(1950, 1, 1), datetime.date(1987, 3, 9), datetime.date(2009, 10, 30), datetime.date(2049, 12, 31)]
 
 
-def made(locale, options=OPTIONS):
+def make_splits(locale, options=OPTIONS):
     return load(Spec(f'dates(locale="{locale}", {options})'))
 
 
@@ -27,27 +27,27 @@ def latin(text):
 
 
 def test_the_locales():
-    assert len(SEEN) >= 60
-    assert {"ko", "ja", "ar", "th", "hi"} <= {*SEEN}
-    assert not {*SEEN} & {*UNSEEN}
-    assert len({*SEEN, *UNSEEN}) == len(SEEN + UNSEEN)
+    assert len(TRAINING_LOCALES) >= 60
+    assert {"ko", "ja", "ar", "th", "hi"} <= {*TRAINING_LOCALES}
+    assert not {*TRAINING_LOCALES} & {*UNSEEN_LOCALES}
+    assert len({*TRAINING_LOCALES, *UNSEEN_LOCALES}) == len(TRAINING_LOCALES + UNSEEN_LOCALES)
 
 
 def scripts(locales):
     """The first word of the Unicode names of all letters: LATIN, CYRILLIC, CJK ..."""
-    texts = "".join(written(day, locale, "full") for day in DAYS for locale in locales)
+    texts = "".join(render_date(day, locale, "full") for day in DAYS for locale in locales)
     return {unicodedata.name(letter).split()[0] for letter in texts if letter.isalpha()}
 
 
 def test_the_unseen_locales_have_scripts_that_are_seen():
-    assert scripts(UNSEEN) <= scripts(SEEN)
-    assert len(scripts(SEEN)) >= 20
+    assert scripts(UNSEEN_LOCALES) <= scripts(TRAINING_LOCALES)
+    assert len(scripts(TRAINING_LOCALES)) >= 20
 
 
-@pytest.mark.parametrize("locale", SEEN + UNSEEN)
-def test_the_pieces_are_what_babel_writes(locale):
+@pytest.mark.parametrize("locale", TRAINING_LOCALES + UNSEEN_LOCALES)
+def test_the_parts_are_what_babel_writes(locale):
     for day, style in itertools.product(DAYS, STYLES):
-        assert latin(written(day, locale, style)) == format_date(day, style, locale)
+        assert latin(render_date(day, locale, style)) == format_date(day, style, locale)
 
 
 @pytest.mark.parametrize(
@@ -63,16 +63,16 @@ def test_the_pieces_are_what_babel_writes(locale):
     ],
 )
 def test_a_date_in_the_digits_and_words_of_a_locale(locale, style, text):
-    assert written(DAYS[1], locale, style) == text
+    assert render_date(DAYS[1], locale, style) == text
 
 
 def linked(day, locale, style):
     """ISO place -> the characters of the text that it rests on."""
-    text = written(day, locale, style)
-    found = {}
-    for i, j in align(pieces(day, locale, style)):
-        found[j] = found.get(j, "") + text[i]
-    return found
+    text = render_date(day, locale, style)
+    actual = {}
+    for i, j in align(format_parts(day, locale, style)):
+        actual[j] = actual.get(j, "") + text[i]
+    return actual
 
 
 def test_gold_alignments_of_digits_names_and_what_is_left_out():
@@ -87,44 +87,48 @@ def test_gold_alignments_of_digits_names_and_what_is_left_out():
 
 @pytest.mark.parametrize("style", STYLES)
 def test_every_digit_rests_on_something_that_says_it(style):
-    for day, locale in itertools.product(DAYS, SEEN + UNSEEN):
-        found, iso = linked(day, locale, style), day.isoformat()
-        assert sorted(found) == [0, 1, 2, 3, 5, 6, 8, 9]
-        for place, characters in found.items():
+    for day, locale in itertools.product(DAYS, TRAINING_LOCALES + UNSEEN_LOCALES):
+        actual, iso = linked(day, locale, style), day.isoformat()
+        assert sorted(actual) == [0, 1, 2, 3, 5, 6, 8, 9]
+        for position, characters in actual.items():
             if len(characters) == 1 and characters.isdecimal():
-                assert latin(characters) == iso[place] or iso[place] == "0"
+                assert latin(characters) == iso[position] or iso[position] == "0"
 
 
 def test_the_alignment_counts_from_the_offset():
-    formatted = pieces(DAYS[1], "de", "full")
+    formatted = format_parts(DAYS[1], "de", "full")
     assert align(formatted, offset=7) == [(i + 7, j) for i, j in align(formatted)]
 
 
 def test_the_items_are_what_they_say():
-    for shown, hidden in zip(made("shown").values(), made("hidden").values(), strict=True):
-        for with_locale, without in zip(shown, hidden, strict=True):
+    for with_locales, without_locales in zip(
+        make_splits("shown").values(), make_splits("hidden").values(), strict=True
+    ):
+        for with_locale, without in zip(with_locales, without_locales, strict=True):
             assert with_locale["source"][1:] == without["source"]
-            assert with_locale["source"][0][1:-1] in SEEN + UNSEEN
+            assert with_locale["source"][0][1:-1] in TRAINING_LOCALES + UNSEEN_LOCALES
             assert with_locale["target"] == without["target"]
             assert [[i - 1, j] for i, j in with_locale["alignment"]] == without["alignment"]
             day = datetime.date.fromisoformat("".join(without["target"]))
-            assert day in readings("".join(without["source"]), (with_locale["source"][0][1:-1],))
+            assert day in count_interpretations("".join(without["source"]), (with_locale["source"][0][1:-1],))
 
 
 def test_a_date_is_in_one_split_only():
-    targets = [{tuple(target) for target in split["target"]} for split in made("shown", "train=3000, dev=500").values()]
+    targets = [
+        {tuple(target) for target in split["target"]} for split in make_splits("shown", "train=3000, dev=500").values()
+    ]
     assert sum(map(len, targets)) == len(set.union(*targets))
 
 
 def test_training_never_shows_the_unseen_locales():
-    splits = made("shown")
+    splits = make_splits("shown")
     locales = {name: {source[0] for source in split["source"]} for name, split in splits.items()}
-    assert locales["test_unseen"] == {f"<{locale}>" for locale in UNSEEN}
-    assert locales["train"] | locales["dev"] | locales["test"] <= {f"<{locale}>" for locale in SEEN}
+    assert locales["test_unseen"] == {f"<{locale}>" for locale in UNSEEN_LOCALES}
+    assert locales["train"] | locales["dev"] | locales["test"] <= {f"<{locale}>" for locale in TRAINING_LOCALES}
 
 
 def test_the_sizes_and_the_longest_source():
-    splits = made("hidden", OPTIONS + ", longest=12")
+    splits = make_splits("hidden", OPTIONS + ", longest=12")
     assert {name: len(split) for name, split in splits.items()} == {
         "train": 400,
         "dev": 50,
@@ -135,35 +139,35 @@ def test_the_sizes_and_the_longest_source():
 
 
 def test_the_items_of_a_split_do_not_depend_on_the_sizes():
-    assert made("shown")["test"][:20] == made("shown", "train=10, dev=10, test=20")["test"][:]
+    assert make_splits("shown")["test"][:20] == make_splits("shown", "train=10, dev=10, test=20")["test"][:]
 
 
-def test_a_limit_that_leaves_nothing_is_refused():
+def test_a_limit_that_leaves_nothing_is_rejected():
     with pytest.raises(ValueError, match="longest of task 'dates' is 5, but must be at least 10"):
-        made("shown", "longest=5")
+        make_splits("shown", "longest=5")
 
 
 def test_the_numbers_of_every_format_stand_apart():
-    for key, found in index(SEEN + UNSEEN).items():
-        for reading in found:
-            assert len(reading.order) == key.count("0")
-            assert sorted(reading.order + "M" * bool(reading.month)) == ["M", "d", "y"]
+    for key, actual in interpretation_index(TRAINING_LOCALES + UNSEEN_LOCALES).items():
+        for interpretation in actual:
+            assert len(interpretation.order) == key.count("0")
+            assert sorted(interpretation.order + "M" * bool(interpretation.month)) == ["M", "d", "y"]
 
 
-@pytest.mark.parametrize("locales", [*((locale,) for locale in SEEN), UNSEEN])
+@pytest.mark.parametrize("locales", [*((locale,) for locale in TRAINING_LOCALES), UNSEEN_LOCALES])
 def test_who_knows_the_locale_or_the_unseen_ones_can_always_tell_the_date(locales):
     """A text's numbers and its skeleton then decide the date, so no ceiling is needed there."""
-    for found in index(locales).values():
-        assert len({(reading.order, reading.month) for reading in found}) == 1
+    for actual in interpretation_index(locales).values():
+        assert len({(interpretation.order, interpretation.month) for interpretation in actual}) == 1
 
 
-def test_the_readings_find_every_date_again():
+def test_the_interpretations_find_every_date_again():
     rng = random.Random(0)
     for _ in range(3000):
         day = datetime.date(1950, 1, 1) + datetime.timedelta(rng.randrange(36525))
-        text = written(day, *rng.choice(FORMATS))
-        assert skeleton(text) in index(SEEN + UNSEEN)
-        assert day in readings(text, SEEN + UNSEEN)
+        text = render_date(day, *rng.choice(FORMATS))
+        assert skeleton(text) in interpretation_index(TRAINING_LOCALES + UNSEEN_LOCALES)
+        assert day in count_interpretations(text, TRAINING_LOCALES + UNSEEN_LOCALES)
 
 
 def test_the_ceiling_is_that_of_writing_every_date_in_every_way():
@@ -171,17 +175,17 @@ def test_the_ceiling_is_that_of_writing_every_date_in_every_way():
     days = [datetime.date(2001, 1, 1) + datetime.timedelta(n) for n in range(12 * 365 + 3)]
     texts = {}
     for day, locale, style in itertools.product(days, locales, STYLES):
-        texts.setdefault(written(day, locale, style), Counter())[day] += 1
+        texts.setdefault(render_date(day, locale, style), Counter())[day] += 1
     numbers_of_these_years = [text for text in texts if max(map(int, re.findall(r"\d+", text))) <= 12]
     assert len(numbers_of_these_years) > 1000
     for text in numbers_of_these_years:
-        assert readings(text, locales) == texts[text]
+        assert count_interpretations(text, locales) == texts[text]
         assert ceiling(text, locales) == max(texts[text].values()) / texts[text].total()
     assert min(ceiling(text, locales) for text in numbers_of_these_years) <= 0.5
 
 
 def test_only_the_hidden_locale_has_a_ceiling():
-    hidden = made("hidden", "train=10, test=1000")
-    ceilings = hidden["test"]["ceiling"][:]
+    without_locales = make_splits("hidden", "train=10, test=1000")
+    ceilings = without_locales["test"]["ceiling"][:]
     assert 0.98 < sum(ceilings) / len(ceilings) < 1
-    assert "ceiling" not in hidden["test_unseen"].column_names + made("shown")["test"].column_names
+    assert "ceiling" not in without_locales["test_unseen"].column_names + make_splits("shown")["test"].column_names

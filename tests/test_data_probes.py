@@ -2,7 +2,7 @@ import itertools
 
 import pytest
 
-from attn_research.data.probes import ASK, BEFORE, BEHIND, MARK
+from attn_research.data.probes import AFTER, BEFORE, MARK, QUERY_MARK
 from attn_research.data.task import load
 from attn_research.registry import Spec
 
@@ -23,8 +23,8 @@ def items(name, options="train=100, test=30"):
 
 def answered(source):
     """What stands before the question, and the queries."""
-    ask = source.index(ASK)
-    return source[:ask], source[ask + 1 :]
+    query_mark = source.index(QUERY_MARK)
+    return source[:query_mark], source[query_mark + 1 :]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -62,9 +62,9 @@ def test_select_copies_what_is_marked():
 @pytest.mark.parametrize("distance", [1, 4])
 def test_window_answers_are_so_many_places_from_their_cues(distance):
     for item in items("window", f"distance={distance}, train=100, test=30"):
-        place = {cue: item["source"].index(cue) for cue in (BEFORE, BEHIND)}
-        before = [s for s in item["source"][: place[BEFORE]] if s != BEHIND]
-        behind = [s for s in item["source"][place[BEHIND] :] if s not in (BEFORE, BEHIND)]
+        position = {cue: item["source"].index(cue) for cue in (BEFORE, AFTER)}
+        before = [s for s in item["source"][: position[BEFORE]] if s != AFTER]
+        behind = [s for s in item["source"][position[AFTER] :] if s not in (BEFORE, AFTER)]
         assert item["target"] == [before[-distance], behind[distance - 1]]
 
 
@@ -92,7 +92,7 @@ def _size(name, item):
             return len(answered(item["source"])[0]) // 2
         case "nth":
             return len(answered(item["source"])[0])
-    return len([symbol for symbol in item["source"] if symbol not in (MARK, BEFORE, BEHIND)])
+    return len([symbol for symbol in item["source"] if symbol not in (MARK, BEFORE, AFTER)])
 
 
 @pytest.mark.parametrize(
@@ -105,6 +105,6 @@ def _size(name, item):
         ("window(distance=0)", "distance of task 'window' is 0"),
     ],
 )
-def test_impossible_options_are_refused(spec, message):
+def test_impossible_options_are_rejected(spec, message):
     with pytest.raises(ValueError, match=message):
         load(Spec(spec))

@@ -7,7 +7,7 @@ NAMES = ["copy", "reverse", "sort", "repeat"]
 OPTIONS = "symbols=5, longest=6, longest_test=9, train=200, test=50"
 
 
-def made(name, options=OPTIONS):
+def make_splits(name, options=OPTIONS):
     return load(Spec(f"{name}({options})"))
 
 
@@ -21,14 +21,14 @@ def made(name, options=OPTIONS):
     ],
 )
 def test_the_target_is_what_the_name_says(name, right):
-    for split in made(name, OPTIONS.replace("symbols=5", "symbols=15")).values():
+    for split in make_splits(name, OPTIONS.replace("symbols=5", "symbols=15")).values():
         for item in split:
             assert item["target"] == right(item["source"])
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_target_symbol_is_aligned_with_the_one_it_copies(name):
-    for split in made(name).values():
+    for split in make_splits(name).values():
         for item in split:
             assert [j for _, j in item["alignment"]] == list(range(len(item["target"])))
             assert all(item["source"][i] == item["target"][j] for i, j in item["alignment"])
@@ -36,27 +36,27 @@ def test_every_target_symbol_is_aligned_with_the_one_it_copies(name):
 
 def test_each_source_symbol_is_used_the_same_number_of_times():
     for name, times in [("copy", 1), ("reverse", 1), ("sort", 1), ("repeat", 2)]:
-        for item in made(name)["test"]:
+        for item in make_splits(name)["test"]:
             assert sorted(i for i, _ in item["alignment"]) == sorted([*range(len(item["source"]))] * times)
 
 
 def test_equal_symbols_keep_their_order_when_sorted():
-    for item in made("sort")["test_long"]:
+    for item in make_splits("sort")["test_long"]:
         for (i, j), (after, _) in zip(item["alignment"], item["alignment"][1:], strict=False):
             assert i < after or item["source"][i] != item["source"][after], (item, j)
 
 
 @pytest.mark.parametrize("options", [OPTIONS, "symbols=2, longest=4, longest_test=5, train=200, test=50"])
 def test_no_source_is_in_two_splits(options):
-    splits = made("copy", options)
-    seen = {name: {tuple(source) for source in split["source"]} for name, split in splits.items()}
-    assert not seen["train"] & seen["dev"]
-    assert not seen["train"] & seen["test"]
-    assert not seen["dev"] & seen["test"]
+    splits = make_splits("copy", options)
+    sources = {name: {tuple(source) for source in split["source"]} for name, split in splits.items()}
+    assert not sources["train"] & sources["dev"]
+    assert not sources["train"] & sources["test"]
+    assert not sources["dev"] & sources["test"]
 
 
 def test_the_long_split_is_longer_than_training():
-    splits = made("copy")
+    splits = make_splits("copy")
     assert {len(source) for name in ("train", "dev", "test") for source in splits[name]["source"]} == {*range(1, 7)}
     assert {len(source) for source in splits["test_long"]["source"]} == {7, 8, 9}
     assert {name: len(split) for name, split in splits.items()} == {
@@ -68,10 +68,10 @@ def test_the_long_split_is_longer_than_training():
 
 
 def test_the_seed_alone_decides_the_sources():
-    again, other = made("reverse"), made("copy", OPTIONS + ", seed=1")
+    again, other = make_splits("reverse"), make_splits("copy", OPTIONS + ", seed=1")
     for split in ("train", "dev", "test", "test_long"):
-        assert made("copy")[split]["source"][:] == again[split]["source"][:]
-        assert made("copy")[split]["source"][:] != other[split]["source"][:]
+        assert make_splits("copy")[split]["source"][:] == again[split]["source"][:]
+        assert make_splits("copy")[split]["source"][:] != other[split]["source"][:]
 
 
 @pytest.mark.parametrize(
@@ -85,11 +85,11 @@ def test_the_seed_alone_decides_the_sources():
         ("symbols=1, longest=1", "its symbols and sizes up to 1 give too few; raise symbols or longest"),
     ],
 )
-def test_impossible_options_are_told(options, message):
+def test_impossible_options_are_reported(options, message):
     with pytest.raises(ValueError, match=message):
-        made("copy", options)
+        make_splits("copy", options)
 
 
-def test_repeating_no_times_is_refused():
+def test_repeating_no_times_is_rejected():
     with pytest.raises(ValueError, match="times of task 'repeat' is 0"):
-        made("repeat", "times=0")
+        make_splits("repeat", "times=0")

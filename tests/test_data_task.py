@@ -27,12 +27,20 @@ def mine(tmp_path):
 
 def test_the_tasks_are_registered():
     probes = {"recall", "two_hop", "select", "window", "nth"}
-    assert set(tasks.known) - probes == {"copy", "dates", "repeat", "reverse", "sort", "transduction", "translation"}
+    assert set(tasks.functions) - probes == {
+        "copy",
+        "dates",
+        "repeat",
+        "reverse",
+        "sort",
+        "transduction",
+        "translation",
+    }
 
 
 @pytest.mark.parametrize("name", ["copy", "dates", "repeat", "reverse", "sort", "transduction", "translation"])
 def test_every_option_has_a_default_and_a_docstring(name):
-    function = tasks.known[name]
+    function = tasks.functions[name]
     assert tasks.bind(Spec(name)).hyper.keys() == {*function.__annotations__} - {"return"}
     assert function.__doc__
 
@@ -61,7 +69,7 @@ def test_a_task_of_ones_own(mine):
         ),
     ],
 )
-def test_a_task_that_gives_something_else_is_told_what(mine, body, message):
+def test_a_task_that_gives_something_else_is_reported_with_its_type(mine, body, message):
     with pytest.raises(ValueError, match=message) as error:
         load(mine(body))
     assert "\n" not in str(error.value)
@@ -76,7 +84,7 @@ def test_a_task_that_gives_something_else_is_told_what(mine, body, message):
         ("dates(train=2.5)", "must be of type int"),
     ],
 )
-def test_wrong_specs_are_told_what_is_known(text, message):
+def test_wrong_specs_are_reported_with_the_known_ones(text, message):
     with pytest.raises(ValueError, match=message):
         load(Spec(text))
 

@@ -86,7 +86,7 @@ def test_a_bad_file_is_named_with_its_line(folder, text, message):
     refused(folder, message)
 
 
-def test_a_missing_file_is_told_with_what_is_there(folder):
+def test_a_missing_file_is_reported_with_what_is_there(folder):
     (folder / "dev.tsv").rename(folder / "dev.txt")
     refused(folder, r"no dev.tsv or dev.tsv.gz in .*; known: dev.txt, test.tsv, train.tsv; did you mean dev.txt")
 
@@ -94,13 +94,13 @@ def test_a_missing_file_is_told_with_what_is_there(folder):
 @pytest.mark.parametrize(
     "damage", [lambda data: data[:-9], lambda data: b"plain", lambda data: data[:14] + b"\xff" * 9]
 )
-def test_a_damaged_archive_is_told(folder, damage):
+def test_a_damaged_archive_is_reported(folder, damage):
     (folder / "dev.tsv").unlink()
     (folder / "dev.tsv.gz").write_bytes(damage(gzip.compress(FILES["dev.tsv"].encode() * 9)))
     refused(folder, r"cannot read .*dev.tsv.gz: ")
 
 
-def test_a_missing_folder_is_told_with_its_neighbours(folder, monkeypatch):
+def test_a_missing_folder_is_reported_with_its_neighbors(folder, monkeypatch):
     monkeypatch.delenv("ATTN_RESEARCH_DATA", raising=False)
     monkeypatch.chdir(folder.parent)
     refused(folder.name + "s", rf"no folder .* \(\$ATTN_RESEARCH_DATA is not set\); .*did you mean {folder.name}")
@@ -109,6 +109,6 @@ def test_a_missing_folder_is_told_with_its_neighbours(folder, monkeypatch):
     refused("no/such/place", r"no folder 'no/such/place' in .*; known: none")
 
 
-def test_the_path_must_be_said():
+def test_the_path_is_required():
     with pytest.raises(ValueError, match="transduction needs the folder of its files"):
         load(Spec("transduction"))

@@ -5,9 +5,9 @@ import sys
 
 import datasets
 import pytest
-from sentences import corpus, write_json, write_text
+from toy_corpus import corpus, write_json, write_text
 
-from attn_research.data.segmentation import MARK, Pieces
+from attn_research.data.segmentation import SPACE, LearnedSegmentation
 from attn_research.data.task import load
 from attn_research.data.vocab import UNKNOWN
 from attn_research.registry import Spec
@@ -24,8 +24,8 @@ def folder(tmp_path):
 
 def read(path, **options):
     load.cache_clear()
-    said = "".join(f", {name}={value!r}" for name, value in options.items())
-    return load(Spec(f"translation(path={str(path)!r}{said})"))
+    message = "".join(f", {name}={value!r}" for name, value in options.items())
+    return load(Spec(f"translation(path={str(path)!r}{message})"))
 
 
 def edit(file, number, line):
@@ -41,7 +41,7 @@ def test_each_split_has_its_symbols_its_lines_and_its_places(folder):
     de, en = CORPUS["test"][0]
     first = splits["test"][0]
     assert first["raw"] == [en] and first["where"] == "test.de:1"
-    assert first["source"] == [*(MARK + word for word in de[:-1].split()), "."]
+    assert first["source"] == [*(SPACE + word for word in de[:-1].split()), "."]
     assert [len(split) for split in splits.values()] == [len(pairs) for pairs in CORPUS.values()]
 
 
@@ -78,10 +78,10 @@ def test_a_data_set_of_the_hub_gives_the_same(folder, tmp_path_factory, monkeypa
         for path in hub.glob("*.jsonl"):
             datasets.Dataset.from_json(str(path)).to_parquet(path.with_suffix(".parquet"))
             path.unlink()
-    plain, found = read(folder), read(f"hub:{hub}")
+    plain, actual = read(folder), read(f"hub:{hub}")
     for split in plain:
-        assert found[split].remove_columns("where").to_dict() == plain[split].remove_columns("where").to_dict()
-    assert found["dev"]["where"][0] == "validation:1"
+        assert actual[split].remove_columns("where").to_dict() == plain[split].remove_columns("where").to_dict()
+    assert actual["dev"]["where"][0] == "validation:1"
     refused(f"hub:{hub}", "split 'train' of data set .* has no column 'fr'; known: de, en", source="fr")
     refused(f"hub:{hub}", "data set .* has no split 'flickr'; known: test, train, validation", test="flickr")
 
@@ -104,9 +104,9 @@ def test_a_column_of_texts_by_language_and_a_configuration_give_the_same(folder,
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path_factory.mktemp("cache"))
     hub = tmp_path_factory.mktemp("hub")
     write_configurations(hub, "de-en", "en-de")
-    plain, found = read(folder), read(f"hub:{hub}", configuration="de-en")
+    plain, actual = read(folder), read(f"hub:{hub}", configuration="de-en")
     for split in plain:
-        assert found[split].remove_columns("where").to_dict() == plain[split].remove_columns("where").to_dict()
+        assert actual[split].remove_columns("where").to_dict() == plain[split].remove_columns("where").to_dict()
     refused(f"hub:{hub}", "needs configuration=... in the task, since it has several: de-en, en-de$")
     refused(f"hub:{hub}", "no configuration 'de-fr'; known: de-en, en-de; did you mean", configuration="de-fr")
     refused(f"hub:{hub}", "split 'train' of .* has no column 'fr'; known: de, en", source="fr", configuration="en-de")
@@ -119,17 +119,17 @@ def refused(path, message, **options):
     assert "\n" not in str(error.value)
 
 
-def test_a_data_set_that_is_not_there_is_told(tmp_path):
+def test_a_data_set_that_is_not_there_is_reported(tmp_path):
     refused(f"hub:{tmp_path / 'nowhere'}", "cannot load data set .* from the Hugging Face hub: ")
 
 
-def test_different_numbers_of_lines_are_told(folder):
+def test_different_numbers_of_lines_are_reported(folder):
     edit(folder / "dev.en", 3, None)
     refused(folder, r"dev.de has 12 lines, but dev.en has 11; they must be aligned line by line")
 
 
 @pytest.mark.parametrize(("split", "side"), [("dev", "de"), ("test", "en")])
-def test_an_empty_line_of_a_test_is_told(folder, split, side):
+def test_an_empty_line_of_a_test_is_reported(folder, split, side):
     edit(folder / f"{split}.{side}", 4, " \t")
     refused(folder, rf"^{split}.de:4 is empty on one side, and only training pairs may be left out$")
 
@@ -148,7 +148,7 @@ def test_empty_and_long_training_pairs_are_left_out_and_told(folder, caplog):
     assert len(splits["test"]) == len(CORPUS["test"])
 
 
-def test_missing_files_folders_and_options_are_told(folder):
+def test_missing_files_folders_and_options_are_reported(folder):
     refused(folder, "no newstest.de or newstest.de.gz in .*; known: dev.de, .*did you mean test.de", test="newstest")
     refused(folder, "no train.fr or train.fr.gz in .*; known: ", target="fr")
     refused(folder / "nowhere", "no folder .*nowhere")
@@ -171,23 +171,26 @@ LINES = [
 
 @pytest.mark.parametrize("units", ["words", "subwords"])
 def test_lines_come_back_with_single_spaces(units, tmp_path):
-    pieces = Pieces.learn(LINES, units, 500, lowercase=False)
-    pieces.save(tmp_path / "pieces.json")
+    segmentation = LearnedSegmentation.learn(LINES, units, 500, lowercase=False)
+    segmentation.save(tmp_path / "pieces.json")
     for line in LINES:
         text = " ".join(line.split()).replace("u\u0308", "ü")
-        assert pieces.join(pieces.split(line)) == text
-        assert Pieces.load(tmp_path / "pieces.json").split(line) == pieces.split(line)
-    assert pieces.split_all(LINES) == [pieces.split(line) for line in LINES]
-    lowered = Pieces.learn(LINES, units, 500, lowercase=True)
+        assert segmentation.join(segmentation.split(line)) == text
+        assert LearnedSegmentation.load(tmp_path / "pieces.json").split(line) == segmentation.split(line)
+    assert segmentation.split_all(LINES) == [segmentation.split(line) for line in LINES]
+    lowered = LearnedSegmentation.learn(LINES, units, 500, lowercase=True)
     assert lowered.join(lowered.split("Ein MANN")) == "ein mann"
 
 
 def test_subwords_are_smaller_than_words_and_as_many_as_asked():
     lines = [de for de, _ in CORPUS["train"]]
-    pieces = Pieces.learn(lines, "subwords", 40, lowercase=False)
-    symbols = {symbol for line in lines for symbol in pieces.split(line)}
+    segmentation = LearnedSegmentation.learn(lines, "subwords", 40, lowercase=False)
+    symbols = {symbol for line in lines for symbol in segmentation.split(line)}
     assert len(symbols) <= 40 and max(map(len, symbols)) > 1
-    assert len(pieces.split("Katzenmann")) > 1 and pieces.join(pieces.split("Katzenmann")) == "Katzenmann"
+    assert (
+        len(segmentation.split("Katzenmann")) > 1
+        and segmentation.join(segmentation.split("Katzenmann")) == "Katzenmann"
+    )
 
 
 def test_what_the_vocabulary_has_not_is_unknown(folder):
@@ -195,15 +198,15 @@ def test_what_the_vocabulary_has_not_is_unknown(folder):
     train = {symbol for tokens in splits["train"]["source"] for symbol in tokens}
     assert len(train) == 7 and UNKNOWN in train
     source, _ = splits.segmentations
-    word = next(symbol for symbol in train if symbol.startswith(MARK))
+    word = next(symbol for symbol in train if symbol.startswith(SPACE))
     assert source.split(f"{word[1:]} Wolf.") == [word, UNKNOWN, "."]
     assert source.join(["▁ein", UNKNOWN, "▁Mann", "."]) == f"ein {UNKNOWN} Mann."
-    assert Pieces.learn(["abc"], "subwords", 20, lowercase=False).split("abc☃") == [MARK + "abc", UNKNOWN]
+    assert LearnedSegmentation.learn(["abc"], "subwords", 20, lowercase=False).split("abc☃") == [SPACE + "abc", UNKNOWN]
 
 
 def test_one_segmentation_for_both_sides_or_one_each(folder):
     source, target = read(folder, joint=True).segmentations
-    assert source is target and source.split("Katze cat") == [MARK + "Katze", MARK + "cat"]
+    assert source is target and source.split("Katze cat") == [SPACE + "Katze", SPACE + "cat"]
     source, target = read(folder).segmentations
     assert len(source.split("Katze")) == 1 < len(target.split("Katze"))
 
@@ -211,8 +214,8 @@ def test_one_segmentation_for_both_sides_or_one_each(folder):
 PROGRAM = """
 import hashlib, sys
 from sentences import corpus
-from attn_research.data.segmentation import Pieces
-pieces = Pieces.learn([de for de, _ in corpus()["train"]], "subwords", 60, False)
+from attn_research.data.segmentation import LearnedSegmentation
+pieces = LearnedSegmentation.learn([de for de, _ in corpus()["train"]], "subwords", 60, False)
 print(hashlib.sha256(pieces.tokenizer.to_str().encode()).hexdigest())
 """
 

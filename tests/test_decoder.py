@@ -5,17 +5,17 @@ import functools
 import jax
 import jax.numpy as jnp
 import numpy as np
-import plain
 import pytest
-from encoded import LENGTHS, B, E, H, S, T, close, given, numbers, source
+import reference_cells
+from encoder_outputs import LENGTHS, B, E, H, S, T, close, encoder_output, random_array, random_parameters
 
 from attn_research import config
 from attn_research.models.combinations import combinations
 from attn_research.models.decoder import Decoder
-from attn_research.models.seq2seq import Seq2Seq, first_parameters
+from attn_research.models.seq2seq import Seq2Seq, init_parameters
 from attn_research.registry import Spec
 
-PLACES = [
+PLACEMENTS = [
     # placement, layers, cell, input feeding, combination
     ("after", 2, "gru", "none", "concat"),
     ("after", 2, "gru", "attentional", "maxout(size=3)"),
@@ -30,8 +30,9 @@ PLACES = [
     ("bottom", 3, "gru", "none", "tanh(size=5, bias=True)"),
     ('bottom(context="current")', 2, "rnn", "context", "none"),
 ]
-every_place = pytest.mark.parametrize(
-    ("placement", "layers", "cell", "feeding", "combination"), [pytest.param(*p, id=f"{p[0]}-{p[2]}") for p in PLACES]
+every_placement = pytest.mark.parametrize(
+    ("placement", "layers", "cell", "feeding", "combination"),
+    [pytest.param(*p, id=f"{p[0]}-{p[2]}") for p in PLACEMENTS],
 )
 
 
@@ -53,13 +54,13 @@ PLAIN_COMBINATIONS = {
 
 def plain_maxout(p, c, h, y, pieces=2, bias=0.0):
     inner = h @ p["U_o"] + y @ p["V_o"] + c @ p["C_o"] + bias
-    return np.stack([inner[..., piece::pieces] for piece in range(pieces)]).max(0)
+    return np.stack([inner[..., component::pieces] for component in range(pieces)]).max(0)
 
 
 def plain_gated(p, c, h, y, gate="both", symbol=True, attentional=False):
     c = np.tanh(join(c, h) @ p["W_a"]) if attentional else c
     known = join(y, h) if symbol else h
-    z = plain.sigmoid(join(known, c) @ p["W_z"] + p["b_z"])
+    z = reference_cells.sigmoid(join(known, c) @ p["W_z"] + p["b_z"])
     S_, T_ = c @ p["W_s"] + p["b_s"], known @ p["W_t"] + p["b_t"]
     return np.tanh({"source": T_ + z * S_, "target": z * T_ + S_, "both": (1 - z) * T_ + z * S_}[gate])
 
@@ -79,19 +80,19 @@ PLAIN_COMBINATIONS |= {
 @pytest.mark.parametrize("spec", PLAIN_COMBINATIONS)
 def test_combinations_are_their_equations(spec):
     """With one leading axis, as in a step, and with two, as over all steps."""
-    param, p = given()
+    param, p = random_parameters()
     combine = combinations.bind(Spec(spec))(param, 5, H, E)
     for lead in ((B,), (T, B)):
-        c, h, y = (numbers((*lead, size)) for size in (5, H, E))
+        c, h, y = (random_array((*lead, size)) for size in (5, H, E))
         close(combine(*map(jnp.asarray, (c, h, y))), PLAIN_COMBINATIONS[spec](p, c, h, y))
 
 
 def test_sockeyes_context_gate_is_gated_without_the_symbol():
     """z = plain.sigmoid(W [h; c] + b), tanh(z (W_h h + b_h) + (1 - z) (W_c c + b_c)): its z is one minus ours."""
-    param, p = given()
-    c, h, y = (numbers((B, size)) for size in (5, H, E))
+    param, p = random_parameters()
+    c, h, y = (random_array((B, size)) for size in (5, H, E))
     ours = combinations.bind(Spec("gated(symbol=False)"))(param, 5, H, E)(*map(jnp.asarray, (c, h, y)))
-    z = plain.sigmoid(join(h, c) @ -p["W_z"] - p["b_z"])
+    z = reference_cells.sigmoid(join(h, c) @ -p["W_z"] - p["b_z"])
     close(ours, np.tanh(z * (h @ p["W_t"] + p["b_t"]) + (1 - z) * (c @ p["W_s"] + p["b_s"])))
 
 
@@ -131,13 +132,13 @@ def plain_attention(encoded):
     return att
 
 
-def plain_decoder(p, place, start, encoded, ys, masks):
+def plain_decoder(p, placement_spec, start, encoded, ys, masks):
     """Attentional vectors and weights of all steps."""
-    placement, _, name, feeding, combination = place
-    run = getattr(plain, f"plain_{name}")
+    placement, _, name, feeding, combination = placement_spec
+    run = getattr(reference_cells, f"plain_{name}")
     cell = lambda name, state, *inputs: run(p[name], state, join(*inputs))  # noqa: E731
     combine = PLAIN_COMBINATIONS[Spec(combination)]
-    s, found = start, []
+    s, actual = start, []
     nothing = np.zeros((B, 0), np.float32)
     c = np.zeros((B, H), np.float32)
     vector = np.zeros_like(combine(p.get("combination"), c, c, ys[0]))
@@ -146,11 +147,11 @@ def plain_decoder(p, place, start, encoded, ys, masks):
         drop = lambda n, h: h * masks[t][n] if masks is not None else h  # noqa: B023, E731
         s, h, (c, a) = plain_order(placement, cell, plain_attention(encoded), drop, s, y, fed, c)
         vector = combine(p.get("combination"), c, h, y)
-        found.append((vector, a))
-    return tuple(map(np.stack, zip(*found, strict=True)))
+        actual.append((vector, a))
+    return tuple(map(np.stack, zip(*actual, strict=True)))
 
 
-def walk(steps, ys):
+def run_steps(steps, ys):
     return jax.lax.scan(steps.step, steps.start, ys)[1]
 
 
@@ -159,30 +160,32 @@ def masks_of(decoder, ys):
     return decoder._masks(decoder.make_rng("dropout"), ys)
 
 
-@every_place
+@every_placement
 def test_placements_are_their_step_orders_in_training_and_step_by_step(placement, layers, cell, feeding, combination):
-    place = (placement, layers, cell, feeding, combination)
+    placement_spec = (placement, layers, cell, feeding, combination)
     c = config.Decoder(Spec(cell), layers, H, Spec("dense"), Spec(placement), feeding, Spec(combination))
     decoder = Decoder(c, config.Attention(), 0.5)
-    encoded, ys = source(padding=9.0), jnp.asarray(numbers((T, B, E)))
+    encoded, ys = encoder_output(padding=9.0), jnp.asarray(random_array((T, B, E)))
     shapes = jax.eval_shape(lambda: decoder.init(jax.random.PRNGKey(0), encoded, E))
     leaves, tree = jax.tree.flatten(shapes)
-    params = jax.tree.unflatten(tree, [jnp.asarray(numbers(x.shape, n)) for n, x in enumerate(leaves)])
+    params = jax.tree.unflatten(tree, [jnp.asarray(random_array(x.shape, n)) for n, x in enumerate(leaves)])
 
     @jax.jit
     def run(params):
         steps = decoder.apply(params, encoded, E)
         rngs = {"dropout": jax.random.PRNGKey(1)}
-        dropped = decoder.apply(params, encoded, E, rngs=rngs).force(ys)
+        dropped = decoder.apply(params, encoded, E, rngs=rngs).teacher_force(ys)
         masks = decoder.apply(params, ys, rngs=rngs, method=masks_of)
-        return steps.start.cells, steps.force(ys), walk(steps, ys), dropped, masks
+        return steps.start.cells, steps.teacher_force(ys), run_steps(steps, ys), dropped, masks
 
-    start, forced, walked, dropped, masks = jax.device_get(run(params))
+    start, forced, stepped, dropped, masks = jax.device_get(run(params))
     p = jax.device_get(params)["params"]
-    expected = plain_decoder(p, place, start, jax.device_get(encoded), np.asarray(ys), None)
+    expected = plain_decoder(p, placement_spec, start, jax.device_get(encoded), np.asarray(ys), None)
     jax.tree.map(close, forced, expected)
-    jax.tree.map(close, walked, expected)
-    jax.tree.map(close, dropped, plain_decoder(p, place, start, jax.device_get(encoded), np.asarray(ys), masks))
+    jax.tree.map(close, stepped, expected)
+    jax.tree.map(
+        close, dropped, plain_decoder(p, placement_spec, start, jax.device_get(encoded), np.asarray(ys), masks)
+    )
 
 
 NONE = {"model.attention.score": "none"}
@@ -217,12 +220,12 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_what_would_be_without_effect_is_refused_with_the_reason(case):
+def test_what_would_be_without_effect_is_rejected_with_the_reason(case):
     changes, words = REFUSED[case]
     changes = {name if "." in name else f"model.decoder.{name}": value for name, value in changes.items()}
     one = Seq2Seq(config.override(config.Config(), changes).model, source_size=9, target_size=8)
     with pytest.raises(ValueError) as error:
-        jax.eval_shape(lambda: first_parameters(one, seed=0))
+        jax.eval_shape(lambda: init_parameters(one, seed=0))
     for word in words:
         assert word in str(error.value)
 
@@ -230,6 +233,6 @@ def test_what_would_be_without_effect_is_refused_with_the_reason(case):
 def test_the_output_layer_and_input_feeding_read_the_size_of_the_attentional_vector():
     changes = {"model.decoder.combination": "maxout(size=7)", "model.embedding": 5, "model.decoder.hidden": 64}
     one = Seq2Seq(config.override(config.Config(), changes).model, source_size=9, target_size=8)
-    params = jax.eval_shape(lambda: first_parameters(one, seed=0))["params"]
+    params = jax.eval_shape(lambda: init_parameters(one, seed=0))["params"]
     assert params["output"]["W"].shape == (7, 8)
     assert params["decoder"]["layer_0"]["W"].shape[0] == 5 + 7 + 64

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from attn_research.config import LATER, Config, digest, flat, from_flat, hints, load, override
+from attn_research.config import LATER, Config, digest, field_types, flatten, load, override, unflatten
 from attn_research.sweeps.expand import load_experiment
 
 TOP = Path(__file__).parents[1]
@@ -37,13 +37,13 @@ def test_the_runs_of_an_experiment_keep_their_names(name):
 
 
 def test_a_later_field_enters_the_name_where_it_is_not_its_default():
-    assert {name: flat(Config())[name] for name in LATER} == LATER
-    assert LATER.keys() <= hints(Config()).keys()
+    assert {name: flatten(Config())[name] for name in LATER} == LATER
+    assert LATER.keys() <= field_types(Config()).keys()
     other = override(Config(), {"model.attention.bias": "values"})
     assert digest(other) != digest(Config())
-    assert from_flat(flat(other)) == other
+    assert unflatten(flatten(other)) == other
 
 
 def test_a_record_from_before_a_later_field_is_of_the_same_config():
-    before = {name: value for name, value in flat(Config()).items() if name not in LATER}
-    assert from_flat(before) == Config()
+    before = {name: value for name, value in flatten(Config()).items() if name not in LATER}
+    assert unflatten(before) == Config()

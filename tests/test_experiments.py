@@ -9,7 +9,7 @@ import pytest
 from attn_research.cli import main
 from attn_research.config import digest, load
 from attn_research.data.task import tasks
-from attn_research.models.seq2seq import Seq2Seq, first_parameters
+from attn_research.models.seq2seq import Seq2Seq, init_parameters
 from attn_research.runs.records import load_committed
 from attn_research.sweeps.expand import load_experiment
 from attn_research.training.optimizers import make_optimizer
@@ -33,7 +33,7 @@ def test_an_experiment_has_distinct_runs_whose_models_can_be_built(path):
     for config in {config.model: config for config in experiment.runs}.values():
         make_optimizer(config.train, config.train.learning_rate)
         model = Seq2Seq(config.model, source_size=7, target_size=8)
-        jax.eval_shape(lambda model=model: first_parameters(model, seed=0))
+        jax.eval_shape(lambda model=model: init_parameters(model, seed=0))
 
 
 @pytest.mark.parametrize("path", SAVED, ids=lambda path: path.stem)
@@ -45,8 +45,8 @@ def test_the_curve_in_the_docs_follows_from_its_lines_which_are_of_committed_run
     lines = [json.loads(line) for line in (TOP / "docs" / "g2p_curve.jsonl").read_text().splitlines()]
     committed = load_committed(TOP / "experiments" / "results" / "g2p_scores.jsonl")
     best = {(record["id"], record["best_step"]): record["splits"]["dev"]["metrics"]["wer"] for record in committed}
-    told = {(line["id"], line["step"]): line["dev/wer"] for line in lines}
-    assert {key: told[key] for key in best} == pytest.approx(best)
+    dev_wer = {(line["id"], line["step"]): line["dev/wer"] for line in lines}
+    assert {key: dev_wer[key] for key in best} == pytest.approx(best)
     page = (TOP / "docs" / "g2p_curve.md").read_text()
     for step in sorted({line["step"] for line in lines}):
         cells = [f"{100 * line['dev/wer']:.1f}" for line in lines if line["step"] == step]

@@ -25,11 +25,11 @@ def test_maps_are_written_as_png_and_pdf_and_always_alike(tmp_path):
         'none(feed="input")': item(output="1-9", attends=False, references=[list("0-9")]),
         "my_scores.py:cosine(scale=true, temperature=0.5)": item(2),
     }
-    made = attention_maps(items, tmp_path / "deep" / "maps.v1")
-    assert [path.name for path in made] == ["maps.v1.png", "maps.v1.pdf"]
+    result = attention_maps(items, tmp_path / "deep" / "maps.v1")
+    assert [path.name for path in result] == ["maps.v1.png", "maps.v1.pdf"]
     again = attention_maps(items, tmp_path / "again.png")
-    assert [path.read_bytes() for path in made] == [path.read_bytes() for path in again]
-    assert made[0].read_bytes().startswith(b"\x89PNG") and made[1].read_bytes().startswith(b"%PDF")
+    assert [path.read_bytes() for path in result] == [path.read_bytes() for path in again]
+    assert result[0].read_bytes().startswith(b"\x89PNG") and result[1].read_bytes().startswith(b"%PDF")
 
 
 def test_maps_of_two_sources_are_an_error(tmp_path):
@@ -63,9 +63,9 @@ def test_an_output_without_a_symbol_has_nothing_to_draw(tmp_path):
 @pytest.mark.parametrize("attends", [True, False])
 def test_a_long_map_fits_the_screen(tmp_path, attends):
     long = item(output="x" * 599, source=["y"] * 700, attends=attends, alignment=[(0, 0), (699, 598)])
-    made = [attention_maps({"one": long, "two": long}, tmp_path / "maps")]
-    made += [bars(long, 599, tmp_path / "bars")] if attends else []
-    for png, _ in made:
+    result = [attention_maps({"one": long, "two": long}, tmp_path / "maps")]
+    result += [bars(long, 599, tmp_path / "bars")] if attends else []
+    for png, _ in result:
         width, height = struct.unpack(">II", png.read_bytes()[16:24])
         assert max(width, height) <= PIXELS
 
@@ -76,7 +76,7 @@ def test_groups_keep_the_weight_of_every_step(source, output, symbols, steps):
     grouped = bin_item(one, source, output)
     assert grouped.weights.shape == (-(-(steps + 1) // output), -(-symbols // source))
     np.testing.assert_allclose(grouped.weights.sum(1), 1)
-    assert len(grouped.written) == len(grouped.weights) and len(grouped.source) == grouped.weights.shape[1]
+    assert len(grouped.output_symbols) == len(grouped.weights) and len(grouped.source) == grouped.weights.shape[1]
     np.testing.assert_allclose(grouped.weights[0, 0], one.weights[:output, :source].sum(1).mean())
     if (source, output) != (1, 1):
         assert list(grouped.alignment) == [((symbols - 1) // source, steps // output)]
@@ -121,8 +121,8 @@ def test_wrong_steps(output, references, wrong):
 
 def test_an_output_that_was_cut_has_no_end_symbol():
     cut = Item(["a"], ["b", "c"], np.ones((2, 1)), [["b", "c"]])
-    assert cut.written == ["b", "c"] and cut.wrong == set()
-    assert item().written == ["0", "-", "9", "</s>"]
+    assert cut.output_symbols == ["b", "c"] and cut.wrong == set()
+    assert item().output_symbols == ["0", "-", "9", "</s>"]
 
 
 def written_run(directory, **more):
@@ -134,9 +134,9 @@ def written_run(directory, **more):
 
 
 def test_an_item_as_a_run_kept_it(tmp_path):
-    kept = load_item(written_run(tmp_path, alignment=[[1, 0]]), 0)
-    assert kept.source == ["a", "한"] and kept.output == ["b"] and kept.alignment == [(1, 0)]
-    assert kept.weights.shape == (2, 2) and kept.wrong == set()
+    stored = load_item(written_run(tmp_path, alignment=[[1, 0]]), 0)
+    assert stored.source == ["a", "한"] and stored.output == ["b"] and stored.alignment == [(1, 0)]
+    assert stored.weights.shape == (2, 2) and stored.wrong == set()
 
 
 def test_an_item_without_gold(tmp_path):

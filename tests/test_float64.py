@@ -11,7 +11,7 @@ from small_models import SIZES, batch, parameters
 from attn_research.config import Config, override
 from attn_research.models.seq2seq import Seq2Seq
 from attn_research.training import auxiliary
-from attn_research.training.step import cross_entropy, first_state, make_step, token_mask
+from attn_research.training.step import cross_entropy, init_state, make_train_step, token_mask
 
 LATENT = {"model.decoder.input_feeding": "none"}
 CASES = {
@@ -34,10 +34,10 @@ def run(case):
     @jax.jit
     @jax.value_and_grad
     def loss(params):
-        logits, weights = one.apply(params, rows.source, rows.source_lengths).force(rows.target)
+        logits, weights = one.apply(params, rows.source, rows.source_lengths).teacher_force(rows.target)
         mask = token_mask(rows)
         value = (cross_entropy(logits, rows.target, config.train.label_smoothing) * mask).sum() / mask.sum()
-        return auxiliary.add(config.train, value, auxiliary.losses(config.train, weights, mask, None))
+        return auxiliary.total_loss(config.train, value, auxiliary.losses(config.train, weights, mask, None))
 
     return config, one, params, loss
 
@@ -49,9 +49,9 @@ def test_cross_entropy_is_that_of_numpy():
     chosen = np.take_along_axis(log_p, target.T[..., None], -1)[..., 0]
     for dtype, tolerance in ((np.float64, 1e-12), (np.float32, 1e-5)):
         with jax.enable_x64(dtype == np.float64):
-            found = cross_entropy(jnp.asarray(logits, dtype), jnp.asarray(target), 0.1)
-        assert found.dtype == dtype
-        np.testing.assert_allclose(found, -0.9 * chosen - 0.1 * log_p.mean(-1), atol=tolerance, rtol=0)
+            actual = cross_entropy(jnp.asarray(logits, dtype), jnp.asarray(target), 0.1)
+        assert actual.dtype == dtype
+        np.testing.assert_allclose(actual, -0.9 * chosen - 0.1 * log_p.mean(-1), atol=tolerance, rtol=0)
 
 
 @pytest.mark.parametrize("case", ["plain", *(pytest.param(case, marks=pytest.mark.slow) for case in SLOW), "hmm"])
@@ -59,12 +59,12 @@ def test_the_slope_of_the_loss_is_that_of_float64(case):
     """Central differences of steps of 1e-6 are right to 1e-8; rounded to float32 they would be noise of 0.05."""
     _, _, params, loss = run(case)
     rng = np.random.default_rng(1)
-    way = jax.tree.map(lambda leaf: rng.normal(size=leaf.shape), params)
+    direction = jax.tree.map(lambda leaf: rng.normal(size=leaf.shape), params)
     with jax.enable_x64(True):
-        moved = [jax.tree.map(lambda p, w, h=h: p + h * w, params, way) for h in (0, 1e-6, -1e-6)]
+        moved = [jax.tree.map(lambda p, w, h=h: p + h * w, params, direction) for h in (0, 1e-6, -1e-6)]
         (value, gradient), *ends = [jax.device_get(loss(point)) for point in moved]
     assert value.dtype == np.float64
-    along = sum(jax.tree.leaves(jax.tree.map(lambda g, w: (g * w).sum(), gradient, way)))
+    along = sum(jax.tree.leaves(jax.tree.map(lambda g, w: (g * w).sum(), gradient, direction)))
     np.testing.assert_allclose((ends[0][0] - ends[1][0]) / 2e-6, along, rtol=1e-6, atol=1e-7)
 
 
@@ -72,9 +72,9 @@ def test_a_step_keeps_float64():
     config, one, params, loss = run("plain")
     with jax.enable_x64(True):
         expected = float(loss(params)[0])
-        state, metrics = make_step(one, config.train)(first_state(params, config.train, 0), batch())
+        state, metrics = make_train_step(one, config.train)(init_state(params, config.train, 0), batch())
         parts = {name: metrics[f"auxiliary/{name}"] for name in ("coverage", "entropy")}
-        total = auxiliary.add(config.train, metrics["loss"], parts)
+        total = auxiliary.total_loss(config.train, metrics["loss"], parts)
         np.testing.assert_allclose(float(total), expected, rtol=1e-12)
     assert {leaf.dtype for leaf in jax.tree.leaves(state.params)} == {np.dtype(np.float64)}
     assert state.peak.dtype == np.float64 and float(state.peak) == config.train.learning_rate

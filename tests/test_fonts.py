@@ -21,7 +21,7 @@ def only_latin(monkeypatch):
 def drawn(label):
     """Draws the label; matplotlib warns, which is an error here, of a glyph that its font has not."""
     figure = Figure()
-    label.put(figure.text(0.5, 0.5, ""), 10)
+    label.apply_to(figure.text(0.5, 0.5, ""), 10)
     figure.canvas.draw()
     return label
 
@@ -67,7 +67,7 @@ def test_code_points_where_no_font_has_the_glyph(symbol, text):
 def test_nothing_is_read_as_mathematics(symbol):
     figure = Figure()
     text = figure.text(0, 0, "")
-    symbol_label(symbol).put(text, 10)
+    symbol_label(symbol).apply_to(text, 10)
     figure.canvas.draw()
     assert text.get_text() == symbol and not text.get_parse_math()
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import fake_runs
 import jax
 import pytest
-from house import environment, house  # noqa: F401 (a fixture)
+from user_folder import environment, user_folder  # noqa: F401 (a fixture)
 
 from attn_research import user_modules
 from attn_research.cli import main
@@ -17,9 +17,9 @@ from attn_research.data.fingerprint import fingerprint
 from attn_research.registry import Spec
 from attn_research.runs import identity, records
 from attn_research.runs.settings import settings, worker_settings
-from attn_research.training.identify import begin, stand
+from attn_research.training.run_status import check_run, start_run
 
-pytestmark = pytest.mark.usefixtures("house", "forgetful")
+pytestmark = pytest.mark.usefixtures("user_folder", "forgetful")
 SCORE = "import helper\ndef mine(param, keys, query_size):\n    return lambda query, history: keys[..., 0]\n"
 
 
@@ -35,7 +35,7 @@ def write_data(text="ab\tA B\n", dev="ab\tA B\n"):
 @pytest.fixture
 def forgetful(monkeypatch):
     """A process that has read no file yet."""
-    monkeypatch.setattr(user_modules, "_loaded", {})
+    monkeypatch.setattr(user_modules, "_modules", {})
     write_data()
     Path("helper.py").write_text("A = 1\n")
     Path("score.py").write_text(SCORE)
@@ -47,19 +47,19 @@ DIRECTORY = Path("runs") / digest(CONFIG)
 
 def begun(config=CONFIG, **other):
     """The directory of a run that was killed after its first checkpoint."""
-    begin(DIRECTORY, config, settings() | other)
+    start_run(DIRECTORY, config, settings() | other)
     (DIRECTORY / "checkpoints" / "last" / "1").mkdir(parents=True)
 
 
 def finished(**other):
     """A finished one."""
     begun(**other)
-    made = identity.read(DIRECTORY)._asdict()
-    records.write(DIRECTORY, fake_runs.make_record(CONFIG, identity=made))
+    result = identity.read(DIRECTORY)._asdict()
+    records.write(DIRECTORY, fake_runs.make_record(CONFIG, identity=result))
 
 
 def standing():
-    return stand(DIRECTORY, CONFIG, settings)
+    return check_run(DIRECTORY, CONFIG, settings)
 
 
 def files():
@@ -74,16 +74,16 @@ EDITS = {
 }
 
 
-@pytest.mark.parametrize("said", EDITS)
+@pytest.mark.parametrize("message", EDITS)
 @pytest.mark.parametrize("make", [begun, finished])
-def test_other_data_or_code_are_named_and_nothing_is_touched(said, make):
+def test_other_data_or_code_are_named_and_nothing_is_touched(message, make):
     make()
-    assert not standing().refusal
+    assert not standing().conflicts
     before = files()
-    EDITS[said]()
-    assert [phrase for phrase in standing().refusal if said in phrase]
+    EDITS[message]()
+    assert [phrase for phrase in standing().conflicts if message in phrase]
     with pytest.raises(ValueError, match=r"made with something else .*--fresh makes such a run anew"):
-        begin(DIRECTORY, CONFIG, settings())
+        start_run(DIRECTORY, CONFIG, settings())
     assert files() == before
 
 
@@ -96,13 +96,13 @@ OTHERS = {
 }
 
 
-@pytest.mark.parametrize("said", OTHERS)
-def test_other_settings_are_refused_to_go_on_with_and_told_of_what_is_done(said):
-    begun(**OTHERS[said])
-    assert [phrase for phrase in standing().refusal if said in phrase]
+@pytest.mark.parametrize("message", OTHERS)
+def test_other_settings_are_rejected_to_go_on_with_and_told_of_what_is_done(message):
+    begun(**OTHERS[message])
+    assert [phrase for phrase in standing().conflicts if message in phrase]
     records.write(DIRECTORY, fake_runs.make_record(CONFIG))
-    assert not standing().refusal
-    assert [phrase for phrase in standing().differences.environment if said in phrase]
+    assert not standing().conflicts
+    assert [phrase for phrase in standing().differences.environment if message in phrase]
 
 
 def test_other_versions_are_named():
@@ -127,9 +127,9 @@ def test_options_of_jax_are_read_from_jax():
 
 
 def test_a_run_without_a_checkpoint_begins_anew():
-    begin(DIRECTORY, CONFIG, settings())
+    start_run(DIRECTORY, CONFIG, settings())
     write_data("ab\tC\n")
-    assert begin(DIRECTORY, CONFIG, settings()).data == dict(fingerprint(CONFIG.data.task))
+    assert start_run(DIRECTORY, CONFIG, settings()).data == dict(fingerprint(CONFIG.data.task))
 
 
 def test_a_run_keeps_the_text_of_its_code():
@@ -137,33 +137,33 @@ def test_a_run_keeps_the_text_of_its_code():
     folder = DIRECTORY / "code" / "model.attention.score"
     assert {path.name: path.read_text() for path in folder.iterdir()} == {"score.py": SCORE, "helper.py": "A = 1\n"}
     then = identity.read(DIRECTORY)
-    assert identity.kept_file(DIRECTORY, then, "model.attention.score") == folder / "score.py"
+    assert identity.stored_file(DIRECTORY, then, "model.attention.score") == folder / "score.py"
     (folder / "helper.py").write_text("A = 3\n")
     with pytest.raises(ValueError, match=r"helper\.py is missing or was edited"):
-        identity.kept_file(DIRECTORY, then, "model.attention.score")
+        identity.stored_file(DIRECTORY, then, "model.attention.score")
 
 
 def test_texts_of_an_earlier_beginning_do_not_stay():
-    begin(DIRECTORY, CONFIG, settings())
+    start_run(DIRECTORY, CONFIG, settings())
     Path("score.py").write_text(SCORE.replace("import helper\n", ""))
-    begin(DIRECTORY, CONFIG, settings())
+    start_run(DIRECTORY, CONFIG, settings())
     assert [path.name for path in (DIRECTORY / "code" / "model.attention.score").iterdir()] == ["score.py"]
 
 
-def test_a_run_from_before_is_told_to_be_not_recorded(caplog):
+def test_a_run_from_before_is_reported_to_be_not_recorded(caplog):
     (DIRECTORY / "checkpoints" / "last" / "1").mkdir(parents=True)
-    assert begin(DIRECTORY, CONFIG, settings()) is None
+    assert start_run(DIRECTORY, CONFIG, settings()) is None
     assert caplog.text.count("is not recorded") == 1
     records.write(DIRECTORY, fake_runs.make_record(CONFIG))
-    assert not standing().refusal and not standing().recorded
+    assert not standing().conflicts and not standing().has_identity
     Path("score.py").write_text(SCORE + "\n")
-    assert standing().refusal == ["score.py:mine was edited"]
+    assert standing().conflicts == ["score.py:mine was edited"]
 
 
-def test_a_damaged_identity_is_refused():
+def test_a_damaged_identity_is_rejected():
     begun()
     (DIRECTORY / "identity.json").write_text("{}")
-    assert standing().refusal == [f"{DIRECTORY}/identity.json is damaged"]
+    assert standing().conflicts == [f"{DIRECTORY}/identity.json is damaged"]
 
 
 def config_file():
@@ -193,7 +193,7 @@ def test_train_refuses_and_with_fresh_keeps_the_old_run_beside(capsys):
 def test_fresh_that_cannot_begin_puts_the_old_run_back(capsys, monkeypatch):
     finished()
     monkeypatch.setattr("attn_research.sweeps.local.TARGET", "nowhere:run")
-    monkeypatch.setattr("attn_research.sweeps.failure.is_users", lambda error: True)
+    monkeypatch.setattr("attn_research.sweeps.failure.is_user_error", lambda error: True)
     assert main([*config_file(), "--fresh"]) == 1
     assert records.read(DIRECTORY) is not None
     assert not list(Path("runs").glob("*.replaced-*"))
@@ -202,7 +202,7 @@ def test_fresh_that_cannot_begin_puts_the_old_run_back(capsys, monkeypatch):
 def test_a_fingerprint_covers_every_column_but_places():
     columns = {"source": [["a"], ["b", "c"]], "target": [["A"], ["B"]], "raw": [["x y"], ["z"]]}
     columns |= {"alignment": [[[0, 0]], []], "where": ["f:1", "f:2"], "ceiling": [0.5, 1.0]}
-    found = {}
+    actual = {}
     changes = {
         "same": {},
         "places": {"where": ["g:1", "g:2"]},
@@ -216,24 +216,24 @@ def test_a_fingerprint_covers_every_column_but_places():
         splits = task.from_columns(dict.fromkeys(("train", "dev", "test"), columns | change))
         Path(f"{name}_task.py").write_text("made = None\ndef data(): return made\n")
         user_modules.load(f"{name}_task.py").made = splits
-        found[name] = fingerprint(Spec(f"{name}_task.py:data"))["train"]
-    assert found.pop("places") == found["same"]
-    assert len(set(found.values())) == len(found)
+        actual[name] = fingerprint(Spec(f"{name}_task.py:data"))["train"]
+    assert actual.pop("places") == actual["same"]
+    assert len(set(actual.values())) == len(actual)
 
 
 @pytest.mark.slow
 def test_a_run_begun_by_train_is_not_ended_by_another_number_of_threads():
     """In processes of their own: what jax computes with is decided when it starts."""
     words = "import sys; from pathlib import Path; from attn_research.config import load, digest; \
-from attn_research.runs.settings import settings; from attn_research.training.identify import begin, stand; \
-c = load('dates.py'); d = Path('runs') / digest(c); begin(d, c, settings()); \
+from attn_research.runs.settings import settings; from attn_research.training.run_status import start_run, check_run; \
+c = load('dates.py'); d = Path('runs') / digest(c); start_run(d, c, settings()); \
 (d / 'checkpoints/last/1').mkdir(parents=True, exist_ok=True)"
 
     def begins(**other):
-        done = subprocess.run(
+        result = subprocess.run(
             [sys.executable, "-c", words], env=environment() | other, capture_output=True, text=True, check=False
         )
-        return done.stderr.splitlines()[-1] if done.returncode else ""
+        return result.stderr.splitlines()[-1] if result.returncode else ""
 
     assert begins() == ""
     assert begins() == ""

@@ -5,8 +5,8 @@ import optax
 import pytest
 from small_models import SIZES, batch
 
-from attn_research.config import Config, hints, override
-from attn_research.models.seq2seq import Seq2Seq, first_parameters
+from attn_research.config import Config, field_types, override
+from attn_research.models.seq2seq import Seq2Seq, init_parameters
 from attn_research.training.step import cross_entropy
 
 FIELDS = {
@@ -32,8 +32,8 @@ NEEDS = {  # where a field has an effect at all
 ZERO_AT_FIRST = ("model.attention.bias",)
 
 
-def test_the_walk_over_the_config_knows_every_field():
-    assert set(FIELDS) == {name for name in hints(Config()) if name.startswith("model.")}
+def test_the_traversal_over_the_config_knows_every_field():
+    assert set(FIELDS) == {name for name in field_types(Config()) if name.startswith("model.")}
 
 
 @pytest.mark.parametrize("name", FIELDS)
@@ -41,15 +41,15 @@ def test_no_field_of_the_model_is_inert(name):
     """Every field changes the loss by more than rounding; a bias, which starts at zero, the norm of its gradient."""
     rows, base = batch(), {"model.attention.score": "concat", **NEEDS.get(name, {})}
 
-    def found(changes):
+    def actual(changes):
         one = Seq2Seq(override(Config(), SIZES | base | changes).model, 11, 9)
-        params = first_parameters(one, seed=0)
+        params = init_parameters(one, seed=0)
 
         def loss(params):
             rngs = {"dropout": jax.random.PRNGKey(1)}
-            logits, _ = one.apply(params, rows.source, rows.source_lengths, rngs=rngs).force(rows.target)
+            logits, _ = one.apply(params, rows.source, rows.source_lengths, rngs=rngs).teacher_force(rows.target)
             return cross_entropy(logits, rows.target, 0.0)[:, :3].mean()
 
         return optax.tree.norm(jax.grad(loss)(params)) if name in ZERO_AT_FIRST else loss(params)
 
-    assert abs(found({name: FIELDS[name]}) - found({})) > 1e-5
+    assert abs(actual({name: FIELDS[name]}) - actual({})) > 1e-5

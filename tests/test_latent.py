@@ -8,8 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from attn_research.attention.latent import NEVER, Latent, Started, from_weights, latents, look
-from attn_research.models.latent import forward, mixture
+from attn_research.attention.latent import LOG_ZERO, Latent, Started, from_weights, latents, make_prior_input
+from attn_research.models.latent import forward_algorithm, mixture
 from attn_research.registry import Spec
 
 SPECS = (
@@ -31,22 +31,22 @@ WEIGHTS = np.exp(LOGITS.astype(np.float64)) * REAL
 WEIGHTS /= np.maximum(WEIGHTS.sum(-1, keepdims=True), 1e-300)
 
 
-def piece(spec, dtype="float32"):
+def bind_latent(spec, dtype="float32"):
     """First prior, prior, and the parameters that they were given."""
-    given = {}
+    parameters = {}
 
     def param(name, init, shape):
-        return given.setdefault(name, jnp.asarray(np.random.default_rng(1).normal(size=shape), dtype))
+        return parameters.setdefault(name, jnp.asarray(np.random.default_rng(1).normal(size=shape), dtype))
 
-    found = latents.bind(Spec(spec))(param, jnp.asarray(KEYS, dtype), Q, LENGTHS)
-    return *(found if isinstance(found, Started) else (from_weights, found)), given
+    actual = latents.bind(Spec(spec))(param, jnp.asarray(KEYS, dtype), Q, LENGTHS)
+    return *(actual if isinstance(actual, Started) else (from_weights, actual)), parameters
 
 
 @functools.cache
 def weights_of(spec):
     """The parameters in float64."""
     with jax.enable_x64(True):
-        return {name: np.asarray(value) for name, value in piece(spec, "float64")[-1].items()}
+        return {name: np.asarray(value) for name, value in bind_latent(spec, "float64")[-1].items()}
 
 
 def transition(spec, t, b):
@@ -56,8 +56,8 @@ def transition(spec, t, b):
         return np.tile(WEIGHTS[t, b, :n], (n, 1))
     if name == "monotone":
         every = np.tile(WEIGHTS[t, b, :n], (n, 1))
-        kept = np.triu(every) + hyper["leak"] * np.tril(every, -1)
-        return kept / kept.sum(1, keepdims=True)
+        masked = np.triu(every) + hyper["leak"] * np.tril(every, -1)
+        return masked / masked.sum(1, keepdims=True)
     W, bias = weights_of(spec)["W"], weights_of(spec)["b"]
     soft = hyper["leak"] > 0  # neural-transducer: a softmax over the whole band, + 1e-7, what goes back times 1e-7
     offsets = list(range(0 if hyper["monotone"] and not soft else -hyper["band"], hyper["band"] + 1))
@@ -79,7 +79,7 @@ def first(spec, b):
     return transition(spec, 0, b)[0] if start == "first" else WEIGHTS[0, b, : int(LENGTHS[b])]
 
 
-def enumerated(spec, b, symbols):
+def enumerate_alignments(spec, b, symbols):
     """p(y_1 ... y_t) for every t, summed over every alignment."""
     totals = []
     for t in range(1, T + 1):
@@ -94,30 +94,32 @@ def enumerated(spec, b, symbols):
 
 
 @functools.cache
-def forwarded(spec, dtype="float32"):
+def run_forward(spec, dtype="float32"):
     with jax.enable_x64(dtype == "float64"):
-        looks = jax.vmap(look)(jnp.asarray(WEIGHTS, dtype), jnp.asarray(QUERIES, dtype))
+        prior_inputs = jax.vmap(make_prior_input)(jnp.asarray(WEIGHTS, dtype), jnp.asarray(QUERIES, dtype))
         emissions = jnp.asarray(EMISSIONS, dtype)
-        seen = jnp.take_along_axis(emissions, jnp.asarray(TARGET)[..., None, None], -1)[..., 0]
-        first, prior, _ = piece(spec, dtype)
+        log_emissions = jnp.take_along_axis(emissions, jnp.asarray(TARGET)[..., None, None], -1)[..., 0]
+        first, prior, _ = bind_latent(spec, dtype)
         latent = Latent(prior, latents.bind(Spec(spec)).traits.chained, jnp.asarray(KEYS, dtype), first)
-        log_priors = forward(latent, looks, seen)
+        log_priors = forward_algorithm(latent, prior_inputs, log_emissions)
         return np.asarray(log_priors), np.asarray(mixture(log_priors, emissions))
 
 
 @PRECISIONS
 @pytest.mark.parametrize("spec", SPECS)
 def test_the_likelihood_is_the_sum_over_all_alignments(spec, dtype, tolerance):
-    found = forwarded(spec, dtype)[1]
-    assert found.dtype == dtype
+    actual = run_forward(spec, dtype)[1]
+    assert actual.dtype == dtype
     for b in (0, 1, 2):
-        log_p = np.take_along_axis(found, TARGET[..., None], -1)[:, b, 0]
-        np.testing.assert_allclose(np.cumsum(log_p), np.log(enumerated(spec, b, TARGET[:, b])), rtol=tolerance)
+        log_p = np.take_along_axis(actual, TARGET[..., None], -1)[:, b, 0]
+        np.testing.assert_allclose(
+            np.cumsum(log_p), np.log(enumerate_alignments(spec, b, TARGET[:, b])), rtol=tolerance
+        )
 
 
 @pytest.mark.parametrize("spec", SPECS)
 def test_priors_and_outputs_are_distributions_and_zero_on_padding(spec):
-    log_priors, log_p = forwarded(spec)
+    log_priors, log_p = run_forward(spec)
     priors, real = np.exp(log_priors), np.asarray(LENGTHS) > 0
     np.testing.assert_allclose(priors.sum(-1)[:, real], 1, atol=1e-5)
     assert (priors[:, ~REAL & real[:, None]] == 0).all()
@@ -126,9 +128,9 @@ def test_priors_and_outputs_are_distributions_and_zero_on_padding(spec):
 
 @pytest.mark.parametrize("spec", ["monotone", "hmm(band=2, monotone=True)"])
 def test_monotone_attention_never_goes_back(spec):
-    at = jnp.full((B, S), NEVER).at[:, 2].set(0.0)
-    log_weights = look(jnp.asarray(WEIGHTS[0], jnp.float32), jnp.asarray(QUERIES[0])).log_weights
-    prior = np.exp(piece(spec)[1](log_weights, jnp.asarray(QUERIES[0]), at))
+    at = jnp.full((B, S), LOG_ZERO).at[:, 2].set(0.0)
+    log_weights = make_prior_input(jnp.asarray(WEIGHTS[0], jnp.float32), jnp.asarray(QUERIES[0])).log_weights
+    prior = np.exp(bind_latent(spec)[1](log_weights, jnp.asarray(QUERIES[0]), at))
     assert (prior[[0, 2], :2] == 0).all()
     assert (prior[0, 2:4] > 0).all()
 
@@ -136,7 +138,9 @@ def test_monotone_attention_never_goes_back(spec):
 def test_monotone_attention_stays_where_nothing_is_ahead():
     weights = jnp.array([[0.5, 0.5, 0.0, 0.0]])
     at = jnp.log(jnp.array([[1e-30, 0.25, 0.75, 1e-30]]))
-    prior = piece("monotone")[1](look(weights, weights).log_weights, weights, jnp.where(at < -50, NEVER, at))
+    prior = bind_latent("monotone")[1](
+        make_prior_input(weights, weights).log_weights, weights, jnp.where(at < -50, LOG_ZERO, at)
+    )
     np.testing.assert_allclose(np.exp(prior), [[0, 0.25, 0.75, 0]], atol=1e-6)
 
 
@@ -149,11 +153,11 @@ OPTIONS = {
 
 @pytest.mark.parametrize(("spec", "other"), [(spec, other) for spec, others in OPTIONS.items() for other in others])
 def test_every_option_changes_the_parameters_or_the_prior(spec, other):
-    shapes = [[x.shape for x in piece(one)[-1].values()] for one in (spec, other)]
-    assert shapes[0] != shapes[1] or not np.allclose(forwarded(spec)[0], forwarded(other)[0], atol=1e-3)
+    shapes = [[x.shape for x in bind_latent(one)[-1].values()] for one in (spec, other)]
+    assert shapes[0] != shapes[1] or not np.allclose(run_forward(spec)[0], run_forward(other)[0], atol=1e-3)
 
 
 def test_the_test_knows_every_option():
-    for name in latents.known:
-        said = {option for spec in OPTIONS.get(name, []) for option in Spec(spec).hyper}
-        assert said == set(latents.bind(Spec(name)).hyper), name
+    for name in latents.functions:
+        message = {option for spec in OPTIONS.get(name, []) for option in Spec(spec).hyper}
+        assert message == set(latents.bind(Spec(name)).hyper), name

@@ -10,7 +10,7 @@ import pytest
 from attn_research.config import Config, Decode, override
 from attn_research.data.vocab import BOS, EOS
 from attn_research.decoding.greedy import greedy
-from attn_research.models.seq2seq import Seq2Seq, first_parameters
+from attn_research.models.seq2seq import Seq2Seq, init_parameters
 from attn_research.training.step import cross_entropy
 
 LENGTHS = jnp.array([4, 1, 5, 0], jnp.int32)
@@ -48,23 +48,23 @@ def everything(case):
     model = build(latent, **changes)
 
     def loss(params, source, target):
-        logits, weights = model.apply(params, source, LENGTHS).force(target)
+        logits, weights = model.apply(params, source, LENGTHS).teacher_force(target)
         return cross_entropy(logits, target, 0.0)[:4, :3].mean(), (logits, weights)
 
     def compute(params, source, target):
-        translating = model.apply(params, source, LENGTHS)
+        session = model.apply(params, source, LENGTHS)
 
         def step(state, symbols):
-            state, logits, weights = translating.step(state, symbols)
+            state, logits, weights = session.step(state, symbols)
             return state, (logits, weights)
 
         inputs = jnp.pad(target.T[:-1], ((1, 0), (0, 0)), constant_values=BOS)
-        walk = jax.lax.scan(step, translating.start, inputs)[1]
+        steps = jax.lax.scan(step, session.start, inputs)[1]
         (value, forced), gradient = jax.value_and_grad(loss, has_aux=True)(params, source, target)
-        outputs = greedy(translating, 6, LENGTHS, Decode(ratio=1.0, extra=3))
-        return {"loss": value, "forced": forced, "gradient": gradient, "walk": walk, "greedy": outputs}
+        outputs = greedy(session, 6, LENGTHS, Decode(ratio=1.0, extra=3))
+        return {"loss": value, "forced": forced, "gradient": gradient, "walk": steps, "greedy": outputs}
 
-    return first_parameters(model, 0), jax.jit(compute)
+    return init_parameters(model, 0), jax.jit(compute)
 
 
 @functools.cache
@@ -75,8 +75,8 @@ def result(case, padded=6, padding=0, size=4):
 
 @every_model
 def test_step_by_step_is_forcing(case):
-    for walked, forced in zip(result(case)["walk"], result(case)["forced"], strict=True):
-        np.testing.assert_allclose(walked, forced, atol=2e-6)
+    for stepped, forced in zip(result(case)["walk"], result(case)["forced"], strict=True):
+        np.testing.assert_allclose(stepped, forced, atol=2e-6)
 
 
 @every_model
@@ -120,7 +120,7 @@ def test_what_stands_for_logits_are_log_probabilities(case):
 
 def test_only_the_transitions_have_parameters_of_their_own():
     """And everything else starts from the values that it has without latent attention."""
-    trees = [first_parameters(build(latent, **NO_FEEDING), 0)["params"] for latent in (None, "hard", "hmm")]
+    trees = [init_parameters(build(latent, **NO_FEEDING), 0)["params"] for latent in (None, "hard", "hmm")]
     assert set(trees[2]["decoder"]["attention"].pop("latent")) == {"W", "b"}
     for tree in trees[1:]:
         jax.tree.map(np.testing.assert_array_equal, tree, trees[0])
@@ -128,16 +128,16 @@ def test_only_the_transitions_have_parameters_of_their_own():
 
 def test_dropout_takes_the_same_units_at_every_source_position():
     model = build("hard", **NO_FEEDING | {"model.dropout": 0.5})
-    params = first_parameters(model, 0)
-    seen = []
+    params = init_parameters(model, 0)
+    values = []
 
     def output(vectors):
-        seen.append(vectors)
+        values.append(vectors)
         return vectors
 
     rngs = {"dropout": jax.random.PRNGKey(1)}
-    model.apply(params, sources(), LENGTHS, rngs=rngs)._replace(output=output).force(targets())
-    dropped = np.asarray(seen[0] == 0)[:, :3]  # [t b s a]
+    model.apply(params, sources(), LENGTHS, rngs=rngs)._replace(output=output).teacher_force(targets())
+    dropped = np.asarray(values[0] == 0)[:, :3]  # [t b s a]
     assert 0.2 < dropped.mean() < 0.8
     assert (dropped == dropped[:, :, :1]).all()
 
@@ -160,9 +160,9 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_what_has_no_meaning_is_refused_in_one_sentence(case):
+def test_what_has_no_meaning_is_rejected_in_one_sentence(case):
     latent, changes, words = REFUSED[case]
     with pytest.raises(ValueError) as error:
-        jax.eval_shape(lambda: first_parameters(build(latent, **changes), seed=0))
+        jax.eval_shape(lambda: init_parameters(build(latent, **changes), seed=0))
     assert "\n" not in str(error.value)
     assert all(word in str(error.value) for word in words), str(error.value)

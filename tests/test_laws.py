@@ -9,8 +9,8 @@ import dataclasses
 import pytest
 
 from attn_research.attention.attention import Attention
-from attn_research.attention.laws import SMALLER, Sizes, Trial, changed, check, laws
-from attn_research.attention.laws.trial import trial_of
+from attn_research.attention.laws import SMALLER_SIZES, Sizes, Trial, changed_specs, check, laws
+from attn_research.attention.laws.trial import get_trial
 from attn_research.attention.normalizers import normalizers
 from attn_research.attention.scores import scores
 from attn_research.attention.windows import windows
@@ -38,7 +38,7 @@ TOGETHER = {
 }
 BASE = Config(Spec("general"))
 # Laws that take steps outside of the one compiled program, which is slow: tried with default options alone.
-WALKS = [
+STEPWISE = [
     "history is declared", "compiling changes nothing", "seeds can be mapped over", "bfloat16 is close",
     "padded length is invisible", "other rows are invisible", "every option changes something",
 ]  # fmt: skip
@@ -50,7 +50,7 @@ def bind(kind: str, name: str):
 
 def built_in() -> list[str]:
     """Kind and name of everything that has weights."""
-    pairs = [(kind, name) for kind, registry in REGISTRIES.items() for name in registry.known]
+    pairs = [(kind, name) for kind, registry in REGISTRIES.items() for name in registry.functions]
     return [f"{kind} {name}" for kind, name in pairs if kind != "score" or bind(kind, name).traits.attends]
 
 
@@ -58,10 +58,10 @@ def options() -> list[str]:
     return [f"{variant} {option}" for variant in built_in() for option in bind(*variant.split()).hyper]
 
 
-def broken(config: Config, smaller=(), but=()) -> dict[str, str]:
+def broken(config: Config, smaller=(), exclude=()) -> dict[str, str]:
     """The laws that a variant breaks, and how."""
-    verdicts = check(config, smaller=smaller, but=but)
-    return {verdict.law: verdict.case for verdict in verdicts if verdict.passed is False}
+    verdicts = check(config, smaller=smaller, exclude=exclude)
+    return {verdict.law: verdict.violation for verdict in verdicts if verdict.passed is False}
 
 
 @pytest.mark.parametrize("variant", built_in())
@@ -73,13 +73,13 @@ def test_every_variant_keeps_every_law(variant):
 @pytest.mark.slow
 @pytest.mark.parametrize("option", options())
 def test_every_variant_keeps_the_other_laws_with_an_option_changed(option):
-    assert not broken(with_changed(option), but=WALKS)
+    assert not broken(with_changed(option), exclude=STEPWISE)
 
 
 def with_changed(text: str) -> Config:
     """The base with one option changed, by the table above or to the first value that is not refused."""
     kind, name, option = text.split()
-    tried = [Spec(CHANGED[text])] if text in CHANGED else changed(bind(kind, name), Spec(name), option)
+    tried = [Spec(CHANGED[text])] if text in CHANGED else changed_specs(bind(kind, name), Spec(name), option)
     configs = [dataclasses.replace(BASE, **{kind: spec}) for spec in tried]
     legal = [config for config in configs if is_legal(config)]
     assert legal, f"no other value of {text} is known to be legal; add one to CHANGED"
@@ -88,7 +88,7 @@ def with_changed(text: str) -> Config:
 
 def is_legal(config: Config) -> bool:
     try:
-        return Trial(config, Sizes(1, 3, 1)).refusal() is None
+        return Trial(config, Sizes(1, 3, 1)).conflicts() is None
     except ValueError:
         return False
 
@@ -117,7 +117,7 @@ BROKEN = {
     "coarse": "bfloat16 is close",
 }
 BROKEN_NORMALIZERS = {
-    "unnormalised": "mass is held",
+    "unnormalized": "mass is held",
     "leaking": "padding has no weight",
     "negative": "weights are not negative",
     "per_seed": "seeds can be mapped over",
@@ -128,33 +128,37 @@ BROKEN_NORMALIZERS = {
 def test_each_law_finds_what_breaks_it(name):
     kind, law = "score" if name in BROKEN else "normalizer", (BROKEN | BROKEN_NORMALIZERS)[name]
     others = [other for other in laws if other != law and not laws[other].first]
-    found = broken(dataclasses.replace(BASE, **{kind: Spec(f"broken_pieces:{name}")}), but=others)
-    assert law in found
-    assert all(found.values())
+    actual = broken(dataclasses.replace(BASE, **{kind: Spec(f"broken_components:{name}")}), exclude=others)
+    assert law in actual
+    assert all(actual.values())
 
 
 def test_every_law_has_something_that_breaks_it():
     assert set(laws) == set((BROKEN | BROKEN_NORMALIZERS).values())
 
 
-def test_the_smallest_case_is_told():
-    case = broken(Config(Spec("broken_pieces:knows_places")), SMALLER)["permuting the source permutes the weights"]
-    assert "broken_pieces.py:" in case and ", knows_places: 1 row, 2 source symbols, 1 step: weights of step 0" in case
+def test_the_smallest_case_is_reported():
+    case = broken(Config(Spec("broken_components:knows_places")), SMALLER_SIZES)[
+        "permuting the source permutes the weights"
+    ]
+    assert (
+        "broken_components.py:" in case and ", knows_places: 1 row, 2 source symbols, 1 step: weights of step 0" in case
+    )
 
 
-@pytest.mark.parametrize("name", ["general", "broken_pieces:sharp", "broken_pieces:noisy"])
+@pytest.mark.parametrize("name", ["general", "broken_components:sharp", "broken_components:noisy"])
 def test_what_a_user_brings_keeps_every_law(name):
     kind = "normalizer" if ":" in name else "score"
-    assert not broken(dataclasses.replace(BASE, **{kind: Spec(name)}, window=Spec("broken_pieces:first_places")))
+    assert not broken(dataclasses.replace(BASE, **{kind: Spec(name)}, window=Spec("broken_components:first_places")))
 
 
 def test_a_random_piece_is_also_tried_in_training():
     def scale_alone(trait):
         load("broken_pieces").noisy.traits = {"random": trait}
-        trial_of.cache_clear()
+        get_trial.cache_clear()
         return "every option changes something" in broken(dataclasses.replace(BASE, normalizer=noisy))
 
-    noisy = Spec("broken_pieces:noisy")
+    noisy = Spec("broken_components:noisy")
     try:
         assert scale_alone(False)
     finally:
@@ -162,6 +166,8 @@ def test_a_random_piece_is_also_tried_in_training():
     assert not scale_alone(True)
 
 
-def test_the_attention_knows_its_pieces():
-    pieces = Attention(dataclasses.replace(BASE, window=Spec("broken_pieces:first_places(size=3)"))).pieces()
-    assert [piece.function.__name__ for piece in pieces.values()] == ["general", "softmax", "first_places"]
+def test_the_attention_knows_its_components():
+    components = Attention(
+        dataclasses.replace(BASE, window=Spec("broken_components:first_places(size=3)"))
+    ).components()
+    assert [component.function.__name__ for component in components.values()] == ["general", "softmax", "first_places"]

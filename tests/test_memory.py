@@ -33,9 +33,9 @@ def test_a_line_too_long_for_its_batch_is_named_before_training(tmp_path, long, 
 def test_a_long_shape_is_evaluated_with_fewer_rows_at_a_time(tmp_path):
     split = prepare(Data(task=write_words(tmp_path, 1500), batch_size=32)).splits["dev"]
     decode = Decode(beam=2)
-    seen = list(evaluate._batches(split, 5, 32, decode))
-    assert sorted(np.concatenate([rows for _, rows in seen])) == [0, 1]
-    sizes = {batch.source.shape[1]: len(batch.source) for batch, _ in seen}
+    output = list(evaluate._batches(split, 5, 32, decode))
+    assert sorted(np.concatenate([rows for _, rows in output])) == [0, 1]
+    sizes = {batch.source.shape[1]: len(batch.source) for batch, _ in output}
     assert sizes == {2: 32, 1500: rows_at_once(decode, 1500)}
     assert 4 * sizes[1500] * 1500 * 3010 * 2 <= MEMORY
 
@@ -51,12 +51,12 @@ def test_a_long_line_has_an_empty_output_in_its_place(run, tmp_path, capsys):
     assert "lines.txt:2 has 20000 symbols, but at most" in captured.err
 
 
-def test_a_source_longer_than_the_score_allows_is_told_by_its_line(tmp_path, capsys):
+def test_a_source_longer_than_the_score_allows_is_reported_by_its_line(tmp_path, capsys):
     directory = write_run(tmp_path, score="location(max_length=3)")
     (tmp_path / "lines.txt").write_text("a b c\na b c d\n")
-    said = "has 4 symbols, but score location(max_length=3) allows at most 3"
+    message = "has 4 symbols, but score location(max_length=3) allows at most 3"
     assert main(["translate", str(directory), "--input", str(tmp_path / "lines.txt")]) == 1
-    assert f"lines.txt:2 {said}, so its output is empty" in capsys.readouterr().err
+    assert f"lines.txt:2 {message}, so its output is empty" in capsys.readouterr().err
     with pytest.raises(UserError) as caught:
         load(directory).translate(["a b c", "a b c d"])
-    assert str(caught.value) == f"source 1 {said}"
+    assert str(caught.value) == f"source 1 {message}"

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attn_research.metrics import METRICS, alignment_errors, closest, entropy, link_errors, score_outputs
+from attn_research.metrics import METRICS, alignment_errors, closest_reference, entropy, link_errors, score_outputs
 
 WORDS = st.lists(st.sampled_from("abc"), max_size=6)
 
@@ -19,7 +19,7 @@ def naive_edits(a, b):
 @given(WORDS, st.lists(WORDS, min_size=1, max_size=3))
 def test_closest_reference_by_definition(output, references):
     edits = [naive_edits(output, reference) for reference in references]
-    assert closest(output, references) == (min(edits), len(references[edits.index(min(edits))]))
+    assert closest_reference(output, references) == (min(edits), len(references[edits.index(min(edits))]))
 
 
 @given(st.lists(st.tuples(WORDS, st.lists(WORDS, min_size=1, max_size=3)), max_size=4))

@@ -16,11 +16,11 @@ from attn_research.attention.scores import scores
 from attn_research.config import Config, Decode, override
 from attn_research.data.vocab import BOS
 from attn_research.decoding.greedy import greedy
-from attn_research.models.seq2seq import Seq2Seq, first_parameters
+from attn_research.models.seq2seq import Seq2Seq, init_parameters
 from attn_research.registry import Spec
 from attn_research.training.step import cross_entropy, token_mask
 
-PLACES = {
+PLACEMENTS = {
     "luong": {},
     "no_feeding": {"model.decoder.input_feeding": "none"},
     "bahdanau": {"model.decoder.placement": "before", "model.decoder.input_feeding": "none"},
@@ -40,8 +40,8 @@ DECODE = Decode(ratio=1.0, extra=3)
 
 def variants() -> list[tuple[Spec, str]]:
     """The scores that the models tell apart: with and without limit, history and attention; all steps at once."""
-    remembering = [Spec(name) for name in scores.known if scores.bind(Spec(name)).traits.remembers]
-    pairs = [(Spec("general"), place) for place in PLACES if place != "projected"]
+    remembering = [Spec(name) for name in scores.functions if scores.bind(Spec(name)).traits.remembers]
+    pairs = [(Spec("general"), placement) for placement in PLACEMENTS if placement != "projected"]
     pairs += [(Spec("location"), "luong"), (Spec("concat"), "projected")]
     pairs += [(Spec("none"), "no_feeding"), (Spec("none(feed='input')"), "luong")]
     return pairs + [(spec, "no_feeding") for spec in remembering[:1]]
@@ -51,50 +51,52 @@ every_variant = pytest.mark.parametrize(("spec", "place"), variants(), ids=str)
 
 
 @functools.cache
-def model(spec: Spec, place: str) -> Seq2Seq:
-    config = override(Config(), SIZES | PLACES[place] | {"model.attention.score": spec}).model
+def model(spec: Spec, placement: str) -> Seq2Seq:
+    config = override(Config(), SIZES | PLACEMENTS[placement] | {"model.attention.score": spec}).model
     return Seq2Seq(config, source_size=11, target_size=9)
 
 
 @functools.cache
-def parameters(spec: Spec, place: str):
-    return first_parameters(model(spec, place), seed=3)
+def parameters(spec: Spec, placement: str):
+    return init_parameters(model(spec, placement), seed=3)
 
 
-def step_by_step(translating, target):
-    """What `force` gives, by `step` alone."""
+def step_by_step(session, target):
+    """What `teacher_force` gives, by `step` alone."""
 
     def step(state, symbols):
-        state, logits, weights = translating.step(state, symbols)
+        state, logits, weights = session.step(state, symbols)
         return state, (logits, weights)
 
     inputs = jnp.pad(target.T[:-1], ((1, 0), (0, 0)), constant_values=BOS)
-    return jax.lax.scan(step, translating.start, inputs)[1]
+    return jax.lax.scan(step, session.start, inputs)[1]
 
 
 @functools.cache
-def everything(spec: Spec, place: str):
+def compile_everything(spec: Spec, placement: str):
     """Jitted (params, batch) -> logits, weights, greedy outputs, loss, gradient."""
 
     def loss(params, batch):
-        logits, weights = model(spec, place).apply(params, batch.source, batch.source_lengths).force(batch.target)
+        logits, weights = (
+            model(spec, placement).apply(params, batch.source, batch.source_lengths).teacher_force(batch.target)
+        )
         mask = token_mask(batch)
         return (cross_entropy(logits, batch.target, 0.0) * mask).sum() / mask.sum(), (logits, weights)
 
     def compute(params, batch):
-        translating = model(spec, place).apply(params, batch.source, batch.source_lengths)
-        outputs = greedy(translating, 6, batch.source_lengths, DECODE)
+        session = model(spec, placement).apply(params, batch.source, batch.source_lengths)
+        outputs = greedy(session, 6, batch.source_lengths, DECODE)
         (value, (logits, weights)), gradient = jax.value_and_grad(loss, has_aux=True)(params, batch)
-        walk = step_by_step(translating, batch.target)
-        found = {"logits": logits, "weights": weights, "greedy": outputs, "loss": value, "gradient": gradient}
-        return found | {"walk": walk}
+        steps = step_by_step(session, batch.target)
+        actual = {"logits": logits, "weights": weights, "greedy": outputs, "loss": value, "gradient": gradient}
+        return actual | {"walk": steps}
 
     return jax.jit(compute)
 
 
 @functools.cache
-def result(spec: Spec, place: str):
-    return jax.device_get(everything(spec, place)(parameters(spec, place), batch()))
+def result(spec: Spec, placement: str):
+    return jax.device_get(compile_everything(spec, placement)(parameters(spec, placement), batch()))
 
 
 def attends(spec: Spec) -> bool:
@@ -102,8 +104,8 @@ def attends(spec: Spec) -> bool:
 
 
 @every_variant
-def test_weights_are_a_distribution_over_real_positions(spec, place):
-    weights = result(spec, place)["weights"]  # [t b s]
+def test_weights_are_a_distribution_over_real_positions(spec, placement):
+    weights = result(spec, placement)["weights"]  # [t b s]
     if not attends(spec):
         assert weights.shape[-1] == 0
         return
@@ -113,21 +115,21 @@ def test_weights_are_a_distribution_over_real_positions(spec, place):
 
 
 @every_variant
-def test_everything_is_finite_with_one_symbol_and_with_none(spec, place):
-    for leaf in jax.tree.leaves(result(spec, place)):
+def test_everything_is_finite_with_one_symbol_and_with_none(spec, placement):
+    for leaf in jax.tree.leaves(result(spec, placement)):
         assert np.isfinite(leaf).all()
 
 
 @every_variant
-def test_what_stands_in_the_padding_changes_nothing(spec, place):
-    other = jax.device_get(everything(spec, place)(parameters(spec, place), batch(padding=7)))
-    jax.tree.map(np.testing.assert_array_equal, other, result(spec, place))
+def test_what_stands_in_the_padding_changes_nothing(spec, placement):
+    other = jax.device_get(compile_everything(spec, placement)(parameters(spec, placement), batch(padding=7)))
+    jax.tree.map(np.testing.assert_array_equal, other, result(spec, placement))
 
 
 @every_variant
-def test_padded_length_changes_nothing(spec, place):
-    longer = jax.device_get(everything(spec, place)(parameters(spec, place), batch(padded=10)))
-    same = result(spec, place)
+def test_padded_length_changes_nothing(spec, placement):
+    longer = jax.device_get(compile_everything(spec, placement)(parameters(spec, placement), batch(padded=10)))
+    same = result(spec, placement)
     close = functools.partial(np.testing.assert_allclose, atol=2e-6)
     close(longer["logits"], same["logits"])
     close(longer["weights"][..., :6], same["weights"])
@@ -137,41 +139,43 @@ def test_padded_length_changes_nothing(spec, place):
 
 
 @every_variant
-def test_other_sentences_of_the_batch_change_nothing(spec, place):
+def test_other_sentences_of_the_batch_change_nothing(spec, placement):
     order = np.array([2, 0, 3, 1])
-    moved = jax.device_get(everything(spec, place)(parameters(spec, place), jax.tree.map(lambda x: x[order], batch())))
+    moved = jax.device_get(
+        compile_everything(spec, placement)(parameters(spec, placement), jax.tree.map(lambda x: x[order], batch()))
+    )
     alone = jax.tree.map(lambda x: np.repeat(x[:1], 4, axis=0), batch())
-    single = jax.device_get(everything(spec, place)(parameters(spec, place), alone))
-    same = result(spec, place)
+    single = jax.device_get(compile_everything(spec, placement)(parameters(spec, placement), alone))
+    same = result(spec, placement)
     np.testing.assert_allclose(moved["logits"], same["logits"][:, order], atol=2e-6)
     np.testing.assert_allclose(single["logits"][:, 0], same["logits"][:, 0], atol=2e-6)
     np.testing.assert_array_equal(moved["greedy"].symbols, same["greedy"].symbols[:, order])
 
 
 @every_variant
-def test_every_parameter_gets_a_gradient(spec, place):
+def test_every_parameter_gets_a_gradient(spec, placement):
     zero = [
         jax.tree_util.keystr(path)
-        for path, leaf in jax.tree.leaves_with_path(result(spec, place)["gradient"])
+        for path, leaf in jax.tree.leaves_with_path(result(spec, placement)["gradient"])
         if leaf.size and not np.abs(leaf).max() > 0
     ]
     assert not zero
 
 
 @every_variant
-def test_step_by_step_is_all_steps_at_once(spec, place):
-    """Where nothing waits for the step before, `force` attends to all steps at once; elsewhere it scans."""
-    logits, weights = result(spec, place)["walk"]
-    np.testing.assert_allclose(logits, result(spec, place)["logits"], atol=2e-6)
-    np.testing.assert_allclose(weights, result(spec, place)["weights"], atol=2e-6)
+def test_step_by_step_is_all_steps_at_once(spec, placement):
+    """Where nothing waits for the step before, `teacher_force` attends to all steps at once; elsewhere it scans."""
+    logits, weights = result(spec, placement)["walk"]
+    np.testing.assert_allclose(logits, result(spec, placement)["logits"], atol=2e-6)
+    np.testing.assert_allclose(weights, result(spec, placement)["weights"], atol=2e-6)
 
 
 @every_variant
-def test_greedy_takes_the_likeliest_symbol_and_its_score_is_that_of_forcing_it(spec, place):
-    outputs = result(spec, place)["greedy"]
+def test_greedy_takes_the_likeliest_symbol_and_its_score_is_that_of_forcing_it(spec, placement):
+    outputs = result(spec, placement)["greedy"]
     symbols = outputs.symbols[:5].T
     forced = batch()._replace(target=jnp.asarray(symbols), target_lengths=jnp.minimum(outputs.lengths, 5))
-    logits = jax.device_get(everything(spec, place)(parameters(spec, place), forced))["logits"]
+    logits = jax.device_get(compile_everything(spec, placement)(parameters(spec, placement), forced))["logits"]
     real = np.arange(5)[:, None] < outputs.lengths[None]
     np.testing.assert_array_equal(np.where(real, logits.argmax(-1), 0), symbols.T)
     log_p = np.asarray(jax.nn.log_softmax(logits)).max(-1)
@@ -191,7 +195,7 @@ def test_greedy_takes_the_likeliest_symbol_and_its_score_is_that_of_forcing_it(s
 def test_between_two_kinds_of_attention_nothing_changes_outside_it(changes):
     def outside(changes):
         config = override(Config(), SIZES | {"model.attention.score": "general"} | changes).model
-        leaves = jax.tree.leaves_with_path(first_parameters(Seq2Seq(config, source_size=11, target_size=9), seed=3))
+        leaves = jax.tree.leaves_with_path(init_parameters(Seq2Seq(config, source_size=11, target_size=9), seed=3))
         names = {jax.tree_util.keystr(path): leaf for path, leaf in leaves}
         return {name: leaf for name, leaf in names.items() if "['attention']" not in name}
 
@@ -207,7 +211,7 @@ def test_between_two_scores_nothing_changes_outside_the_attention():
         return {name: leaf for name, leaf in names.items() if "['attention']['score']" not in name}
 
     first = outside(Spec("dot"))
-    for spec in map(Spec, scores.known):
+    for spec in map(Spec, scores.functions):
         leaves = outside(spec)
         assert leaves.keys() == first.keys()
         for name, leaf in leaves.items():
@@ -223,12 +227,12 @@ def test_between_two_scores_dropout_takes_the_same_units():
         rngs = {"dropout": jax.random.PRNGKey(1)}
 
         @jax.jit
-        def seen(params):
-            translating = one.apply(params, batch().source, batch().source_lengths, rngs=rngs)
+        def output(params):
+            session = one.apply(params, batch().source, batch().source_lengths, rngs=rngs)
             ones = jnp.ones((5, 4, 6))
-            return translating.start.cells, translating.drop_symbols(ones), translating.drop_vectors(ones)
+            return session.start.cells, session.drop_symbols(ones), session.drop_vectors(ones)
 
-        return seen(first_parameters(one, seed=0))
+        return output(init_parameters(one, seed=0))
 
     first = dropped("dot")
     assert (first[1] == 0).any()
@@ -240,12 +244,12 @@ def test_between_two_scores_dropout_takes_the_same_units():
 def test_gradients_are_the_finite_differences_in_float64(spec):
     with jax.enable_x64(True):
         one = model(Spec(spec), "luong")
-        params = first_parameters(one, seed=0)
+        params = init_parameters(one, seed=0)
         params = jax.tree.map(lambda x: jnp.asarray(x, jnp.float64), params)
 
         @jax.jit
         def loss(params):
-            logits, _ = one.apply(params, batch().source, batch().source_lengths).force(batch().target)
+            logits, _ = one.apply(params, batch().source, batch().source_lengths).teacher_force(batch().target)
             return (jax.nn.log_softmax(logits)[:, :3] ** 2).mean()
 
         gradient = jax.jit(jax.grad(loss))(params)
@@ -258,10 +262,12 @@ def test_gradients_are_the_finite_differences_in_float64(spec):
 
 @pytest.mark.parametrize("spec", ["general", "none"])
 def test_seeds_can_be_mapped_over(spec):
-    spec, place = Spec(spec), "no_feeding"
-    params = parameters(spec, place)
+    spec, placement = Spec(spec), "no_feeding"
+    params = parameters(spec, placement)
     stacked = jax.tree.map(lambda x: jnp.stack([x, 2 * x]), params)
     mapped = jax.vmap(
-        lambda p: model(spec, place).apply(p, batch().source, batch().source_lengths).force(batch().target)[0]
+        lambda p: (
+            model(spec, placement).apply(p, batch().source, batch().source_lengths).teacher_force(batch().target)[0]
+        )
     )(stacked)
-    np.testing.assert_allclose(mapped[0], result(spec, place)["logits"], atol=2e-6)
+    np.testing.assert_allclose(mapped[0], result(spec, placement)["logits"], atol=2e-6)

@@ -4,14 +4,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from plain import plain_gru, plain_lstm, plain_rnn
+from reference_cells import plain_gru, plain_lstm, plain_rnn
 
-from attn_research.attention.attention import Attention, source_limit
+from attn_research.attention.attention import Attention, max_source_length
 from attn_research.attention.scores import scores
 from attn_research.config import Attention as AttentionConfig
 from attn_research.config import Config, override
 from attn_research.models.cells import cells
-from attn_research.models.seq2seq import Seq2Seq, first_parameters
+from attn_research.models.seq2seq import Seq2Seq, init_parameters
 from attn_research.registry import Spec
 
 rng = np.random.default_rng(0)
@@ -62,40 +62,40 @@ def test_location_reads_the_query_alone_and_is_padded_behind_its_limit():
 
 
 def test_the_limit_of_a_score_is_its_hyperparameter():
-    assert source_limit(Spec("location(max_length=7)")) == 7
-    assert source_limit(Spec("dot")) is None
+    assert max_source_length(Spec("location(max_length=7)")) == 7
+    assert max_source_length(Spec("dot")) is None
 
 
 def test_equal_scores_weigh_the_real_positions_equally():
     attention = Attention(AttentionConfig(score=Spec("dot")))
     lengths = jnp.array([3, 5])
-    attend = attention.apply({}, jnp.zeros_like(KEYS), lengths, KEYS[:, -1], 4)
-    weights = attend.step(QUERY, attend.start)[1]
+    bound_attention = attention.apply({}, jnp.zeros_like(KEYS), lengths, KEYS[:, -1], 4)
+    weights = bound_attention.step(QUERY, bound_attention.start)[1]
     close(weights, [[1 / 3, 1 / 3, 1 / 3, 0, 0], [0.2] * 5])
 
 
 def test_coverage_is_the_sum_of_the_weights_before():
     """A score that remembers sees the last weights and their sum; the others see None there."""
-    seen = []
+    histories = []
 
     def watching(param, keys, query_size):
         def score(query, history):
-            seen.append(history)
+            histories.append(history)
             return keys.sum(-1) - (0 if history.coverage is None else 9 * history.coverage)
 
         return score
 
-    scores.known["watching"] = scores.register(watching, remembers=True)
+    scores.functions["watching"] = scores.register(watching, remembers=True)
     try:
         attention = Attention(AttentionConfig(score=Spec("watching")))
-        attend = attention.apply({}, KEYS, jnp.array([5, 5]), KEYS[:, -1], 4)
-        _, first, history = attend.step(QUERY, attend.start)
-        _, second, history = attend.step(QUERY, history)
+        bound_attention = attention.apply({}, KEYS, jnp.array([5, 5]), KEYS[:, -1], 4)
+        _, first, history = bound_attention.step(QUERY, bound_attention.start)
+        _, second, history = bound_attention.step(QUERY, history)
     finally:
-        del scores.known["watching"]
-    assert attend.remembers
-    assert not seen[0].coverage.any()
-    close(seen[1].weights, first)
+        del scores.functions["watching"]
+    assert bound_attention.remembers
+    assert not histories[0].coverage.any()
+    close(histories[1].weights, first)
     close(history[0].coverage, first + second)
     assert not np.allclose(first, second)
     assert int(history[0].step) == 2
@@ -104,22 +104,22 @@ def test_coverage_is_the_sum_of_the_weights_before():
 @pytest.mark.parametrize("plain", [plain_rnn, plain_gru, plain_lstm], ids=lambda f: f.__name__)
 def test_cells_are_their_equations(plain):
     bound = cells.bind(Spec(plain.__name__.removeprefix("plain_")))
-    given = {}
+    parameters = {}
 
     def param(name, init, shape):
-        return given.setdefault(name, rng.normal(size=shape).astype(np.float32))
+        return parameters.setdefault(name, rng.normal(size=shape).astype(np.float32))
 
     cell = bound(param, 3, 4)
     x = rng.normal(size=(2, 3)).astype(np.float32)
     state = tuple(rng.normal(size=(2, 4)).astype(np.float32) for _ in range(bound.traits.parts))
-    for found, expected in zip(cell(state, x), plain(given, state, x), strict=True):
-        close(found, expected)
+    for actual, expected in zip(cell(state, x), plain(parameters, state, x), strict=True):
+        close(actual, expected)
 
 
 def build(**changes):
     changes = {name.replace("__", "."): value for name, value in changes.items()}
     one = Seq2Seq(override(Config(), changes).model, source_size=9, target_size=8)
-    return jax.eval_shape(lambda: first_parameters(one, seed=0))
+    return jax.eval_shape(lambda: init_parameters(one, seed=0))
 
 
 REFUSED = {
@@ -160,7 +160,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_what_cannot_be_is_refused_with_the_reason(case):
+def test_what_cannot_be_is_rejected_with_the_reason(case):
     changes, words = REFUSED[case]
     with pytest.raises(ValueError) as error:
         build(**changes)
@@ -169,7 +169,7 @@ def test_what_cannot_be_is_refused_with_the_reason(case):
 
 
 def test_two_layers_of_every_cell_in_every_direction_are_built():
-    for cell in cells.known:
+    for cell in cells.functions:
         for direction in ("forward", "reversed", "both"):
             both = {"model__encoder__cell": cell, "model__decoder__cell": cell}
             layers = {"model__encoder__layers": 2, "model__decoder__layers": 2}

@@ -1,12 +1,12 @@
-"""Monotonic normalisers against plain loops."""
+"""Monotonic normalizers against plain loops."""
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from attending import one_step, walk
+from attention_steps import one_step, run_steps
 
-from attn_research.attention.monotonic import aligned, chunkwise
+from attn_research.attention.monotonic import chunkwise, expected_alignment
 from attn_research.errors import UserError
 
 rng = np.random.default_rng(0)
@@ -55,25 +55,25 @@ def parallel(p, before):
 
 def alignments(offset=0.0):
     """The monotonic alignments of all steps, row by row."""
-    found = []
+    actual = []
     before = FIRST
     for logits in LOGITS.astype(float):
         p = np.where(VISIBLE, sigmoid(logits + offset), 0)
         before = np.stack([recursive(*row) for row in zip(p, before, strict=True)])
-        found.append(before)
-    return np.stack(found)
+        actual.append(before)
+    return np.stack(actual)
 
 
 def test_alignment_is_the_recursion_and_the_parallel_form_where_no_chance_is_one():
     p, before = rng.random((B, S)), rng.dirichlet(np.ones(S), B)
     expected = [recursive(*row) for row in zip(p, before, strict=True)]
-    close(aligned(jnp.asarray(p), jnp.asarray(before)), expected)
+    close(expected_alignment(jnp.asarray(p), jnp.asarray(before)), expected)
     close([parallel(*row) for row in zip(p, before, strict=True)], expected)
 
 
 def test_the_parallel_form_loses_what_lies_behind_a_chance_of_one():
     p, before = np.array([[0.5, 1.0, 0.5, 0.9]]), np.array([[0.3, 0.1, 0.4, 0.2]])
-    close(aligned(jnp.asarray(p), jnp.asarray(before)), recursive(p[0], before[0])[None])
+    close(expected_alignment(jnp.asarray(p), jnp.asarray(before)), recursive(p[0], before[0])[None])
     assert parallel(p[0], before[0]).sum() < recursive(p[0], before[0]).sum() - 0.05
 
 
@@ -81,13 +81,13 @@ def test_a_certain_scan_goes_on_from_where_it_stopped():
     """Chances of 0 and 1 make it a walk: the first step stops at 2, the next ones at 2 again, at 4, nowhere."""
     stops = np.array([[0, 0, 1, 0, 1, 0], [0, 1, 1, 0, 0, 0], [1, 1, 0, 0, 1, 0], [1, 1, 1, 1, 0, 0]])
     logits = np.where(stops, 200, -200).astype(np.float32)[:, None]
-    found = walk("monotonic", logits, np.ones((1, S), bool), KEYS[:1], QUERIES[:4, :1])
-    np.testing.assert_array_equal(found[:, 0], np.eye(S + 1)[[2, 2, 4, S], :S])
+    actual = run_steps("monotonic", logits, np.ones((1, S), bool), KEYS[:1], QUERIES[:4, :1])
+    np.testing.assert_array_equal(actual[:, 0], np.eye(S + 1)[[2, 2, 4, S], :S])
 
 
 @pytest.mark.parametrize("offset", [0.0, -1.5])
 def test_monotonic_is_the_loop(offset):
-    close(walk(f"monotonic(offset={offset})", LOGITS, VISIBLE, KEYS, QUERIES), alignments(offset))
+    close(run_steps(f"monotonic(offset={offset})", LOGITS, VISIBLE, KEYS, QUERIES), alignments(offset))
 
 
 def test_noise_comes_before_the_sigmoid_and_in_training_only():
@@ -112,15 +112,15 @@ def direct(alpha, u, width):
 )
 def test_mocha_and_milk_are_their_double_sum(spec, width):
     energies = np.einsum("bsk,kq,tbq->tbs", KEYS, W, QUERIES)
-    found = walk(spec, LOGITS, VISIBLE, KEYS, QUERIES, chunk_W=W)
+    actual = run_steps(spec, LOGITS, VISIBLE, KEYS, QUERIES, chunk_W=W)
     for t, alphas in enumerate(alignments()):
         for b, length in enumerate(LENGTHS):
-            close(found[t, b, :length], direct(alphas[b, :length], energies[t, b, :length], width))
-    assert (found[:, ~VISIBLE] == 0).all()
-    close(found.sum(-1), alignments().sum(-1))
+            close(actual[t, b, :length], direct(alphas[b, :length], energies[t, b, :length], width))
+    assert (actual[:, ~VISIBLE] == 0).all()
+    close(actual.sum(-1), alignments().sum(-1))
 
 
-def test_a_chunk_of_one_is_monotonic_and_so_it_is_refused():
+def test_a_chunk_of_one_is_monotonic_and_so_it_is_rejected():
     alpha, visible = jnp.asarray(alignments()[0], jnp.float32), jnp.asarray(VISIBLE)
     spread = chunkwise(lambda query, history: jnp.asarray(LOGITS[1]), 1)
     close(spread(alpha, visible, None, None), alpha)
@@ -130,11 +130,11 @@ def test_a_chunk_of_one_is_monotonic_and_so_it_is_refused():
 
 def stops(logits, offset):
     """Where the scan of a row stops in each step, as the paper decodes: the first e + r > 0 from the last stop on."""
-    at, found = 0, []
+    at, actual = 0, []
     for row in logits:
         at = next((j for j in range(at, len(row)) if row[j] + offset > 0), len(row))
-        found.append(at)
-    return found
+        actual.append(at)
+    return actual
 
 
 @PRECISIONS
@@ -142,12 +142,12 @@ def stops(logits, offset):
 def test_hard_decoding_stops_at_the_first_position_above_zero(offset, dtype, tolerance):
     spec = f"monotonic(hard_decoding=True, noise=1.0, offset={offset})"
     with jax.enable_x64(dtype == jnp.float64):
-        found = np.asarray(walk(spec, *given(dtype)))
-    assert found.dtype == dtype
+        actual = np.asarray(run_steps(spec, *given(dtype)))
+    assert actual.dtype == dtype
     for b, length in enumerate(LENGTHS):
         expected = np.eye(length + 1, S)[stops(LOGITS[:, b, :length], offset)]
-        np.testing.assert_array_equal(found[:, b], expected * (np.arange(S) < length))
-    assert (found.sum(-1) == 0).any() and (found.sum(-1) == 1).any()
+        np.testing.assert_array_equal(actual[:, b], expected * (np.arange(S) < length))
+    assert (actual.sum(-1) == 0).any() and (actual.sum(-1) == 1).any()
 
 
 @PRECISIONS
@@ -155,12 +155,12 @@ def test_mocha_decodes_by_a_softmax_over_the_last_positions_where_the_scan_stopp
     energies = np.einsum("bsk,kq,tbq->tbs", *map(np.float64, (KEYS, W, QUERIES)))
     for spec, width in (("mocha(hard_decoding=True, score='general', width=3)", 3), (MILK, S)):
         with jax.enable_x64(dtype == jnp.float64):
-            found = np.asarray(walk(spec, *given(dtype), chunk_W=np.asarray(W, dtype)))
+            actual = np.asarray(run_steps(spec, *given(dtype), chunk_W=np.asarray(W, dtype)))
         for b, length in enumerate(LENGTHS):
             for t, stop in enumerate(stops(LOGITS[:, b, :length], 0.0)):
                 alpha = np.eye(length + 1, length)[stop]
                 expected = direct(alpha, energies[t, b, :length], width)
-                np.testing.assert_allclose(found[t, b, :length], expected, atol=tolerance, rtol=0)
+                np.testing.assert_allclose(actual[t, b, :length], expected, atol=tolerance, rtol=0)
 
 
 def test_hard_decoding_is_not_for_training():
@@ -173,13 +173,13 @@ def test_hard_decoding_is_not_for_training():
 
 def test_a_chunk_survives_energies_far_apart():
     keys = np.where(np.arange(S) % 2, 1e3, -1e3).astype(np.float32)[None, :, None] * np.ones((1, 1, 2), np.float32)
-    found = walk("milk(score='dot')", LOGITS[:, :1], VISIBLE[:1], keys, np.ones((T, 1, 2), np.float32))
-    close(found.sum(-1), alignments()[:, :1].sum(-1))
+    actual = run_steps("milk(score='dot')", LOGITS[:, :1], VISIBLE[:1], keys, np.ones((T, 1, 2), np.float32))
+    close(actual.sum(-1), alignments()[:, :1].sum(-1))
 
 
 def forward_loop(agent=None, clamp=0.0, visible=VISIBLE):
     """`agent`: (W [k + q], b); what a row with nothing visible gives is of no account."""
-    before, u, found = FIRST, np.full(B, 0.5), []
+    before, u, actual = FIRST, np.full(B, 0.5), []
     for logits, query in zip(LOGITS.astype(float), QUERIES, strict=True):
         weights = np.zeros((B, S))
         for b in range(B):
@@ -194,38 +194,38 @@ def forward_loop(agent=None, clamp=0.0, visible=VISIBLE):
             contexts = np.einsum("bs,bsk->bk", weights, KEYS)
             u = sigmoid(np.concatenate([contexts, query], -1) @ agent[0] + agent[1])
         before = weights
-        found.append(weights)
-    return np.stack(found)
+        actual.append(weights)
+    return np.stack(actual)
 
 
 def test_forward_attention_is_the_loop():
-    found = walk("forward", LOGITS, VISIBLE, KEYS, QUERIES)
-    close(found, forward_loop())
-    close(found.sum(-1), np.broadcast_to(LENGTHS > 0, (T, B)))
+    actual = run_steps("forward", LOGITS, VISIBLE, KEYS, QUERIES)
+    close(actual, forward_loop())
+    close(actual.sum(-1), np.broadcast_to(LENGTHS > 0, (T, B)))
 
 
 def test_transition_agent_is_the_loop():
     weights, bias = rng.normal(size=7).astype(np.float32), np.float32(0.3)
-    found = walk("forward(agent=True)", LOGITS, VISIBLE, KEYS, QUERIES, W=weights[:, None], b=bias[None])
-    close(found, forward_loop((weights, bias)))
+    actual = run_steps("forward(agent=True)", LOGITS, VISIBLE, KEYS, QUERIES, W=weights[:, None], b=bias[None])
+    close(actual, forward_loop((weights, bias)))
 
 
 def test_the_clamp_revives_padding():
-    found = walk("clamped_forward(clamp=0.001)", LOGITS, VISIBLE, KEYS, QUERIES)
-    close(found[:, :2], forward_loop(clamp=0.001)[:, :2])
-    assert (found[:, ~VISIBLE] > 0).all()
+    actual = run_steps("clamped_forward(clamp=0.001)", LOGITS, VISIBLE, KEYS, QUERIES)
+    close(actual[:, :2], forward_loop(clamp=0.001)[:, :2])
+    assert (actual[:, ~VISIBLE] > 0).all()
 
 
 def test_forward_attention_keeps_its_mass_where_the_softmax_underflows():
     logits = np.zeros((T, 1, S), np.float32)
     logits[..., -1] = 1e4
-    found = walk("forward", logits, VISIBLE[:1], KEYS[:1], QUERIES[:, :1])
-    close(found.sum(-1), np.ones((T, 1)))
+    actual = run_steps("forward", logits, VISIBLE[:1], KEYS[:1], QUERIES[:, :1])
+    close(actual.sum(-1), np.ones((T, 1)))
 
 
 @pytest.mark.parametrize("spec", ["monotonic", "mocha", "forward", "forward(agent=True)"])
 def test_gradients_are_finite_through_the_steps(spec):
     def loss(logits):
-        return (walk(spec, logits, VISIBLE, KEYS, QUERIES) * LOGITS).sum()
+        return (run_steps(spec, logits, VISIBLE, KEYS, QUERIES) * LOGITS).sum()
 
     assert np.isfinite(jax.jit(jax.grad(loss))(100 * LOGITS)).all()

@@ -1,10 +1,10 @@
-"""Every normaliser's weights, against their definition and against what all of them promise."""
+"""Every normalizer's weights, against their definition and against what all of them promise."""
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from attending import made, one_step
+from attention_steps import bind_component, one_step
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
@@ -16,7 +16,7 @@ rng = np.random.default_rng(0)
 Z = rng.normal(size=(3, 6)).astype(np.float32)
 VISIBLE = np.array([[1, 1, 1, 1, 1, 1], [0, 1, 1, 0, 1, 0], [0, 0, 0, 0, 0, 0]], bool)
 VARIANTS = [
-    *normalizers.known,
+    *normalizers.functions,
     "softmax(temperature=0.5)",
     "softmax(learned=True)",
     "sink(learned=False)",
@@ -58,9 +58,9 @@ def test_golden_values(spec, golden):
 def everything(z, visible):
     """Weights of every variant that keeps the law of padding, and the gradient of an unequal sum of them."""
     slope = jnp.arange(1.0, z.shape[1] + 1)[None] ** 2
-    weigh = {spec: lambda z, spec=spec: one_step(spec, z, visible) for spec in KEEPING}
-    gradients = {spec: jax.grad(lambda z, f=f: (f(z) * slope).sum())(z) for spec, f in weigh.items()}
-    return {spec: f(z) for spec, f in weigh.items()}, gradients
+    normalize = {spec: lambda z, spec=spec: one_step(spec, z, visible) for spec in KEEPING}
+    gradients = {spec: jax.grad(lambda z, f=f: (f(z) * slope).sum())(z) for spec, f in normalize.items()}
+    return {spec: f(z) for spec, f in normalize.items()}, gradients
 
 
 @settings(max_examples=50)
@@ -71,9 +71,9 @@ def everything(z, visible):
 def test_weights_are_not_negative_sum_to_their_mass_and_vanish_where_nothing_is_visible(z, visible):
     weights, gradients = jax.device_get(everything(z, visible))
     for spec in KEEPING:
-        found, total = weights[spec], weights[spec].sum(-1)
-        assert (found >= 0).all(), spec
-        assert (found[~visible] == 0).all(), spec
+        actual, total = weights[spec], weights[spec].sum(-1)
+        assert (actual >= 0).all(), spec
+        assert (actual[~visible] == 0).all(), spec
         assert (gradients[spec][~visible] == 0).all(), spec
         assert np.isfinite(gradients[spec]).all(), spec
         if normalizers.bind(Spec(spec)).traits.mass == "one":
@@ -170,6 +170,6 @@ def test_noise_is_the_same_under_longer_padding(spec):
         ("mocha(score='none')", "score of normalizer 'mocha' is 'none', but must attend, remember nothing"),
     ],
 )
-def test_what_makes_no_sense_is_refused(spec, message):
+def test_what_makes_no_sense_is_rejected(spec, message):
     with pytest.raises(ValueError, match=message):
-        made(spec, jnp.ones((1, 3, 2)))
+        bind_component(spec, jnp.ones((1, 3, 2)))

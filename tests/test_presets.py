@@ -7,14 +7,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from references import SYSTEMS
+from reference_systems import SYSTEMS
 
 from attn_research.attention.normalizers import normalizers
-from attn_research.config import Config, hints, override, parse_changes
+from attn_research.config import Config, field_types, override, parse_changes
 from attn_research.models.cells import cells
 from attn_research.models.decoder import Decoder
-from attn_research.models.encoder import Encoded
-from attn_research.models.seq2seq import Seq2Seq, first_parameters
+from attn_research.models.encoder import EncoderOutput
+from attn_research.models.seq2seq import Seq2Seq, init_parameters
 from attn_research.presets import PRESETS, preset
 
 EMBEDDING, HIDDEN, STEPS, PADDED = 3, 4, 4, 5
@@ -30,13 +30,15 @@ def decoder(name, changes=()):
 
 
 def source(states, last):
-    return Encoded(states, jnp.asarray(LENGTHS), last, "both")
+    return EncoderOutput(states, jnp.asarray(LENGTHS), last, "both")
 
 
 @functools.cache
 def forced(one):
     """Jitted (params, states, last, symbol vectors [t b e]) -> vectors [t b h], weights [t b s]."""
-    return jax.jit(lambda params, states, last, ys: one.apply(params, source(states, last), EMBEDDING).force(ys))
+    return jax.jit(
+        lambda params, states, last, ys: one.apply(params, source(states, last), EMBEDDING).teacher_force(ys)
+    )
 
 
 @functools.cache
@@ -56,8 +58,8 @@ def check(system, one, dtype, tolerance):
     """All steps of all sentences; where the original gives NaN, nothing is attended to."""
     params, states, last, ys = drawn(one)
     with jax.enable_x64(dtype == jnp.float64):
-        given = jax.tree.map(lambda x: jnp.asarray(x, dtype), (params, states, last, ys))
-        vectors, weights = map(np.asarray, forced(one)(*given))
+        parameters = jax.tree.map(lambda x: jnp.asarray(x, dtype), (params, states, last, ys))
+        vectors, weights = map(np.asarray, forced(one)(*parameters))
     assert vectors.dtype == weights.dtype == dtype
     for row, length in enumerate(LENGTHS):
         alone = [tuple(part[row] for part in layer) for layer in last]
@@ -90,7 +92,7 @@ def test_in_espnet_the_lowest_layer_asks(dtype, tolerance):
 
 @every_preset
 def test_a_preset_fits_the_default_config(name):
-    jax.eval_shape(lambda: first_parameters(Seq2Seq(override(Config(), preset(name)).model, 9, 8), seed=0))
+    jax.eval_shape(lambda: init_parameters(Seq2Seq(override(Config(), preset(name)).model, 9, 8), seed=0))
 
 
 def test_only_two_presets_are_one_in_our_letters():
@@ -104,7 +106,7 @@ def test_every_system_has_a_preset():
 
 
 SIZES = {"model.decoder.layers", "model.decoder.hidden"}
-FIELDS = {field for field in hints(Config()) if field.startswith(("model.attention.", "model.decoder."))}
+FIELDS = {field for field in field_types(Config()) if field.startswith(("model.attention.", "model.decoder."))}
 
 
 @every_preset
@@ -120,6 +122,6 @@ def test_a_preset_is_a_word_among_others_and_the_later_word_counts():
     assert changed.model.decoder.bridge == "zero"
 
 
-def test_an_unknown_preset_is_told_the_nearest():
+def test_an_unknown_preset_is_reported_with_the_nearest():
     with pytest.raises(ValueError, match=r"unknown preset 'opennmt'; known: .*did you mean opennmt_"):
         parse_changes(["preset:opennmt"])

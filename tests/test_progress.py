@@ -4,13 +4,13 @@ import pytest
 from fake_runs import configs
 
 from attn_research.sweeps.local import Event
-from attn_research.sweeps.progress import Bars, Clock, Lines, in_words
+from attn_research.sweeps.progress import BarDisplay, LineDisplay, TimeEstimate, format_duration
 
 
-def shown(display, events, names, runs):
+def show_events(display, events, names, runs):
     with display(names, runs, lambda event: f"it {event.kind}") as lines:
         for event in events:
-            lines.show(event)
+            lines.handle(event)
 
 
 def events_of(config, kind="ended"):
@@ -21,26 +21,33 @@ def events_of(config, kind="ended"):
     yield Event(config, kind)
 
 
-@pytest.mark.parametrize("display", [Lines, Bars])
+@pytest.mark.parametrize("display", [LineDisplay, BarDisplay])
 def test_lines_at_start_and_end(display, capsys):
     first, second = configs("fake", "fake(n=1)")
     events = [*events_of(first), *events_of(second, "failed")]
-    shown(display, events, {first: "concat [seed=0]", second: "dot"}, [first, second])
+    show_events(display, events, {first: "concat [seed=0]", second: "dot"}, [first, second])
     lines = [line.strip() for line in capsys.readouterr().out.split("\n") if "[" in line]
     assert "[1/2] concat [seed=0]: it ended; about 0 s left" in lines
     assert "[2/2] dot: it failed" in lines
 
 
 def test_nobody_knows_the_time_left_before_a_step():
-    clock = Clock(configs("fake", "fake(n=1)"))
-    assert clock.left() == ""
-    clock.at(clock_config := configs("fake")[0], 50)
-    assert clock.left() == ""
-    clock.at(clock_config, 100)
-    assert clock.left().startswith("; about ")
-    clock.without(clock_config)
-    assert clock.left() == ""
+    clock = TimeEstimate(configs("fake", "fake(n=1)"))
+    assert clock.format_remaining() == ""
+    clock.update(clock_config := configs("fake")[0], 50)
+    assert clock.format_remaining() == ""
+    clock.update(clock_config, 100)
+    assert clock.format_remaining().startswith("; about ")
+    clock.remove(clock_config)
+    assert clock.format_remaining() == ""
 
 
 def test_durations_in_words():
-    assert [in_words(s) for s in (0.4, 19, 89.4, 90, 5000, 9000)] == ["0 s", "19 s", "89 s", "2 min", "83 min", "2.5 h"]
+    assert [format_duration(s) for s in (0.4, 19, 89.4, 90, 5000, 9000)] == [
+        "0 s",
+        "19 s",
+        "89 s",
+        "2 min",
+        "83 min",
+        "2.5 h",
+    ]

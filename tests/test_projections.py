@@ -64,9 +64,9 @@ def test_projections_are_affine_where_they_have_a_bias(name, dtype, tolerance):
     attention, params = case(name)
     with jax.enable_x64(dtype == np.float64):
         states, queries, cast = jax.tree.map(lambda x: jnp.asarray(x, dtype), (STATES, QUERIES, params))
-        attend = attention.apply({"params": cast}, states, jnp.asarray(LENGTHS), states[:, 0], 3)
-        contexts, _ = attend.all_steps(queries)
-        first, _, _ = attend.step(queries[0], attend.start)
+        bound_attention = attention.apply({"params": cast}, states, jnp.asarray(LENGTHS), states[:, 0], 3)
+        contexts, _ = bound_attention.all_steps(queries)
+        first, _, _ = bound_attention.step(queries[0], bound_attention.start)
     assert contexts.dtype == dtype
     np.testing.assert_allclose(contexts, plain(params, attention.config), atol=10 * tolerance, rtol=0)
     np.testing.assert_allclose(first, contexts[0], atol=tolerance, rtol=0)
@@ -87,7 +87,7 @@ def test_a_bias_starts_at_zero_and_moves_no_other_parameter():
     ("bias", "size", "missing"),
     [("values", {}, "values"), ("output", {"values": 6}, "output"), ("both", {"output": 5}, "values")],
 )
-def test_a_bias_without_its_projection_is_refused(bias, size, missing):
+def test_a_bias_without_its_projection_is_rejected(bias, size, missing):
     attention, states = Attention(Config(score=Spec("general"), bias=bias, **size)), jnp.zeros((3, 5, 4))
     with pytest.raises(UserError, match=f"no effect without a projection; set model.attention.{missing}"):
         jax.eval_shape(lambda: attention.init(jax.random.PRNGKey(0), states, jnp.asarray(LENGTHS), states[:, 0], 3))

@@ -16,7 +16,7 @@ from attn_research.attention.normalizers import normalizers
 from attn_research.attention.scores import scores
 from attn_research.attention.windows import windows
 from attn_research.config import Attention as Options
-from attn_research.config import Config, Decode, hints, override
+from attn_research.config import Config, Decode, field_types, override
 from attn_research.data.task import tasks
 from attn_research.decoding.penalties import penalties
 from attn_research.errors import UserError
@@ -51,7 +51,7 @@ def numbers_in(hint, ranges=()):
 BUILT_IN = [
     (registry, name, one, kind, ranges)
     for registry in REGISTRIES
-    for name, function in registry.known.items()
+    for name, function in registry.functions.items()
     for one in hyperparameters(function)
     for kind, ranges in numbers_in(one.hint)
 ]
@@ -60,7 +60,7 @@ IDS = [f"{registry.kind} {name} {one.name}" for registry, name, one, _, _ in BUI
 
 @pytest.mark.parametrize(("registry", "name", "one", "kind", "ranges"), BUILT_IN, ids=IDS)
 def test_every_hyperparameter_has_a_range_and_refuses_what_lies_outside(registry, name, one, kind, ranges):
-    assert any(isinstance(found, Range) for found in ranges) or one.name in FREE
+    assert any(isinstance(actual, Range) for actual in ranges) or one.name in FREE
     for value in EXTREME:
         try:
             bound = registry.bind(Spec(f"{name}({one.name}={value!r})"))
@@ -68,16 +68,16 @@ def test_every_hyperparameter_has_a_range_and_refuses_what_lies_outside(registry
             assert f"{one.name} of {registry.kind} {name!r} is {value!r}" in str(error) or one.name in str(error)
         else:
             assert type(bound.hyper[one.name]) is kind
-            assert all(bound.hyper[one.name] in found for found in ranges)
+            assert all(bound.hyper[one.name] in actual for actual in ranges)
             assert kind is int or abs(value) < 3.5e38
 
 
 def at_the_ends(one, kind, ranges):
     """The least and the most float that are allowed, and small whole numbers."""
     if kind is float:
-        ends = [end for found in ranges for end in (found.least, found.most) if end is not None]
+        ends = [end for actual in ranges for end in (actual.minimum, actual.maximum) if end is not None]
         return ends or [-3e38, 3e38]
-    return [value for value in (0, 1, 2) if all(value in found for found in ranges)]
+    return [value for value in (0, 1, 2) if all(value in actual for actual in ranges)]
 
 
 WEIGHING = [
@@ -95,14 +95,14 @@ def test_weights_are_finite_at_the_ends_of_every_range(field, name, option, valu
     needed = ", project=True" if (name, option) in {("dot", "units"), ("scaled_dot", "units")} else ""
     module = Attention(Options(**({"score": Spec("dot")} | {field: Spec(f"{name}({option}={value!r}{needed})")})))
     arrays = states, jnp.array([5, 0]), states[:, 0], 4
-    attend = module.apply(module.init(jax.random.PRNGKey(0), *arrays), *arrays)
-    context, weights, histories = attend.step(states[:, 1], attend.start)
-    _, again, _ = attend.step(states[:, 2], histories)
+    bound_attention = module.apply(module.init(jax.random.PRNGKey(0), *arrays), *arrays)
+    context, weights, histories = bound_attention.step(states[:, 1], bound_attention.start)
+    _, again, _ = bound_attention.step(states[:, 2], histories)
     assert weights.shape == again.shape == (2, 5)
     assert jnp.isfinite(context).all() and jnp.isfinite(weights).all() and jnp.isfinite(again).all()
 
 
-FIELDS = [(name, kind, ranges) for name, hint in hints(Config()).items() for kind, ranges in numbers_in(hint)]
+FIELDS = [(name, kind, ranges) for name, hint in field_types(Config()).items() for kind, ranges in numbers_in(hint)]
 
 
 @pytest.mark.parametrize(("name", "kind", "ranges"), FIELDS)
@@ -118,11 +118,11 @@ def test_every_config_field_has_a_range(name, kind, ranges):
 
 
 def test_a_range_is_that_of_float32():
-    share = Range(least=0, below=1)
+    share = Range(minimum=0, below=1)
     assert 0.999 in share and 1 - 1e-9 not in share
     assert 1e-40 in Range(above=0) and 1e-46 not in Range(above=0)
-    assert 0.1 in Range(least=0.1, most=0.1)
-    assert str(Range(least=0, below=1)) == "at least 0 and below 1"
+    assert 0.1 in Range(minimum=0.1, maximum=0.1)
+    assert str(Range(minimum=0, below=1)) == "at least 0 and below 1"
 
 
 @pytest.mark.parametrize(("warmup", "steps"), [(0.99, 10), (0.5, 1), (0.9999, 100)])
@@ -137,13 +137,13 @@ def test_a_warmup_leaves_a_step(schedule, warmup, steps):
 
 
 @pytest.mark.parametrize(
-    ("make", "said"),
+    ("make", "message"),
     [
         (lambda: Config(seed=2**32), "config field 'seed' is 4294967296, but must be at least 0"),
         (lambda: Decode(beam=0), "config field 'beam' of Decode is 0, but must be at least 1"),
         (lambda: dataclasses.replace(Config().train, learning_rate=math.nan), "'learning_rate' of Train is nan"),
     ],
 )
-def test_a_config_made_in_python_is_checked_too(make, said):
-    with pytest.raises(UserError, match=said):
+def test_a_config_made_in_python_is_checked_too(make, message):
+    with pytest.raises(UserError, match=message):
         make()

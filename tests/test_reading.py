@@ -8,14 +8,14 @@ import logging
 import unicodedata
 
 import pytest
-from sentences import corpus, write_text
+from toy_corpus import corpus, write_text
 
 from attn_research.commands.lines import open_input, read
 from attn_research.config import Data
 from attn_research.data.files import decode_lines
-from attn_research.data.parallel import read as read_pairs
-from attn_research.data.segmentation import Pieces
-from attn_research.data.task import from_columns, load, plain, tasks
+from attn_research.data.parallel import read_pairs as read_pairs
+from attn_research.data.segmentation import LearnedSegmentation
+from attn_research.data.task import default_segmentations, from_columns, load, tasks
 from attn_research.errors import UserError
 from attn_research.registry import Spec
 from attn_research.training.prepare import prepare
@@ -49,21 +49,21 @@ def test_parallel_lines_stay_parallel(tmp_path, compress):
 
 
 SIZES = {"train": 30, "dev": 20, "test": 30}
-GENERATED = [name for name, task in tasks.known.items() if task.traits.get("generated")]
+GENERATED = [name for name, task in tasks.functions.items() if task.traits.get("generated")]
 
 
 def small(name, **more):
     """A generated task with few items."""
-    known = inspect.signature(tasks.known[name]).parameters
-    said = {option: size for option, size in SIZES.items() if option in known} | more
-    return Spec(f"{name}({', '.join(f'{option}={value!r}' for option, value in said.items())})")
+    known = inspect.signature(tasks.functions[name]).parameters
+    message = {option: size for option, size in SIZES.items() if option in known} | more
+    return Spec(f"{name}({', '.join(f'{option}={value!r}' for option, value in message.items())})")
 
 
 @pytest.mark.parametrize("spec", [*map(small, GENERATED), small("dates", locale="hidden")], ids=str)
 def test_what_is_generated_is_split_as_it_was_made(spec):
     splits = load(spec)
     targets = {symbol for target in splits["train"]["target"] for symbol in target}
-    source, target = plain(spec, targets)
+    source, target = default_segmentations(spec, targets)
     between = "" if spec.name == "dates" else " "
     for split in splits.values():
         for symbols, answer in zip(split["source"], split["target"], strict=True):
@@ -79,11 +79,11 @@ def spoken():
     return from_columns(dict.fromkeys(("train", "dev", "test"), columns))
 
 
-def test_a_task_whose_lines_would_be_read_otherwise_is_told(caplog):
+def test_a_task_whose_lines_would_be_read_otherwise_is_reported(caplog):
     with caplog.at_level(logging.WARNING):
         prepare(Data(task=Spec("test_reading:spoken")))
-    told = [record.getMessage() for record in caplog.records if record.name.startswith("attn_research")]
-    assert [line.partition(":spoken: ")[2].split(",")[0] for line in told] == [
+    message = [record.getMessage() for record in caplog.records if record.name.startswith("attn_research")]
+    assert [line.partition(":spoken: ")[2].split(",")[0] for line in message] == [
         "a perfect output has BLEU 0.0 on dev",
         "`translate` would read the line 'onetwo'",
     ]
@@ -102,7 +102,7 @@ def tsv(tmp_path):
 
 def test_words_are_split_as_training_split_them(tsv):
     train = load(tsv)["train"]
-    source, target = plain(tsv, {"A", "B", "é"})
+    source, target = default_segmentations(tsv, {"A", "B", "é"})
     for word, symbols in zip(WORDS, train["source"][::3], strict=True):
         assert source.split(word) == source.split(word + " ") == symbols
         assert "".join(symbols) == " ".join(unicodedata.normalize("NFC", word).split())
@@ -123,7 +123,7 @@ def test_sentences_are_split_as_training_split_them(tmp_path):
 
 
 def test_the_texts_of_unknown_symbols_are_those_of_the_line():
-    pieces = Pieces.learn(["ein Mann läuft"], "words", 10, lowercase=True)
+    pieces = LearnedSegmentation.learn(["ein Mann läuft"], "words", 10, lowercase=True)
     line = "Ein  Wolf la\u0308uft"
     assert pieces.split(line) == ["▁ein", "<unk>", "▁läuft"]
     assert [text.strip() for text in pieces.texts(line)] == ["Ein", "Wolf", "la\u0308uft"]
@@ -143,10 +143,10 @@ def test_numbered_pronunciations_are_further_references(tmp_path, caplog):
     assert words == ["abel", "x(y)", "cat", "copper(2)"]
     assert splits["test"]["references"][0] == [["a", "b", "l"], ["e", "b", "l"]]
     assert ["".join(word) for word in splits["train"]["source"]] == ["abel", "x(y)", "abel", "cat", "copper(2)"]
-    told = [record.getMessage() for record in caplog.records if record.name.startswith("attn_research")]
-    assert "test.tsv:3: abel(1) is read as a further line of abel (numbered words read so: 2)" in told
-    assert any(line.startswith("test.tsv:5: copper(2) is read as it is") for line in told)
-    assert len(told) == 4
+    message = [record.getMessage() for record in caplog.records if record.name.startswith("attn_research")]
+    assert "test.tsv:3: abel(1) is read as a further line of abel (numbered words read so: 2)" in message
+    assert any(line.startswith("test.tsv:5: copper(2) is read as it is") for line in message)
+    assert len(message) == 4
 
 
 def test_a_compressed_input_is_read_line_by_line(tmp_path):

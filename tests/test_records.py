@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from damage import ways
+from damage import damages
 from fake_runs import make_record
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from attn_research.config import Config, digest, override
 from attn_research.errors import UserError
 from attn_research.runs import records
-from attn_research.runs.environment import checkout
+from attn_research.runs.environment import git_state
 from attn_research.runs.record_format import FIELDS, OF_SPLIT
 
 
@@ -49,7 +49,7 @@ def test_a_record_that_cannot_be_written_leaves_nothing(tmp_path):
 
 
 @pytest.mark.parametrize("text", ['{"id": 1,\n "config"', "[]", '{"id": "a"}', '{"config": {}}', ""])
-def test_a_broken_record_is_told_with_its_place(tmp_path, text):
+def test_a_broken_record_is_reported_with_its_place(tmp_path, text):
     (tmp_path / "result.json").write_text(text)
     with pytest.raises(ValueError, match=r"result\.json:\d+ is not a record: "):
         records.read(tmp_path)
@@ -59,7 +59,7 @@ def test_a_damaged_record_is_a_sentence_and_never_other_numbers(tmp_path):
     written = record(exact=1 / 3)
     for seed in range(3):
         records.write(tmp_path, written)
-        for damage in ways(tmp_path / "result.json", 100, seed):
+        for damage in damages(tmp_path / "result.json", 100, seed):
             damage(tmp_path / "result.json")
             try:
                 assert records.read(tmp_path) in (written, None)
@@ -74,7 +74,7 @@ def test_a_record_of_an_earlier_version_has_no_checksum(tmp_path):
 
 
 @pytest.mark.parametrize("name", FIELDS)
-def test_a_record_without_a_field_is_told_with_its_place_and_the_field(tmp_path, name):
+def test_a_record_without_a_field_is_reported_with_its_place_and_the_field(tmp_path, name):
     """As a file of a run and as a committed line."""
     short = json.loads(json.dumps(record()))
     config, *_ = name.split("config.")[1:] or [None]
@@ -92,7 +92,7 @@ def test_a_record_without_a_field_is_told_with_its_place_and_the_field(tmp_path,
 
 
 @pytest.mark.parametrize("part", OF_SPLIT)
-def test_a_split_without_a_part_is_told(tmp_path, part):
+def test_a_split_without_a_part_is_reported(tmp_path, part):
     short = json.loads(json.dumps(record()))
     del short["splits"]["test"][part]
     (tmp_path / "result.json").write_text(json.dumps(short))
@@ -106,16 +106,16 @@ def test_committed_records_of_earlier_versions_are_read():
 
 
 @given(st.text(max_size=30))
-def test_items_that_are_damaged_are_told(text):
+def test_items_that_are_damaged_are_reported(text):
     whole = records.pack(np.arange(5))
     try:
-        found = records.unpack(text or whole[:-4])
+        actual = records.unpack(text or whole[:-4])
     except UserError:
         return
-    assert records.pack(found)
+    assert records.pack(actual)
 
 
-def test_a_broken_line_is_told_with_its_number(tmp_path):
+def test_a_broken_line_is_reported_with_its_number(tmp_path):
     path = tmp_path / "some.jsonl"
     records.save_committed(path, [record()])
     path.write_text(path.read_text() + "\n{oops\n")
@@ -140,12 +140,12 @@ def test_records_are_found_by_value(tmp_path):
     old = record(config)
     del old["config"]["model.dropout"]  # made before the field was there
     unknown = record() | {"config": {"no.such.field": 1}}
-    assert records.find(config, tmp_path) is None
-    assert records.find(config, tmp_path, [unknown, old]) == old
+    assert records.find_record(config, tmp_path) is None
+    assert records.find_record(config, tmp_path, [unknown, old]) == old
     records.write(tmp_path / "other_name", old | {"steps": 1})
-    assert records.find(config, tmp_path, [old])["steps"] == 1
+    assert records.find_record(config, tmp_path, [old])["steps"] == 1
     records.write(tmp_path / digest(config), record(config, steps=2))
-    assert records.find(config, tmp_path, [old])["steps"] == 2
+    assert records.find_record(config, tmp_path, [old])["steps"] == 2
 
 
 def test_done_is_what_has_the_record_of_its_config(tmp_path):
@@ -163,27 +163,27 @@ def test_what_was_replaced_is_not_loaded(tmp_path):
 
 
 def test_the_environment_is_a_json_value():
-    made = records.environment()
-    assert json.loads(json.dumps(made)) == made
-    assert made["threads"] >= 1 and made["device"] == "cpu" and made["versions"]["jax"]
+    result = records.environment()
+    assert json.loads(json.dumps(result)) == result
+    assert result["threads"] >= 1 and result["device"] == "cpu" and result["versions"]["jax"]
 
 
 def test_only_files_that_decide_numbers_make_a_checkout_dirty(tmp_path):
     def git(*words):
         subprocess.run(["git", "-C", str(tmp_path), "-c", "user.name=a", "-c", "user.email=a@b", *words], check=True)
 
-    assert checkout(tmp_path) == {"commit": None, "dirty": None}
+    assert git_state(tmp_path) == {"commit": None, "dirty": None}
     for name in ("attn_research/config.py", "experiments/one.py", "README.md"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text("a = 1\n")
     git("init", "-q")
     git("add", "-A")
     git("commit", "-q", "-m", "all")
-    assert len(checkout(tmp_path)["commit"]) == 40 and not checkout(tmp_path)["dirty"]
+    assert len(git_state(tmp_path)["commit"]) == 40 and not git_state(tmp_path)["dirty"]
     (tmp_path / "experiments/results").mkdir()
     (tmp_path / "experiments/results/one.md").write_text("| 1 |\n")
     (tmp_path / "README.md").write_text("b\n")
-    assert not checkout(tmp_path)["dirty"]
+    assert not git_state(tmp_path)["dirty"]
     (tmp_path / "experiments/one.py").write_text("a = 2\n")
-    assert checkout(tmp_path)["dirty"]
-    assert checkout(tmp_path / "experiments") == {"commit": None, "dirty": None}
+    assert git_state(tmp_path)["dirty"]
+    assert git_state(tmp_path / "experiments") == {"commit": None, "dirty": None}

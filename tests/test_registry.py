@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from attn_research.annotations import conform
 from attn_research.config import Config, override
-from attn_research.registry import Registry, Spec, fingerprint, installed, nearest
+from attn_research.registry import Registry, Spec, entry_points, fingerprint, nearest
 from attn_research.runs.records import user_code
 
 NAMES = st.from_regex(r"[a-z_][a-z0-9_]{0,8}", fullmatch=True).filter(lambda name: not keyword.iskeyword(name))
@@ -119,7 +119,7 @@ def test_a_bound_variant_has_its_defaults_and_traits(scores):
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("dto", "unknown score 'dto'; known: coverage, dot; did you mean dot?"),
         ("coverage(unit=3)", "score 'coverage' has no hyperparameter 'unit'; known: scale, units; did you mean units?"),
@@ -128,16 +128,16 @@ def test_a_bound_variant_has_its_defaults_and_traits(scores):
         ("coverage(param=3)", "score 'coverage' has no hyperparameter 'param'; known: scale, units"),
     ],
 )
-def test_errors_name_what_is_known(scores, text, said):
+def test_errors_name_what_is_known(scores, text, message):
     with pytest.raises(ValueError) as caught:
         scores.bind(Spec(text))
-    assert str(caught.value) == said
+    assert str(caught.value) == message
 
 
 @given(NAMES)
-def test_an_unknown_name_is_told_what_is_known(name):
+def test_an_unknown_name_is_reported_with_the_known_ones(name):
     registry = Registry("score")
-    registry.known["nearest"] = nearest
+    registry.functions["nearest"] = nearest
     assume(name != "nearest")
     with pytest.raises(ValueError, match="known: nearest"):
         registry.bind(Spec(name))
@@ -151,7 +151,7 @@ def test_a_name_is_taken_once(scores):
     with pytest.raises(ValueError, match="there is a score named 'dot' already"):
         scores.register(dot)
     with pytest.raises(ValueError, match="there is a score named 'coverage' already"):
-        scores.register(scores.known["coverage"])
+        scores.register(scores.functions["coverage"])
 
 
 def test_registering_a_users_function_declares_its_traits_alone(scores):
@@ -159,7 +159,7 @@ def test_registering_a_users_function_declares_its_traits_alone(scores):
 
     scores.register(dot, remembers=True)
     assert dot.traits == {"remembers": True}
-    assert scores.known["dot"] is not dot
+    assert scores.functions["dot"] is not dot
     assert not scores.bind(Spec("dot")).traits.remembers
 
 
@@ -182,7 +182,7 @@ def test_a_users_file(scores, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("not_there.py:cosine", "cannot import 'not_there.py': FileNotFoundError"),
         ("not_there:cosine", "cannot import 'not_there': ModuleNotFoundError"),
@@ -190,11 +190,11 @@ def test_a_users_file(scores, tmp_path, monkeypatch):
         ("mine.py:cosin", "no function 'cosin' in mine.py; known: cosine; did you mean cosine?"),
     ],
 )
-def test_a_users_file_that_does_not_work(scores, tmp_path, monkeypatch, text, said):
+def test_a_users_file_that_does_not_work(scores, tmp_path, monkeypatch, text, message):
     (tmp_path / "broken.py").write_text("nothing\n")
     (tmp_path / "mine.py").write_text("def cosine(param, keys): ...\n")
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(ValueError, match=said.replace("?", r"\?")):
+    with pytest.raises(ValueError, match=message.replace("?", r"\?")):
         scores.bind(Spec(text))
 
 
@@ -207,9 +207,9 @@ def package(tmp_path, monkeypatch):
     (tmp_path / "their_scores-1.0.dist-info" / "entry_points.txt").write_text(points)
     (tmp_path / "their_scores-1.0.dist-info" / "METADATA").write_text("Name: their-scores\nVersion: 1.0\n")
     monkeypatch.syspath_prepend(tmp_path)
-    installed.cache_clear()
+    entry_points.cache_clear()
     yield tmp_path / "their_scores.py"
-    installed.cache_clear()
+    entry_points.cache_clear()
     sys.modules.pop("their_scores", None)
 
 

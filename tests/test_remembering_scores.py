@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from plain import sigmoid
+from reference_cells import sigmoid
 
 from attn_research.attention.attention import Attention
 from attn_research.config import Attention as AttentionConfig
@@ -46,7 +46,7 @@ def around(features, F):
     return np.array([np.einsum("wi,wic->c", padded[j : j + width], F) for j in range(len(features))])
 
 
-def counted(p, h, before, start=zero):
+def coverage_count(p, h, before, start=zero):
     return total(h, before, start)[:, None] @ p["G"]
 
 
@@ -54,21 +54,23 @@ def fertile(p, h, before):
     return (total(h, before, zero) / (2 * sigmoid(h @ p["w"])))[:, None] @ p["G"]
 
 
-def seen(p, h, q, a):
+def coverage_input(p, h, q, a):
     return h @ p["E"] + q @ p["D"] + a[:, None] @ p["A"]
 
 
 def neural(p, h, before, activation=np.tanh):
     C = np.zeros((len(h), len(p["R"])))
     for q, a in before:
-        C = activation(seen(p, h, q, a) + C @ p["R"])
+        C = activation(coverage_input(p, h, q, a) + C @ p["R"])
     return C @ p["G"]
 
 
 def gated(p, h, before):
     C = np.zeros((len(h), len(p["R"])))
     for q, a in before:
-        (x_r, x_z, x_n), (h_r, h_z, h_n) = (np.split(y, 3, -1) for y in (seen(p, h, q, a) + p["b_x"], C @ p["R"]))
+        (x_r, x_z, x_n), (h_r, h_z, h_n) = (
+            np.split(y, 3, -1) for y in (coverage_input(p, h, q, a) + p["b_x"], C @ p["R"])
+        )
         z = sigmoid(x_z + h_z)
         C = (1 - z) * np.tanh(x_n + sigmoid(x_r + h_r) * (h_n + p["b_n"])) + z * C
     return C @ p["G"]
@@ -103,8 +105,8 @@ def recurrent(p, h, before, start=uniform):
 
 
 REMEMBERING = {
-    "coverage": counted,
-    "coverage(bias=True, start='uniform', units=3)": functools.partial(counted, start=uniform),
+    "coverage": coverage_count,
+    "coverage(bias=True, start='uniform', units=3)": functools.partial(coverage_count, start=uniform),
     "coverage(fertility=2.0)": fertile,
     "coverage_nn(size=3)": neural,
     "coverage_nn(activation='sigmoid', size=3)": functools.partial(neural, activation=sigmoid),
@@ -138,18 +140,18 @@ def plain_weights(p, h, queries, term):
 
 
 @functools.cache
-def walk(spec):
+def run_steps(spec):
     """Jitted (parameters, states [b s k], queries [t b q]) -> weights [t b s], a step after the other."""
     attention = Attention(AttentionConfig(score=Spec(spec)))
 
     def weights(params, states, queries):
-        attend = attention.apply({"params": {"score": params}}, states, jnp.array(LENGTHS), states[:, -1], 4)
+        bound_attention = attention.apply({"params": {"score": params}}, states, jnp.array(LENGTHS), states[:, -1], 4)
 
         def step(history, query):
-            _, weights, history = attend.step(query, history)
+            _, weights, history = bound_attention.step(query, history)
             return history, weights
 
-        return jax.lax.scan(step, attend.start, queries)[1]
+        return jax.lax.scan(step, bound_attention.start, queries)[1]
 
     return jax.jit(weights)
 
@@ -164,21 +166,21 @@ def random_parameters(spec):
 
 def weights(spec, states=STATES, dtype=jnp.float32):
     with jax.enable_x64(dtype == jnp.float64):
-        given = jax.tree.map(lambda x: jnp.asarray(x, dtype), (random_parameters(spec), states, QUERIES))
-        return np.asarray(walk(spec)(*given))
+        parameters = jax.tree.map(lambda x: jnp.asarray(x, dtype), (random_parameters(spec), states, QUERIES))
+        return np.asarray(run_steps(spec)(*parameters))
 
 
 @PRECISIONS
 @pytest.mark.parametrize("spec", REMEMBERING)
 def test_scores_that_remember_are_their_equations(spec, dtype, tolerance):
     params = jax.tree.map(np.float64, random_parameters(spec))
-    found = weights(spec, dtype=dtype)
+    actual = weights(spec, dtype=dtype)
     for row, length in enumerate(LENGTHS):
-        np.testing.assert_array_equal(found[:, row, length:], 0)
+        np.testing.assert_array_equal(actual[:, row, length:], 0)
         if length:
             states, queries = np.float64(STATES[row, :length]), np.float64(QUERIES[:, row])
             expected = plain_weights(params, states, queries, REMEMBERING[spec])
-            np.testing.assert_allclose(found[:, row, :length], expected, atol=tolerance, rtol=0)
+            np.testing.assert_allclose(actual[:, row, :length], expected, atol=tolerance, rtol=0)
 
 
 @pytest.mark.parametrize("spec", REMEMBERING)
@@ -186,9 +188,9 @@ def test_padding_is_not_remembered(spec):
     """What stands in it changes nothing; one row has nothing else."""
     real = np.arange(6)[None] < np.array(LENGTHS)[:, None]
     other = np.where(real[..., None], STATES, array(4, 6, 4))
-    found = weights(spec)
-    assert np.isfinite(found).all()
-    np.testing.assert_array_equal(weights(spec, other), found)
+    actual = weights(spec)
+    assert np.isfinite(actual).all()
+    np.testing.assert_array_equal(weights(spec, other), actual)
 
 
 STOPPING = ["coverage", "location_aware(reads='both')", "location_2d(steps=2)", "location_recurrent"]
@@ -204,9 +206,9 @@ def test_a_stopped_gradient_is_that_of_constant_weights_before(spec):
 
     def second(first_query, one):
         params, states = {"params": {"score": random_parameters(spec)}}, jnp.asarray(STATES)
-        attend = attention[one].apply(params, states, jnp.array(LENGTHS), states[:, -1], 4)
-        _, _, history = attend.step(first_query, attend.start)
-        return attend.step(jnp.asarray(QUERIES[1]), history)[1]
+        bound_attention = attention[one].apply(params, states, jnp.array(LENGTHS), states[:, -1], 4)
+        _, _, history = bound_attention.step(first_query, bound_attention.start)
+        return bound_attention.step(jnp.asarray(QUERIES[1]), history)[1]
 
     queries = jnp.asarray(QUERIES[0])
     np.testing.assert_array_equal(second(queries, spec), second(queries, stopped))

@@ -18,8 +18,8 @@ def step_of(weights):
         h = jnp.tanh(x @ W + h @ W + jnp.where(count > 1, h @ U, 0))
         weights = jax.nn.softmax(jnp.einsum("bsa,ba->bs", keys, h))
         context = jnp.einsum("bs,bsa->ba", weights, keys)
-        seen = jax.checkpoint(lambda q: jnp.tanh(q @ U) @ v)(context)
-        return (h + context, count + 1), (weights, seen, v @ context.T, U @ v)
+        scores = jax.checkpoint(lambda q: jnp.tanh(q @ U) @ v)(context)
+        return (h + context, count + 1), (weights, scores, v @ context.T, U @ v)
 
     return step
 
@@ -33,13 +33,15 @@ START, XS = (some(2, 5), jnp.int32(0)), some(4, 2, 5)
 
 
 def total(loop, weights, start, xs, reverse):
-    made = loop(step_of(weights), (start, jnp.int32(0)), xs, reverse=reverse)
-    return sum((leaf**2).sum() for leaf in jax.tree.leaves(made))
+    result = loop(step_of(weights), (start, jnp.int32(0)), xs, reverse=reverse)
+    return sum((leaf**2).sum() for leaf in jax.tree.leaves(result))
 
 
 def differences(loop, reverse):
     """Value, and gradients for everything that has one."""
-    return jax.jit(jax.value_and_grad(lambda *given: total(loop, *given, reverse), (0, 1, 2)))(WEIGHTS, START[0], XS)
+    return jax.jit(jax.value_and_grad(lambda *parameters: total(loop, *parameters, reverse), (0, 1, 2)))(
+        WEIGHTS, START[0], XS
+    )
 
 
 @pytest.mark.parametrize("reverse", [False, True])

@@ -17,23 +17,23 @@ def array(*shape):
 
 
 KEYS, QUERY, LONGER = array(2, 5, 4), array(2, 4), array(2, 6)
-NOW = History(step=jnp.array(3), lengths=jnp.array([5, 4]))
+HISTORY = History(step=jnp.array(3), lengths=jnp.array([5, 4]))
 W_q, W_k, v, b = array(4, 3), array(4, 3), array(3), array(3)
 JOINED = {"W_q": W_q, "W_k": W_k, "v": v}
 
 
 def logits(spec, keys=KEYS, query=QUERY, **weights):
-    """A score needs no Flax: `param` only has to give arrays; those not named here start as they are initialised."""
-    given = dict(weights)
+    """A score needs no Flax: `param` only has to give arrays; those not named here start as they are initialized."""
+    parameters = dict(weights)
 
     def param(name, init, shape):
-        value = given.pop(name) if name in given else init(jax.random.PRNGKey(0), shape)
+        value = parameters.pop(name) if name in parameters else init(jax.random.PRNGKey(0), shape)
         assert jnp.shape(value) == shape, name
         return jnp.asarray(value)
 
-    found = scores.bind(Spec(spec))(param, jnp.asarray(keys), query.shape[-1])(jnp.asarray(query), NOW)
-    assert not given
-    return np.asarray(found)
+    actual = scores.bind(Spec(spec))(param, jnp.asarray(keys), query.shape[-1])(jnp.asarray(query), HISTORY)
+    assert not parameters
+    return np.asarray(actual)
 
 
 def close(a, b):
@@ -114,11 +114,11 @@ def norm(x, gain, shift):
 def test_layer_norm_of_the_sum_or_of_each_side():
     gain, shift, other = array(3), array(3), array(3)
     key, query = KEYS @ W_k + b, (QUERY @ W_q)[:, None]
-    found = logits("concat(units=3, bias=True, layer_norm='sum')", **JOINED, b=b, gain_sum=gain, shift_sum=shift)
-    close(found, np.tanh(norm(key + query, gain, shift)) @ v)
+    actual = logits("concat(units=3, bias=True, layer_norm='sum')", **JOINED, b=b, gain_sum=gain, shift_sum=shift)
+    close(actual, np.tanh(norm(key + query, gain, shift)) @ v)
     sides = {"gain_k": gain, "shift_k": shift, "gain_q": other}
-    found = logits("concat(units=3, bias=True, layer_norm='each')", **JOINED, b=b, **sides)
-    close(found, np.tanh(norm(key, gain, shift) + norm(query, other, 0)) @ v)
+    actual = logits("concat(units=3, bias=True, layer_norm='each')", **JOINED, b=b, **sides)
+    close(actual, np.tanh(norm(key, gain, shift) + norm(query, other, 0)) @ v)
 
 
 def test_cosine_does_not_see_lengths():
@@ -141,7 +141,7 @@ def test_rbf_falls_with_the_squared_distance():
 def test_norms_have_finite_gradients_at_zero(spec):
     def total(keys, query):
         param = lambda name, init, shape: init(jax.random.PRNGKey(0), shape)  # noqa: E731
-        return scores.bind(Spec(spec))(param, keys, 4)(query, NOW).sum()
+        return scores.bind(Spec(spec))(param, keys, 4)(query, HISTORY).sum()
 
     for leaf in jax.grad(total, (0, 1))(jnp.zeros((2, 5, 4)), jnp.zeros((2, 4))):
         assert np.isfinite(leaf).all()
@@ -151,8 +151,8 @@ def test_relative_adds_a_bias_for_each_offset_from_the_step():
     B, W = array(5), array(4, 4)
     offsets = np.clip(np.arange(5) - 3, -2, 2) + 2
     close(logits("relative(reach=2)", B=B, W=W), logits("general", W=W) + B[offsets])
-    found = logits("relative(reach=2, score='concat(units=3)')", **JOINED, B=B)
-    close(found, logits("concat(units=3)", **JOINED) + B[offsets])
+    actual = logits("relative(reach=2, score='concat(units=3)')", **JOINED, B=B)
+    close(actual, logits("concat(units=3)", **JOINED) + B[offsets])
 
 
 REFUSED = {
@@ -172,12 +172,12 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("spec", REFUSED)
-def test_what_would_change_nothing_is_refused(spec):
+def test_what_would_change_nothing_is_rejected(spec):
     with pytest.raises(ValueError, match=REFUSED[spec]):
         logits(spec)
 
 
 @pytest.mark.parametrize("spec", ["dot", "scaled_dot", "cosine", "rbf"])
-def test_query_and_key_of_two_sizes_are_refused(spec):
+def test_query_and_key_of_two_sizes_are_rejected(spec):
     with pytest.raises(ValueError, match=f"{spec}' needs query and key of one size, but the query has 6 and the key 4"):
         logits(spec, query=LONGER)

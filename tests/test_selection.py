@@ -4,14 +4,14 @@ from pathlib import Path
 
 import fake_runs
 import pytest
-from house import house  # noqa: F401 (a fixture)
+from user_folder import user_folder  # noqa: F401 (a fixture)
 
 from attn_research.cli import main
-from attn_research.config import Config, digest, flat, override
+from attn_research.config import Config, digest, flatten, override
 from attn_research.runs import records
 from attn_research.sweeps.expand import load_experiment
 
-pytestmark = pytest.mark.usefixtures("house")
+pytestmark = pytest.mark.usefixtures("user_folder")
 MARKER = "from pathlib import Path\nPath('imported').touch()\ndef evil(param, keys, query_size): ...\n"
 
 
@@ -34,7 +34,7 @@ def test_no_file_that_a_record_names_is_imported(command, capsys):
     fake_runs.make_runs()
     Path("evil.py").write_text(MARKER)
     record = fake_runs.make_record(Config())
-    named = flat(override(Config(), {"model.attention.score": "evil.py:evil", "data.task": "evil.py:evil"}))
+    named = flatten(override(Config(), {"model.attention.score": "evil.py:evil", "data.task": "evil.py:evil"}))
     for known in ({"identity": None}, {}):
         records.write("runs/from_elsewhere", record | {"config": named, "user_code": {"evil.py:evil": "0"}} | known)
         main([command, "small.py"])
@@ -51,12 +51,14 @@ def test_records_of_edited_code_are_left_out_and_named(capsys):
     assert main(["table", "small.py", "--add", "model.attention.score=mine.py:cosine"]) == 0
     shown = capsys.readouterr().out
     for seed in (0, 1):
-        said = f"`mine.py:cosine`, seed {seed}, is left out: mine.py of model.attention.score was edited since it was"
-        assert said in shown
+        message = (
+            f"`mine.py:cosine`, seed {seed}, is left out: mine.py of model.attention.score was edited since it was"
+        )
+        assert message in shown
     assert "has no record yet" not in shown
 
 
-def test_a_figure_of_edited_code_is_refused(capsys):
+def test_a_figure_of_edited_code_is_rejected(capsys):
     (config,) = [config for config in runs("mine.py:cosine") if str(config.model.attention.score) == "mine.py:cosine"][
         :1
     ]
@@ -82,14 +84,14 @@ def test_records_of_other_data_are_not_shown_together(command, by, capsys):
         assert "cannot be drawn beside the others: it was made with other data of fake" in captured.err
 
 
-def test_other_settings_and_versions_are_told_below_a_table(capsys):
+def test_other_settings_and_versions_are_reported_below_a_table(capsys):
     for number, config in enumerate(runs()):
         usual = {"versions": {"jaxlib": "1"}, "settings": {"threads": 1, "--xla_a": "1"}}
         other = {"versions": {"jaxlib": "2"}, "settings": {"threads": 2}}
         write(config, **with_identity(config, **(usual if number else other)))
     assert main(["table", "small.py"]) == 0
-    said = "`dot` seed 0, with jaxlib 2 instead of 1, threads 2 instead of 1, --xla_a not set instead of 1."
-    assert f"- Made otherwise than the others: {said}" in capsys.readouterr().out
+    message = "`dot` seed 0, with jaxlib 2 instead of 1, threads 2 instead of 1, --xla_a not set instead of 1."
+    assert f"- Made otherwise than the others: {message}" in capsys.readouterr().out
 
 
 def test_records_from_before_are_shown_and_told_of_once(capsys):

@@ -4,10 +4,10 @@ import json
 from pathlib import Path
 
 import pytest
-from house import house  # noqa: F401 (a fixture)
+from user_folder import user_folder  # noqa: F401 (a fixture)
 
 from attn_research.cli import main
-from attn_research.config import Config, digest, flat, from_flat, load, override
+from attn_research.config import Config, digest, flatten, load, override, unflatten
 from attn_research.registry import Spec
 from attn_research.runs import records
 from attn_research.spelling import REGISTRIES, normal, registry, specs
@@ -35,7 +35,7 @@ def test_spellings_of_one_variant_are_one_config(field, spellings):
     assert len(configs) == 1
     (config,) = configs
     assert normal(config) == config
-    bound = {repr(registry(field).bind(Spec(text)).hyper) for text in (*spellings, flat(config)[field])}
+    bound = {repr(registry(field).bind(Spec(text)).hyper) for text in (*spellings, flatten(config)[field])}
     assert len(bound) == 1
 
 
@@ -54,7 +54,7 @@ def test_what_differs_stays_apart_and_what_is_unknown_stays():
 
 def test_every_variant_of_a_config_has_its_registry():
     assert {name.rpartition(".")[2] for name in specs(Config())} | {"window", "latent"} == set(REGISTRIES)
-    assert all(registry(name).known for name in REGISTRIES)
+    assert all(registry(name).functions for name in REGISTRIES)
     assert normal(Config()) == Config()
 
 
@@ -66,13 +66,13 @@ def test_configs_and_experiments_of_this_checkout_are_in_normal_form():
         runs = load_experiment(path).runs
         assert all(normal(config) == config for config in runs)
         for record in records.load_committed(committed):
-            config = from_flat(record["config"])
+            config = unflatten(record["config"])
             assert normal(config) == config
-            if record["config"].keys() == flat(config).keys():
+            if record["config"].keys() == flatten(config).keys():
                 assert digest(config) == record["id"]
 
 
-@pytest.mark.usefixtures("house")
+@pytest.mark.usefixtures("user_folder")
 def test_a_sweep_has_a_variant_once_and_finds_records_of_every_spelling(capsys):
     Path("mine.py").write_text("def own(param, keys, query_size, scale: float = 1.0):\n    ...\n")
     spelled = ["general(learned_scale=False)", "mine.py:own", "mine.py:own(scale=1)", "mine.py:own(scale=2)"]
@@ -81,11 +81,11 @@ def test_a_sweep_has_a_variant_once_and_finds_records_of_every_spelling(capsys):
     assert len(capsys.readouterr().out.splitlines()) == 3 * 4
     old = {"model.attention.score": "general(learned_scale=False)", "data.task": "fake"}
     config = override(Config(), old)
-    assert set(records.by_config([{"config": json.loads(json.dumps(flat(config)))}])) == {normal(config)}
+    assert set(records.by_config([{"config": json.loads(json.dumps(flatten(config)))}])) == {normal(config)}
 
 
-@pytest.mark.usefixtures("house")
+@pytest.mark.usefixtures("user_folder")
 def test_a_record_is_data_and_imports_nothing(tmp_path):
     Path("bomb.py").write_text("raise SystemExit(3)\n")
     config = override(Config(), {"model.attention.score": "bomb.py:own(scale=1)"})
-    assert list(records.by_config([{"config": flat(config)}])) == [config]
+    assert list(records.by_config([{"config": flatten(config)}])) == [config]

@@ -9,7 +9,7 @@ from attn_research.metrics import METRICS, Comparison, Scores
 from attn_research.metrics.statistics import REPLICATES
 
 EXACT = METRICS["exact"]
-UNBOUNDED = dataclasses.replace(EXACT, least=-np.inf, most=np.inf)
+UNBOUNDED = dataclasses.replace(EXACT, minimum=-np.inf, maximum=np.inf)
 
 
 def scores(values, seeds=None):
@@ -29,7 +29,7 @@ def test_known_interval_of_items_alone():
 def test_known_interval_of_seeds_alone():
     seeds = np.random.default_rng(0).normal(size=20)
     rows = {"a": Scores.without_items(tuple(range(20)), seeds)}
-    low, high = Comparison(dataclasses.replace(METRICS["loss"], least=-9), rows).interval("a")
+    low, high = Comparison(dataclasses.replace(METRICS["loss"], minimum=-9), rows).interval("a")
     half = 2.093 * seeds.std(ddof=1) / np.sqrt(20)  # Student's t, 19 degrees of freedom
     assert low == pytest.approx(seeds.mean() - half, abs=0.05) and high == pytest.approx(seeds.mean() + half, abs=0.05)
 
@@ -41,7 +41,7 @@ def test_rows_on_the_same_items_are_paired():
     b[:, :25] = False
     both = Comparison(EXACT, {"a": scores(a), "b": scores(b)})
     assert both.interval("b")[1] > both.interval("a")[0]
-    assert both.told_apart("a", "b") and not both.told_apart("a", "a")
+    assert both.distinguishable("a", "b") and not both.distinguishable("a", "a")
     low, high = both.difference("a", "b")
     assert 0 < low < both.means["a"] - both.means["b"] < high
 
@@ -66,7 +66,7 @@ def test_the_same_numbers_every_time_and_in_any_order():
 def test_too_few_seeds_to_tell():
     c = Comparison(EXACT, {"a": right(0.99), "b": right(0.5, seeds=2)})
     assert c.interval("b") is not None  # of the items alone
-    assert c.told_apart("a", "b") is None
+    assert c.distinguishable("a", "b") is None
     losses = Comparison(METRICS["loss"], {"a": Scores.without_items((0, 1), [0.5, 0.6])})
     assert losses.interval("a") is None and losses.means["a"] == pytest.approx(0.55)
 
@@ -81,13 +81,13 @@ def test_other_seeds_are_drawn_apart():
 def test_lower_is_better():
     rows = {"a": Scores.without_items((0, 1, 2), [3, 3, 3]), "b": Scores.without_items((0, 1, 2), [2, 2, 2])}
     assert Comparison(METRICS["loss"], rows).best == "b"
-    assert Comparison(METRICS["loss"], rows).told_apart("a", "b")
+    assert Comparison(METRICS["loss"], rows).distinguishable("a", "b")
 
 
 def test_a_row_without_a_number_is_never_best():
     nothing = Scores((0, 1, 2), (np.zeros((3, 400)), np.zeros((3, 400))))
     c = Comparison(METRICS["aer"], {"a": nothing, "b": right(0.5)})
-    assert c.best == "b" and c.interval("a") is None and c.told_apart("a", "b") is None
+    assert c.best == "b" and c.interval("a") is None and c.distinguishable("a", "b") is None
 
 
 def test_other_test_items_are_an_error():

@@ -8,19 +8,19 @@ from pathlib import Path
 import fake_runs
 import pytest
 from fake_runs import make_runs
-from house import environment, house  # noqa: F401 (a fixture)
+from user_folder import environment, user_folder  # noqa: F401 (a fixture)
 
 from attn_research.cli import main
-from attn_research.commands import words
+from attn_research.commands import console
 from attn_research.config import Config, digest
 from attn_research.runs import records
 from attn_research.sweeps import local
 from attn_research.sweeps.expand import load_experiment
 
-pytestmark = pytest.mark.usefixtures("house")
+pytestmark = pytest.mark.usefixtures("user_folder")
 COMMAND = "import sys; from attn_research.sweeps import local; from attn_research.cli import main; \
 local.TARGET = 'fake_runs:run'; import fake_runs; \
-from attn_research.data.task import tasks; tasks.known['fake'] = fake_runs.fake; sys.exit(main())"
+from attn_research.data.task import tasks; tasks.functions['fake'] = fake_runs.fake; sys.exit(main())"
 
 
 def shell(line, **more):
@@ -38,24 +38,24 @@ OUTPUTS += [pytest.param(output, marks=pytest.mark.slow) for output in MORE]
 
 @pytest.mark.parametrize("output", OUTPUTS)
 def test_a_sweep_makes_its_runs_whatever_becomes_of_its_output(output):
-    done = shell(f"A sweep small.py --jobs 2 seed=0 {output}")
-    assert done.returncode == 0, done.stderr
-    assert b"Traceback" not in done.stderr and b"Exception ignored" not in done.stderr
+    result = shell(f"A sweep small.py --jobs 2 seed=0 {output}")
+    assert result.returncode == 0, result.stderr
+    assert b"Traceback" not in result.stderr and b"Exception ignored" not in result.stderr
     assert len(records.load_runs("runs")) == 2
 
 
 @pytest.mark.parametrize("output", OUTPUTS)
 def test_training_goes_on_whatever_becomes_of_its_output(output):
-    done = shell(f"A train dates.py data.task=fake train.steps=100 {output}")
-    assert done.returncode == 0, done.stderr
-    assert b"Traceback" not in done.stderr and b"Exception ignored" not in done.stderr
+    result = shell(f"A train dates.py data.task=fake train.steps=100 {output}")
+    assert result.returncode == 0, result.stderr
+    assert b"Traceback" not in result.stderr and b"Exception ignored" not in result.stderr
     assert len(records.load_runs("runs")) == 1
 
 
 def test_a_failed_run_is_not_hidden_by_a_closed_pipe():
-    done = shell("A sweep small.py seed=0 data.task=\"fake(how='raise')\" | head -1; exit ${PIPESTATUS[0]}")
-    assert done.returncode == 1
-    assert b"2 of 2 runs failed" in done.stderr
+    result = shell("A sweep small.py seed=0 data.task=\"fake(how='raise')\" | head -1; exit ${PIPESTATUS[0]}")
+    assert result.returncode == 1
+    assert b"2 of 2 runs failed" in result.stderr
     make_runs()
     assert shell("A table small.py --save > saved").returncode == 0
     Path("results/small.md").write_text("other\n" * 100_000)
@@ -64,11 +64,11 @@ def test_a_failed_run_is_not_hidden_by_a_closed_pipe():
 
 def test_a_printed_table_ends_quietly_when_nobody_reads_and_says_when_it_cannot_be_written():
     make_runs()
-    done = shell("A table small.py | true; exit ${PIPESTATUS[0]}")
-    assert (done.returncode, done.stderr) == (0, b"runs/reports/small.{md,tex,csv}\n")
-    done = shell("A table small.py > /dev/full")
-    assert done.returncode == 1
-    assert done.stderr.endswith(b"attn-research: standard output: No space left on device\n")
+    result = shell("A table small.py | true; exit ${PIPESTATUS[0]}")
+    assert (result.returncode, result.stderr) == (0, b"runs/reports/small.{md,tex,csv}\n")
+    result = shell("A table small.py > /dev/full")
+    assert result.returncode == 1
+    assert result.stderr.endswith(b"attn-research: standard output: No space left on device\n")
     assert shell("A --help > /dev/full; A train --help | true").stderr.count(b"Traceback") == 0
 
 
@@ -76,12 +76,12 @@ def test_a_printed_table_ends_quietly_when_nobody_reads_and_says_when_it_cannot_
 def test_output_is_utf8_in_every_locale(locale):
     (config,) = load_experiment("small.py", {"seed": 0, "model.attention.score": "dot"}).runs
     records.write(Path("runs") / digest(config), fake_runs.make_record(config))
-    done = shell("A table small.py > out.md", **locale)
-    assert (done.returncode, done.stderr) == (0, b"runs/reports/small.{md,tex,csv}\n")
+    result = shell("A table small.py > out.md", **locale)
+    assert (result.returncode, result.stderr) == (0, b"runs/reports/small.{md,tex,csv}\n")
     assert "–" in Path("out.md").read_text(encoding="utf-8")
 
 
-def test_a_folder_that_takes_no_runs_is_told_before_the_first(capsys):
+def test_a_folder_that_takes_no_runs_is_reported_before_the_first(capsys):
     Path("file").touch()
     for command in ("sweep small.py", "train dates.py"):
         for folder in ("file", "file/below", "/proc/none"):
@@ -90,7 +90,7 @@ def test_a_folder_that_takes_no_runs_is_told_before_the_first(capsys):
             assert captured.out == "" and captured.err.count("\n") == 1 and folder.split("/")[0] in captured.err
 
 
-def test_every_run_is_told_where_its_process_cannot_be_started(monkeypatch, capsys):
+def test_every_run_is_reported_where_its_process_cannot_be_started(monkeypatch, capsys):
     monkeypatch.setattr(sys, "executable", "/nowhere/python")
     assert main(["sweep", "small.py", "--jobs", "2"]) == 1
     captured = capsys.readouterr()
@@ -99,7 +99,7 @@ def test_every_run_is_told_where_its_process_cannot_be_started(monkeypatch, caps
 
 
 def test_an_exception_in_a_thread_of_the_pool_reaches_its_reader(monkeypatch, tmp_path):
-    monkeypatch.setattr(local.Waiting, "take", lambda *_: 1 / 0)
+    monkeypatch.setattr(local.RunQueue, "take", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError), local.pool([Config()], tmp_path, 2, "fake_runs:run") as events:
         list(events)
 
@@ -121,10 +121,10 @@ class Vanishing:
     def alive(self):
         return True
 
-    def ask_to_end(self):
+    def terminate(self):
         pass
 
-    end = close = ask_to_end
+    wait_or_kill = close = terminate
 
 
 def test_a_diverged_run_has_one_word_and_one_status_everywhere(capsys):
@@ -135,28 +135,28 @@ def test_a_diverged_run_has_one_word_and_one_status_everywhere(capsys):
     assert main(["train", "dates.py", *changes]) == 1
     assert capsys.readouterr().out.startswith("This run diverged already, on ")
     words = ["small.py", "seed=1", *changes]
-    told = "attn-research: 2 of 2 finished runs diverged; "
+    message = "attn-research: 2 of 2 finished runs diverged; "
     assert main(["sweep", *words]) == 1
     captured = capsys.readouterr()
-    assert captured.out.count("diverged: loss is nan at step 7") == 2 and told in captured.err
+    assert captured.out.count("diverged: loss is nan at step 7") == 2 and message in captured.err
     assert main(["sweep", *words]) == 1
     captured = capsys.readouterr()
-    assert captured.out == "small: 2 runs, 2 done\n" and told in captured.err
+    assert captured.out == "small: 2 runs, 2 done\n" and message in captured.err
     assert main(["sweep", *words, "--list"]) == 1
     captured = capsys.readouterr()
-    assert captured.out.count("diverged runs/") == 2 and told in captured.err
+    assert captured.out.count("diverged runs/") == 2 and message in captured.err
     assert main(["table", *words]) == 1
     captured = capsys.readouterr()
-    assert "`dot`, seed 1, diverged at step 100" in captured.out and told in captured.err
+    assert "`dot`, seed 1, diverged at step 100" in captured.out and message in captured.err
 
 
-def test_a_bug_is_told_as_one_with_its_traceback(monkeypatch, capsys):
-    monkeypatch.setattr(records, "load_runs", lambda runs: words.measured(None))
+def test_a_bug_is_reported_as_one_with_its_traceback(monkeypatch, capsys):
+    monkeypatch.setattr(records, "load_runs", lambda runs: console.format_metrics(None))
     assert main(["table", "small.py"]) == 1
     error = capsys.readouterr().err
     assert error.startswith("attn-research: this is a bug in attn-research: TypeError: ") and error.count("\n") == 1
     file = Path(error.split("(the traceback is in ")[1].rstrip(")\n"))
-    assert "in measured" in file.read_text()
+    assert "in format_metrics" in file.read_text()
     file.unlink()
 
 

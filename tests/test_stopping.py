@@ -11,11 +11,11 @@ import sys
 import time
 
 import pytest
-from house import environment
+from user_folder import environment
 
-from attn_research.config import Config, flat, override
+from attn_research.config import Config, flatten, override
 from attn_research.runs import records
-from attn_research.runs.signals import SAME, Stopped, StopRequest
+from attn_research.runs.signals import ECHO_SECONDS, StopRequest, StopRequested
 from attn_research.training.loop import run
 from attn_research.translator import load
 
@@ -36,8 +36,8 @@ SENTENCE = "attn-research: stopped; the same command goes on from the last check
 
 def lines(directory):
     """metrics.jsonl without the wall times."""
-    found = [json.loads(line) for line in (directory / "metrics.jsonl").read_text().splitlines()]
-    return [{key: value for key, value in line.items() if key != "seconds"} for line in found]
+    actual = [json.loads(line) for line in (directory / "metrics.jsonl").read_text().splitlines()]
+    return [{key: value for key, value in line.items() if key != "seconds"} for line in actual]
 
 
 def at(number):
@@ -67,7 +67,7 @@ def test_a_run_stopped_at_any_question_ends_as_if_nothing_had_been(finished, tmp
     assert finished[1] > 12 + 2
     for number in range(0, finished[1], 2):
         directory = tmp_path / str(number)
-        with pytest.raises(Stopped):
+        with pytest.raises(StopRequested):
             run(TINY, directory, stop=at(number))
         assert records.read(directory) is None
         run(TINY, directory)
@@ -79,13 +79,13 @@ def test_a_run_stopped_again_and_again_ends_as_if_nothing_had_been(finished, tmp
         try:
             run(TINY, tmp_path, stop=at(number))
             break
-        except Stopped:
+        except StopRequested:
             continue
     same_as(finished, tmp_path)
 
 
 def test_a_run_stopped_before_its_first_evaluation_is_no_trained_run(tmp_path):
-    with pytest.raises(Stopped):
+    with pytest.raises(StopRequested):
         run(TINY, tmp_path, stop=at(2))
     with pytest.raises(ValueError, match="holds no trained run"):
         load(tmp_path)
@@ -94,23 +94,23 @@ def test_a_run_stopped_before_its_first_evaluation_is_no_trained_run(tmp_path):
 def test_a_signal_is_noted_once_somebody_asks_and_ends_the_process_else():
     ended = []
     stop = StopRequest(ended.append)
-    stop.heard(signal.SIGTERM)
+    stop.notify(signal.SIGTERM)
     assert ended == [signal.SIGTERM]
     stop = StopRequest(ended.append)
     assert not stop()
-    stop.heard(signal.SIGHUP)
-    stop.heard(signal.SIGHUP)  # the same one, from a terminal that closes
+    stop.notify(signal.SIGHUP)
+    stop.notify(signal.SIGHUP)  # the same one, from a terminal that closes
     assert stop() and stop.number == signal.SIGHUP
     assert ended == [signal.SIGTERM]
-    time.sleep(SAME)
-    stop.heard(signal.SIGINT)
+    time.sleep(ECHO_SECONDS)
+    stop.notify(signal.SIGINT)
     assert ended == [signal.SIGTERM, signal.SIGINT]
 
 
 def test_signals_are_heard_as_long_as_somebody_listens():
     before, handlers = signal.set_wakeup_fd(-1), [signal.getsignal(signal.SIGHUP), signal.getsignal(signal.SIGTERM)]
     signal.set_wakeup_fd(before)
-    with StopRequest(lambda number: None).listening() as stop:
+    with StopRequest(lambda number: None).listen() as stop:
         assert not stop()
         os.kill(os.getpid(), signal.SIGHUP)
         while not stop():
@@ -121,8 +121,8 @@ def test_signals_are_heard_as_long_as_somebody_listens():
 
 def command(tmp_path, **changes):
     """The words of a training process."""
-    config = flat(override(TINY, changes))
-    (tmp_path / "tiny.py").write_text(f"from attn_research.config import from_flat\nconfig = from_flat({config})\n")
+    config = flatten(override(TINY, changes))
+    (tmp_path / "tiny.py").write_text(f"from attn_research.config import unflatten\nconfig = unflatten({config})\n")
     return [sys.executable, "-c", PROGRAM, "train", "tiny.py"]
 
 

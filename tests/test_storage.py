@@ -1,10 +1,10 @@
 import os
 
 import pytest
-from damage import contents, ways
+from damage import contents, damages
 
 from attn_research import storage
-from attn_research.storage import Damaged
+from attn_research.storage import DamagedFileError
 
 
 def fill(path):
@@ -38,9 +38,9 @@ def test_a_folder_is_whole_or_stays_as_it_was(tmp_path):
 @pytest.mark.parametrize("name", ["a", "b.json", storage.SUMS])
 def test_damage_is_found_and_named(tmp_path, name):
     fill(tmp_path / "folder")
-    for damage in ways(tmp_path / "folder" / name, 100):
+    for damage in damages(tmp_path / "folder" / name, 100):
         damage(tmp_path / "folder" / name)
-        with pytest.raises(Damaged, match=r"is missing|is damaged"):
+        with pytest.raises(DamagedFileError, match=r"is missing|is damaged"):
             storage.verify(tmp_path / "folder")
         fill(tmp_path / "folder")
         storage.verify(tmp_path / "folder")
@@ -49,11 +49,11 @@ def test_damage_is_found_and_named(tmp_path, name):
 @pytest.mark.parametrize("name", ["b.json", storage.SUMS])
 def test_a_value_is_the_right_one_or_a_sentence(tmp_path, name):
     fill(tmp_path / "folder")
-    for damage in ways(tmp_path / "folder" / name, 100):
+    for damage in damages(tmp_path / "folder" / name, 100):
         damage(tmp_path / "folder" / name)
         try:
             assert storage.read_json(tmp_path / "folder" / "b.json") == {"x": [1.5, "ü"]}
-        except Damaged as error:
+        except DamagedFileError as error:
             assert "b.json" in str(error)
             assert "\n" not in str(error)
         fill(tmp_path / "folder")
@@ -63,5 +63,5 @@ def test_a_file_without_a_checksum_is_read_as_it_is(tmp_path):
     (tmp_path / "old.json").write_text("[1]")
     assert storage.read_json(tmp_path / "old.json") == [1]
     (tmp_path / "old.json").write_text("[1")
-    with pytest.raises(Damaged, match=r"old\.json is damaged"):
+    with pytest.raises(DamagedFileError, match=r"old\.json is damaged"):
         storage.read_json(tmp_path / "old.json")

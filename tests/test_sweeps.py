@@ -13,11 +13,11 @@ from attn_research.config import Config, digest, override
 from attn_research.errors import describe
 from attn_research.runs import records
 from attn_research.runs.compilation_cache import cache_directory
-from attn_research.runs.environment import QUICK
+from attn_research.runs.environment import FAST_ENV
 from attn_research.sweeps import local
 from attn_research.sweeps.expand import labels, load_experiment, programs_first
-from attn_research.sweeps.local import Waiting, cores, pool
-from attn_research.sweeps.lock import Busy, hold
+from attn_research.sweeps.local import RunQueue, cores, pool
+from attn_research.sweeps.lock import RunLockedError, lock_run
 
 EXPERIMENT = """
 from attn_research.config import Config, override
@@ -39,26 +39,26 @@ def experiment(tmp_path):
 
 
 def test_an_experiment_is_its_distinct_configs_first_seeds_first(experiment):
-    found = load_experiment(experiment)
-    said = [(str(config.model.attention.score), config.seed) for config in found.runs]
-    assert said == [("dot", 0), ("general", 0), ("dot", 1), ("general", 1), ("dot", 2), ("general", 2)]
-    assert (found.name, found.table, found.published, found.claims) == ("small", "a table", {}, [])
+    actual = load_experiment(experiment)
+    message = [(str(config.model.attention.score), config.seed) for config in actual.runs]
+    assert message == [("dot", 0), ("general", 0), ("dot", 1), ("general", 1), ("dot", 2), ("general", 2)]
+    assert (actual.name, actual.table, actual.published, actual.claims) == ("small", "a table", {}, [])
 
 
 def test_changes_apply_to_all_and_what_becomes_equal_is_one(experiment):
-    found = load_experiment(experiment, {"train.steps": 7, "seed": 5})
-    assert [(config.train.steps, config.seed) for config in found.runs] == [(7, 5), (7, 5)]
+    actual = load_experiment(experiment, {"train.steps": 7, "seed": 5})
+    assert [(config.train.steps, config.seed) for config in actual.runs] == [(7, 5), (7, 5)]
 
 
 def test_an_addition_has_all_seeds_once(experiment):
-    found = load_experiment(experiment, {}, [{"model.attention.score": "concat"}, {"model.attention.score": "dot"}])
-    assert len(found.runs) == 9
-    added = [config for config in found.runs if config.model.attention.score == "concat"]
+    actual = load_experiment(experiment, {}, [{"model.attention.score": "concat"}, {"model.attention.score": "dot"}])
+    assert len(actual.runs) == 9
+    added = [config for config in actual.runs if config.model.attention.score == "concat"]
     assert [config.seed for config in added] == [0, 1, 2]
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("", "{file} is no experiment: it does not define runs and table"),
         ("def runs(): return []", "{file} is no experiment: it does not define table"),
@@ -77,12 +77,12 @@ def test_an_addition_has_all_seeds_once(experiment):
         ),
     ],
 )
-def test_a_file_that_is_no_experiment_is_told_in_a_sentence(tmp_path, text, said):
+def test_a_file_that_is_no_experiment_is_reported_in_a_sentence(tmp_path, text, message):
     file = tmp_path / "small.py"
     file.write_text(text)
     with pytest.raises(ValueError) as caught:
         load_experiment(file)
-    assert str(caught.value).startswith(said.format(file=file))
+    assert str(caught.value).startswith(message.format(file=file))
 
 
 def test_first_seeds_come_first_whatever_the_seeds_are():
@@ -104,12 +104,12 @@ def test_labels_say_what_differs():
 
 
 def test_a_run_belongs_to_one_process(tmp_path):
-    with hold(tmp_path / "run"):
-        with pytest.raises(Busy, match="another process is making"), hold(tmp_path / "run"):
+    with lock_run(tmp_path / "run"):
+        with pytest.raises(RunLockedError, match="another process is making"), lock_run(tmp_path / "run"):
             raise AssertionError("held twice")
-        with hold(tmp_path / "other"):
+        with lock_run(tmp_path / "other"):
             assert not (tmp_path / "run").exists()
-    with hold(tmp_path / "run"):
+    with lock_run(tmp_path / "run"):
         pass
 
 
@@ -153,15 +153,15 @@ def ends(runs, directory, jobs=2):
 def test_a_run_that_fails_takes_no_other_with_it(tmp_path):
     bad = configs("fake(how='kill')", "fake(how='raise')", "fake(how='memory')", "fake(how='user')", "fake(how='exit')")
     good = configs("fake", "fake(n=1)", "fake(n=2)")
-    found = ends([good[0], *bad, *good[1:]], tmp_path)
-    assert [(kind, error.split("tests/")[-1]) for kind, error in map(found.get, bad)] == [
+    actual = ends([good[0], *bad, *good[1:]], tmp_path)
+    assert [(kind, error.split("tests/")[-1]) for kind, error in map(actual.get, bad)] == [
         ("failed", "its process was ended by SIGKILL (by hand, or by the system for lack of memory)"),
         ("failed", f"{fake_runs.RAISES}: RuntimeError: the cat sat"),
         ("failed", "not enough memory (MemoryError)"),
         ("failed", "config field 'seed' is -1, but must be at least 0 and at most 4294967295"),
         ("failed", "its process ended with status 3"),
     ]
-    assert all(found[config] == ("ended", "") for config in good)
+    assert all(actual[config] == ("ended", "") for config in good)
     assert all(records.is_done(tmp_path / digest(config), config) for config in good)
     texts = [(tmp_path / digest(config) / "failure.txt").read_text() for config in bad]
     assert all("printed before anything happens" in text for text in texts[1:-1])
@@ -180,36 +180,36 @@ def test_one_worker_makes_many_runs_on_a_core_of_its_own(tmp_path):
 def test_a_worker_gets_the_seeds_of_what_it_has_compiled():
     runs = configs("fake", "fake(n=1)", "fake(n=2)")
     again = [override(config, {"seed": 1}) for config in runs]
-    waiting = Waiting([*runs, *again])
+    waiting = RunQueue([*runs, *again])
     assert [waiting.take(worker) for worker in (0, 1, 0)] == runs
     assert [waiting.take(worker) for worker in (1, 0)] == [again[1], again[0]]
     assert waiting.take(1) == again[2]  # rather than nothing
     assert waiting.take(0) is None
 
 
-@pytest.mark.parametrize("name", QUICK)
+@pytest.mark.parametrize("name", FAST_ENV)
 def test_what_a_worker_has_is_as_the_user_says(monkeypatch, name):
     monkeypatch.delenv(name, raising=False)
-    assert local._environment()[name] == QUICK[name]
+    assert local._environment()[name] == FAST_ENV[name]
     monkeypatch.setenv(name, "")
     assert local._environment()[name] == ""
 
 
 @pytest.mark.parametrize("set_by_user", [{}, {"XLA_FLAGS": ""}])
 def test_a_program_starts_again_quick(set_by_user):
-    told = "import os, sys; print(sys.argv[1], *(os.environ[name] for name in QUICK), sep='|')"
-    program = f"from attn_research.runs.environment import QUICK, start_again_quick; start_again_quick(); {told}"
-    others = {name: value for name, value in os.environ.items() if name not in QUICK}
+    listed = "import os, sys; print(sys.argv[1], *(os.environ[name] for name in FAST_ENV), sep='|')"
+    program = f"from attn_research.runs.environment import FAST_ENV, restart_process; restart_process(); {listed}"
+    others = {name: value for name, value in os.environ.items() if name not in FAST_ENV}
     words = [sys.executable, "-c", program, "an argument"]
-    said = subprocess.run(words, env=others | set_by_user, capture_output=True, text=True, check=True).stdout
-    assert said.strip().split("|") == ["an argument", *(QUICK | set_by_user).values()]
+    message = subprocess.run(words, env=others | set_by_user, capture_output=True, text=True, check=True).stdout
+    assert message.strip().split("|") == ["an argument", *(FAST_ENV | set_by_user).values()]
 
 
 def test_reports_reach_the_sweep(tmp_path):
     with pool(configs("fake"), tmp_path, 1, "fake_runs:run") as events:
-        found = [(event.kind, dict(event.numbers)) for event in events]
+        actual = [(event.kind, dict(event.numbers)) for event in events]
     reports = [("report", {"step": step, "steps": 100, "loss": 1.0}) for step in (50, 100)]
-    assert found == [("started", {}), *reports, ("ended", {})]
+    assert actual == [("started", {}), *reports, ("ended", {})]
 
 
 def test_a_failure_is_forgotten_when_the_run_is_made_after_all(tmp_path):
@@ -222,13 +222,13 @@ def test_a_failure_is_forgotten_when_the_run_is_made_after_all(tmp_path):
 
 def test_a_worker_killed_from_outside_loses_its_run_alone(tmp_path):
     waiting, other = configs("fake(how='wait')", "fake")
-    found = {}
+    actual = {}
     with pool([waiting, other], tmp_path, 1, "fake_runs:run") as events:
         for event in events:
-            found[event.config] = event.kind
+            actual[event.config] = event.kind
             if event.config == waiting and event.numbers.get("step") == 100:
                 os.kill(int((tmp_path / digest(waiting) / "calls.txt").read_text().split()[0]), signal.SIGKILL)
-    assert found == {waiting: "failed", other: "ended"}
+    assert actual == {waiting: "failed", other: "ended"}
 
 
 def alive(process: int) -> bool:
@@ -252,12 +252,12 @@ def test_leaving_early_ends_the_workers_and_leaves_no_failure(tmp_path):
 
 
 def test_a_run_that_another_process_makes_is_left_out(tmp_path):
-    mine, theirs = configs("fake", "fake(n=1)")
-    with hold(tmp_path / digest(theirs)):
-        found = ends([theirs, mine], tmp_path)
-    assert found[mine] == ("ended", "")
-    assert found[theirs][0] == "busy"
-    assert not (tmp_path / digest(theirs)).exists()
+    mine, locked = configs("fake", "fake(n=1)")
+    with lock_run(tmp_path / digest(locked)):
+        actual = ends([locked, mine], tmp_path)
+    assert actual[mine] == ("ended", "")
+    assert actual[locked][0] == "busy"
+    assert not (tmp_path / digest(locked)).exists()
 
 
 def test_a_run_that_another_process_has_just_finished_is_not_made_again(tmp_path):

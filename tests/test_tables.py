@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from known_records import first, record, split
 
-from attn_research.config import Config, from_flat, override
-from attn_research.reports.columns import si
+from attn_research.config import Config, override, unflatten
+from attn_research.reports.columns import format_si
 from attn_research.reports.render import SPECIAL, csv_escape, escape, markdown_code, markdown_escape
 from attn_research.reports.tables import Table
 
@@ -99,7 +99,7 @@ def notes(rows, columns=("test/exact",), **more):
     return "\n".join(Table("model.attention.score", columns).build(rows, **more).notes)
 
 
-def test_what_cannot_be_told_from_the_best_is_marked():
+def test_what_cannot_be_distinguished_from_the_best_is_marked():
     draw = np.random.default_rng(0)
     near = [record("location", seed, test=split(draw.random(200) < 0.89)) for seed in range(3)]
     lines = TABLE.build(rows() | {"location": near}).render("md").splitlines()
@@ -162,17 +162,17 @@ def test_a_metric_without_items_is_drawn_over_seeds():
 
 def test_a_metric_that_some_rows_lack_prints_a_dash_there():
     runs = rows()
-    for made in runs["dot"]:
-        del made["splits"]["test"]["metrics"]["per"]
+    for result in runs["dot"]:
+        del result["splits"]["test"]["metrics"]["per"]
     assert TABLE.build(runs).rows["dot"][1].text == "–"
 
 
 def test_grouping_names_what_is_missing():
     dot, other = (override(Config(), {"model.attention.score": s}) for s in ("dot", "location"))
-    made = record("dot", 0, test=split(first(9)))
+    result = record("dot", 0, test=split(first(9)))
     late = override(dot, {"seed": 1})
-    assert TABLE.group([dot, late, other], {dot: made}) == (
-        {"dot": [made], "location": []},
+    assert TABLE.group([dot, late, other], {dot: result}) == (
+        {"dot": [result], "location": []},
         {"dot": [1], "location": [0]},
     )
 
@@ -219,7 +219,7 @@ def test_rows_tested_on_other_items():
 
 
 def test_si():
-    assert [si(value) for value in (7, 999, 999.9, 38_200, 1.3e9, 99_960, 123_456, 2e12)] == [
+    assert [format_si(value) for value in (7, 999, 999.9, 38_200, 1.3e9, 99_960, 123_456, 2e12)] == [
         "7", "999", "1.00 k", "38.2 k", "1.30 G", "100 k", "123 k", "2.00 T",
     ]  # fmt: skip
 
@@ -254,8 +254,8 @@ def test_a_spreadsheet_computes_no_label(label):
 
 def test_a_row_may_be_of_several_tasks():
     def of(task, right, seed):
-        made = record(seed=seed, test=split(first(right)))
-        return made | {"config": made["config"] | {"data.task": task}}
+        result = record(seed=seed, test=split(first(right)))
+        return result | {"config": result["config"] | {"data.task": task}}
 
     records = [of(task, right, seed) for task, right in (("dates", 90), ("reverse", 50)) for seed in range(3)]
     table = Table("model.attention.score", ("dates:test/exact", "reverse:test/exact", "reverse:seeds"))
@@ -268,15 +268,15 @@ def test_a_row_may_be_of_several_tasks():
 
 def test_a_rows_label_may_be_made_of_the_whole_config():
     table = Table(lambda config: f"{config.model.attention.score} of {config.model.attention.heads}", ("test/exact",))
-    config = from_flat(record(test=split(first(1)))["config"])
+    config = unflatten(record(test=split(first(1)))["config"])
     assert table.group([config], {})[1] == {"dot of 1": [0]}
 
 
 def test_where_nothing_is_better_nothing_is_marked():
-    made = {score: [record(score, seed, test=split(first(50))) for seed in range(3)] for score in ("dot", "general")}
-    for of_row in made.values():
+    result = {score: [record(score, seed, test=split(first(50))) for seed in range(3)] for score in ("dot", "general")}
+    for of_row in result.values():
         for one in of_row:
             one["splits"]["test"]["metrics"]["entropy"] = 0.5
-    built = Table("model.attention.score", ("test/entropy",)).build(made)
+    built = Table("model.attention.score", ("test/entropy",)).build(result)
     assert [cells[0].mark for cells in built.rows.values()] == ["", ""]
     assert built.columns[0].header == "test attention entropy"

@@ -15,5 +15,5 @@ def test_they_are_those_of_a_flat_search(n, different):
     values = rng.integers(0, different, (2, 5, n)).astype(np.float32)
     values[0, :2] = -np.inf
     values[0, 1, n - 1] = 1
-    for found, flat in zip(top_k(jnp.asarray(values), 3), jax.lax.top_k(values, 3), strict=True):
-        np.testing.assert_array_equal(found, flat)
+    for actual, flat in zip(top_k(jnp.asarray(values), 3), jax.lax.top_k(values, 3), strict=True):
+        np.testing.assert_array_equal(actual, flat)

@@ -14,11 +14,11 @@ import pytest
 from attn_research.config import Config, override
 from attn_research.registry import Spec
 from attn_research.runs import records
-from attn_research.training.compiled import make_program
 from attn_research.training.flops import product_flops
 from attn_research.training.loop import run
 from attn_research.training.optimizers import make_optimizer, optimizers, schedules
-from attn_research.training.step import cross_entropy, first_state
+from attn_research.training.program import make_program
+from attn_research.training.step import cross_entropy, init_state
 from attn_research.translator import load
 
 TINY = override(
@@ -51,8 +51,8 @@ def finished(tmp_path_factory):
 
 def lines(directory):
     """metrics.jsonl without the wall times."""
-    found = [json.loads(line) for line in (directory / "metrics.jsonl").read_text().splitlines()]
-    return [{key: value for key, value in line.items() if key != "seconds"} for line in found]
+    actual = [json.loads(line) for line in (directory / "metrics.jsonl").read_text().splitlines()]
+    return [{key: value for key, value in line.items() if key != "seconds"} for line in actual]
 
 
 def test_a_run_leaves_its_record_and_its_files(finished):
@@ -76,37 +76,37 @@ def test_logged_are_loss_and_norms(finished):
     assert {"step", "loss", "gradient_norm", "update_norm", "parameter_norm"} == set(first)
 
 
-def test_the_best_look_at_dev_is_the_result(finished):
+def test_the_best_evaluation_on_dev_is_the_result(finished):
     directory, record, _ = finished
-    looks = {line["step"]: line["dev/loss"] for line in lines(directory) if "dev/loss" in line}
-    assert record["best_step"] == min(looks, key=looks.get)
-    assert record["splits"]["dev"]["metrics"]["loss"] == pytest.approx(looks[record["best_step"]], abs=1e-9)
+    dev_losses = {line["step"]: line["dev/loss"] for line in lines(directory) if "dev/loss" in line}
+    assert record["best_step"] == min(dev_losses, key=dev_losses.get)
+    assert record["splits"]["dev"]["metrics"]["loss"] == pytest.approx(dev_losses[record["best_step"]], abs=1e-9)
 
 
 def test_a_translator_repeats_the_outputs_of_the_run(finished):
     directory, _, _ = finished
     items = [json.loads(line) for line in (directory / "outputs" / "test.jsonl").read_text().splitlines()[:5]]
-    found = load(directory).translate([item["source"] for item in items])
-    assert [one.output for one in found] == [item["output"] for item in items]
-    kept = np.load(directory / "outputs" / "attention.npz")
-    for number, one in enumerate(found):
-        np.testing.assert_allclose(one.weights, kept[str(number)], atol=1e-5)
+    actual = load(directory).translate([item["source"] for item in items])
+    assert [one.output for one in actual] == [item["output"] for item in items]
+    stored = np.load(directory / "outputs" / "attention.npz")
+    for number, one in enumerate(actual):
+        np.testing.assert_allclose(one.weights, stored[str(number)], atol=1e-5)
         assert one.log_probability < 0
 
 
-def test_a_directory_without_a_run_is_told(tmp_path):
+def test_a_directory_without_a_run_is_reported(tmp_path):
     with pytest.raises(ValueError, match="no trained run"):
         load(tmp_path)
 
 
-def test_a_source_without_symbols_is_told(finished):
+def test_a_source_without_symbols_is_reported(finished):
     with pytest.raises(ValueError, match="source 1 has no symbols"):
         load(finished[0]).translate([["a"], []])
 
 
 def test_a_loss_that_is_not_finite_ends_the_run_with_a_record(tmp_path, monkeypatch):
-    spoiled = lambda params, *rest: first_state(jax.tree.map(lambda leaf: leaf * jnp.nan, params), *rest)  # noqa: E731
-    monkeypatch.setattr("attn_research.training.loop.first_state", spoiled)
+    spoiled = lambda params, *rest: init_state(jax.tree.map(lambda leaf: leaf * jnp.nan, params), *rest)  # noqa: E731
+    monkeypatch.setattr("attn_research.training.loop.init_state", spoiled)
     record = run(TINY, tmp_path)
     assert record["status"] == "diverged"
     assert "at step" in record["failure"]
@@ -144,23 +144,23 @@ def test_a_config_or_data_that_is_wrong_leaves_nothing_behind(tmp_path, changes,
 PROCESS = """
 import json, sys
 from pathlib import Path
-from attn_research.config import from_flat
+from attn_research.config import unflatten
 from attn_research.training.loop import run
-run(from_flat(json.loads(Path(sys.argv[1]).read_text())), Path(sys.argv[2]), lambda line: print(line, flush=True))
+run(unflatten(json.loads(Path(sys.argv[1]).read_text())), Path(sys.argv[2]), lambda line: print(line, flush=True))
 """
 
 
 @pytest.mark.parametrize("signal_number", [signal.SIGKILL, signal.SIGINT])
 def test_a_killed_run_goes_on_and_ends_as_if_nothing_had_been(tmp_path, finished, signal_number):
     """Bit-identical parameters and metrics; the whole run is this process's, the other one's comes in two parts."""
-    from attn_research.config import flat
+    from attn_research.config import flatten
 
     config = tmp_path / "config.json"
-    config.write_text(json.dumps(flat(TINY)))
+    config.write_text(json.dumps(flatten(TINY)))
     command = [sys.executable, "-c", PROCESS, str(config), str(tmp_path / "run")]
     first = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-    with first.stdout as told:
-        next(line for line in told if "'step': 48" in line)
+    with first.stdout as output:
+        next(line for line in output if "'step': 48" in line)
         first.send_signal(signal_number)
     assert first.wait() != 0
     assert not (tmp_path / "run" / "result.json").exists()
@@ -205,16 +205,16 @@ def test_seeds_and_learning_rates_share_what_is_compiled():
 
 def test_a_large_model_is_updated_as_a_small_one(monkeypatch):
     params = {"W": jnp.arange(6.0).reshape(2, 3), "b": jnp.ones(3)}
-    found = []
+    actual = []
     for large in (0, 10**9):
-        monkeypatch.setattr("attn_research.training.optimizers.LARGE", large)
+        monkeypatch.setattr("attn_research.training.optimizers.FLATTEN_BELOW", large)
         optimizer, moved = make_optimizer(TINY.train, 0.1), params
         state = optimizer.init(moved)
         for _ in range(3):
             update, state = optimizer.update(jax.tree.map(jnp.cos, moved), state, moved)
             moved = optax.apply_updates(moved, update)
-        found.append((moved, len(jax.tree.leaves(state))))
-    (one, leaves), (other, fewer) = found
+        actual.append((moved, len(jax.tree.leaves(state))))
+    (one, leaves), (other, fewer) = actual
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5), one, other)
     assert leaves > fewer
 
@@ -226,7 +226,7 @@ def test_the_learning_rate_is_that_of_the_run(finished, tmp_path):
     assert slow[0]["update_norm"] == pytest.approx(reports[0]["update_norm"] / 100, rel=0.5)
 
 
-@pytest.mark.parametrize("name", schedules.known)
+@pytest.mark.parametrize("name", schedules.functions)
 def test_schedules_come_to_their_peak_and_stay_within_it(name):
     schedule = schedules.bind(Spec(name))(100)
     values = [float(schedule(jnp.asarray(step))) for step in range(101)]
@@ -250,10 +250,10 @@ HYPER = {
 }
 
 
-@pytest.mark.parametrize("name", [*optimizers.known, *schedules.known])
+@pytest.mark.parametrize("name", [*optimizers.functions, *schedules.functions])
 def test_no_option_of_an_optimizer_or_schedule_is_inert(name):
     def values(spec):
-        if name in schedules.known:
+        if name in schedules.functions:
             return [float(schedules.bind(Spec(spec))(20)(jnp.asarray(step))) for step in range(20)]
         optimizer = optimizers.bind(Spec(spec))(lambda step: 0.1)
         state, x = optimizer.init(jnp.ones(2)), jnp.ones(2)

@@ -22,7 +22,7 @@ def test_translating_with_a_beam(run, capsys):
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
         ("--beam 0", "config field 'decode.beam' is 0, but must be at least 1"),
         ("--beam two", "argument --beam: invalid int value: 'two'"),
@@ -31,7 +31,7 @@ def test_translating_with_a_beam(run, capsys):
         ("--beam 2 --length-penalty wuu", "unknown length penalty 'wuu'; known: average, none, wu; did you mean wu?"),
     ],
 )
-def test_a_wrong_search_is_one_sentence(run, words, said, capsys):
+def test_a_wrong_search_is_one_sentence(run, words, message, capsys):
     try:
         status = translate(run, *words.split())
     except SystemExit as end:
@@ -39,7 +39,7 @@ def test_a_wrong_search_is_one_sentence(run, words, said, capsys):
     captured = capsys.readouterr()
     assert (status, captured.out) == (2, "")
     assert captured.err.count("\n") == 1
-    assert said in captured.err
+    assert message in captured.err
 
 
 SPOILED = b"\xef\xbb\xbfa b c\n\n  \t\na\xff\nd\re zz\r\nzz qq"
@@ -59,10 +59,10 @@ def test_a_line_that_cannot_be_read_has_an_empty_output_in_its_place(run, capsys
             assert [line.split("\t")[1:] for line in lines if line[0] in "156"] == [x.split("\t")[1:] for x in clean]
         else:
             assert [lines[0], *lines[4:]] == clean and lines[1:4] == ["", "", ""]
-        name, told = tmp_path / "lines.txt", captured.err.splitlines()
-        assert told[:2] == [f"attn-research: {name}:{n} is empty, so its output is empty" for n in (2, 3)]
-        assert told[2].startswith(f"attn-research: {name}:4 is not UTF-8: ")
-        assert told[3].endswith(
+        name, message = tmp_path / "lines.txt", captured.err.splitlines()
+        assert message[:2] == [f"attn-research: {name}:{n} is empty, so its output is empty" for n in (2, 3)]
+        assert message[2].startswith(f"attn-research: {name}:4 is not UTF-8: ")
+        assert message[3].endswith(
             "3 symbols are not in the run's vocabulary and read as unknown; the first: 'zz' (line 5), 'qq' (line 6)"
         )
-        assert len(told) == 4
+        assert len(message) == 4

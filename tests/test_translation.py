@@ -5,10 +5,10 @@ import json
 import numpy as np
 import pytest
 import sacrebleu
-from sentences import corpus, write_text
+from toy_corpus import corpus, write_text
 
 from attn_research.cli import main
-from attn_research.config import Config, flat, override
+from attn_research.config import Config, flatten, override
 from attn_research.metrics import METRICS, Comparison, Scores, score_texts
 from attn_research.reports.columns import column
 from attn_research.reports.tables import Table
@@ -74,7 +74,7 @@ def test_the_bootstrap_tells_good_from_bad_translations():
     assert both.means["worse"] == pytest.approx(corpus_scores(worse, references)["bleu"])
     low, high = both.interval("worse")
     assert 0 < low < both.means["worse"] < high < 100
-    assert both.best == "right" and both.told_apart("right", "worse")
+    assert both.best == "right" and both.distinguishable("right", "worse")
 
 
 @pytest.fixture(scope="module")
@@ -98,8 +98,8 @@ def test_the_record_has_scores_signatures_and_the_parts_of_each_item(trained):
     assert [line["raw"] for line in lines] == [[en] for _, en in corpus()["test"]]
     expected = corpus_scores([line["text"] for line in lines], [line["raw"] for line in lines])
     assert {name: test["metrics"][name] for name in expected} == pytest.approx(expected)
-    kept = {name: [unpack(test["items"][name][part]) for part in METRICS[name].parts] for name in expected}
-    assert {name: METRICS[name].value(*parts) for name, parts in kept.items()} == pytest.approx(expected)
+    stored = {name: [unpack(test["items"][name][part]) for part in METRICS[name].parts] for name in expected}
+    assert {name: METRICS[name].value(*parts) for name, parts in stored.items()} == pytest.approx(expected)
     assert {"wer", "per"}.isdisjoint(test["metrics"])
 
 
@@ -119,26 +119,28 @@ def test_lines_are_translated_to_lines_with_the_segmentation_of_the_run(trained,
     lines = [de for de, _ in corpus()["test"]]
     (tmp_path / "lines.txt").write_text("".join(line + "\n" for line in lines), encoding="utf-8")
     assert main(["translate", str(directory), "--input", str(tmp_path / "lines.txt")]) == 0
-    kept = [json.loads(line)["text"] for line in (directory / "outputs" / "test.jsonl").read_text().splitlines()]
-    assert capsys.readouterr().out.splitlines() == kept
+    stored = [json.loads(line)["text"] for line in (directory / "outputs" / "test.jsonl").read_text().splitlines()]
+    assert capsys.readouterr().out.splitlines() == stored
     translator, prepared = load(directory), load_data(config)
     assert [translator.split(line) for line in lines] == prepared.splits["test"].column("source")
 
 
 def test_what_is_left_out_of_training_is_one_line_of_the_program(trained, tmp_path, capsys):
     write_text(tmp_path, corpus() | {"train": [("", "Nothing."), *corpus()["train"]]})
-    changed = flat(trained[0]) | {"data.task": f"translation(path={str(tmp_path)!r})", "train.steps": 1}
-    (tmp_path / "config.py").write_text(f"from attn_research.config import from_flat\nconfig = from_flat({changed})\n")
+    changed = flatten(trained[0]) | {"data.task": f"translation(path={str(tmp_path)!r})", "train.steps": 1}
+    (tmp_path / "config.py").write_text(f"from attn_research.config import unflatten\nconfig = unflatten({changed})\n")
     assert main(["train", str(tmp_path / "config.py"), "--runs", str(tmp_path / "runs")]) == 0
-    told = capsys.readouterr().err.splitlines()
-    assert "attn-research: train.de and train.en: 1 of 121 pairs have an empty line and are left out (line 1)" in told
+    warnings = capsys.readouterr().err.splitlines()
+    assert (
+        "attn-research: train.de and train.en: 1 of 121 pairs have an empty line and are left out (line 1)" in warnings
+    )
 
 
 @pytest.mark.parametrize(
     ("task", "select", "known"),
     [("", "wer", "bleu, bleu_lc, chrf, exact"), ("copy(train=20, test=5)", "bleu", "exact, loss, per")],
 )
-def test_a_selection_that_is_not_measured_is_refused(trained, task, select, known):
+def test_a_selection_that_is_not_measured_is_rejected(trained, task, select, known):
     config = override(trained[0], {"train.select": select} | ({"data.task": task} if task else {}))
     with pytest.raises(ValueError, match=f"train.select is '{select}', which is not measured on .*; known: {known}"):
         load_data(config)

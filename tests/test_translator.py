@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from attn_research.config import Config, Decode
-from attn_research.data.buckets import LEAST, ROWS, SYMBOLS, buckets, longest, padded_length
+from attn_research.data.buckets import MIN_SIZE, ROWS, SYMBOLS, buckets, longest, padded_length
 from attn_research.decoding.memory import MEMORY, fits, rows_at_once
 from attn_research.decoding.outputs import length_limits
-from attn_research.models.seq2seq import Seq2Seq, first_parameters
+from attn_research.models.seq2seq import Seq2Seq, init_parameters
 from attn_research.translator import load
 
 LINES = ["a b c", "d e", "e", "c a b d e c a b d e a", "b b"]
@@ -26,11 +26,11 @@ def translator(run):
 
 @given(st.lists(st.integers(1, 2 * SYMBOLS), max_size=3 * ROWS))
 def test_every_source_is_in_one_bucket_that_holds_it(lengths):
-    found = buckets(lengths)
-    assert sorted(row for bucket in found for row in bucket.rows) == list(range(len(lengths)))
-    for bucket in found:
+    actual = buckets(lengths)
+    assert sorted(row for bucket in actual for row in bucket.rows) == list(range(len(lengths)))
+    for bucket in actual:
         most = max(lengths[row] for row in bucket.rows)
-        assert most <= bucket.length == padded_length(most) <= max(LEAST, 1.5 * most)
+        assert most <= bucket.length == padded_length(most) <= max(MIN_SIZE, 1.5 * most)
         assert len(bucket.rows) <= bucket.size <= ROWS
         assert bucket.size == 1 or bucket.size * bucket.length <= SYMBOLS
 
@@ -44,10 +44,10 @@ def test_few_shapes_hold_all_lengths():
 def test_neither_the_batch_nor_the_order_changes_an_output(translator):
     together, order = translator.n_best(LINES), [3, 0, 4, 2, 1]
     moved = translator.n_best([LINES[row] for row in order])
-    for line, found, other in zip(LINES, together, (moved[order.index(row)] for row in range(5)), strict=True):
+    for line, actual, other in zip(LINES, together, (moved[order.index(row)] for row in range(5)), strict=True):
         for same in (other, translator.n_best([line])[0]):
-            assert [one.output for one in same] == [one.output for one in found]
-            for a, b in zip(same, found, strict=True):
+            assert [one.output for one in same] == [one.output for one in actual]
+            for a, b in zip(same, actual, strict=True):
                 assert a.source == b.source == line.split()
                 assert a.log_probability == pytest.approx(b.log_probability, abs=1e-4)
                 np.testing.assert_allclose(a.weights, b.weights, atol=1e-5)
@@ -68,43 +68,45 @@ def test_no_bucket_takes_more_memory_than_a_search_may(lengths, beam, ratio):
         assert 4 * bucket.size * beam * steps * bucket.length <= MEMORY
 
 
-def test_a_source_longer_than_memory_allows_is_told(run):
+def test_a_source_longer_than_memory_allows_is_reported(run):
     translator = load(run, {"decode.beam": 100})
     most = longest(partial(fits, translator.config.decode))
     assert 300 < most < 1000
-    said = f"source 1 has {most + 1} symbols, but at most {most} fit into the memory of a search with decode.beam 100"
-    with pytest.raises(ValueError, match=said):
+    message = (
+        f"source 1 has {most + 1} symbols, but at most {most} fit into the memory of a search with decode.beam 100"
+    )
+    with pytest.raises(ValueError, match=message):
         translator.translate([["a"], ["a"] * (most + 1)])
 
 
 @pytest.mark.parametrize(
-    ("sentences", "said"),
+    ("sentences", "message"),
     [
         ("a b c", r"one source is a list of one, as in translate\(\['a b c'\]\), not a string"),
         (["a", []], "source 1 has no symbols"),
         ([[1, 2]], "source 0 has 1 among its symbols, which must be strings"),
     ],
 )
-def test_what_is_no_source_is_told(translator, sentences, said):
-    with pytest.raises(ValueError, match=said):
+def test_what_is_no_source_is_reported(translator, sentences, message):
+    with pytest.raises(ValueError, match=message):
         translator.translate(sentences)
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "message"),
     [
         ({"decode.beam": 0}, "config field 'decode.beam' is 0, but must be at least 1"),
         ({"decode.beams": 2}, "'decode.beams' cannot be changed in a trained run; .* did you mean decode.beam?"),
         ({"model.embedding": 7}, "'model.embedding' cannot be changed in a trained run; known: decode.beam, "),
     ],
 )
-def test_a_change_that_does_not_fit_is_told(run, changes, said):
-    with pytest.raises(ValueError, match=said):
+def test_a_change_that_does_not_fit_is_reported(run, changes, message):
+    with pytest.raises(ValueError, match=message):
         load(run, changes)
 
 
 @pytest.mark.parametrize(
-    ("lost", "said"),
+    ("lost", "message"),
     [
         ("checkpoints", "holds no trained run"),
         ("checkpoints/best/1", "holds no trained run"),
@@ -112,20 +114,21 @@ def test_a_change_that_does_not_fit_is_told(run, changes, said):
         ("vocabulary_target.json", "has no vocabulary_target.json"),
     ],
 )
-def test_what_a_run_lacks_is_told(run, tmp_path, lost, said):
+def test_what_a_run_lacks_is_reported(run, tmp_path, lost, message):
     shutil.copytree(run, tmp_path / "run")
     (tmp_path / "run" / lost).rename(tmp_path / "lost")
-    with pytest.raises(ValueError, match=f"{tmp_path / 'run'} {said}"):
+    with pytest.raises(ValueError, match=f"{tmp_path / 'run'} {message}"):
         load(tmp_path / "run")
 
 
 @pytest.mark.parametrize(
-    ("text", "said"), [("{", "Expecting"), ("[]", "'items'"), ('{"model.embeding": 5}', "did you mean model.embedding")]
+    ("text", "message"),
+    [("{", "Expecting"), ("[]", "'items'"), ('{"model.embeding": 5}', "did you mean model.embedding")],
 )
-def test_a_config_that_is_none_is_told(run, tmp_path, text, said):
+def test_a_config_that_is_none_is_reported(run, tmp_path, text, message):
     shutil.copytree(run, tmp_path / "run")
     (tmp_path / "run" / "config.json").write_text(text)
-    with pytest.raises(ValueError, match=rf"config\.json is (damaged|not the config of a run): .*{said}"):
+    with pytest.raises(ValueError, match=rf"config\.json is (damaged|not the config of a run): .*{message}"):
         load(tmp_path / "run")
 
 
@@ -141,7 +144,7 @@ def test_loading_does_not_compile_a_random_initialization(run):
     try:
         load(run)
         assert not any("first_parameters" in name for name in compiled)
-        first_parameters(Seq2Seq(Config().model, 9, 8), 0)
+        init_parameters(Seq2Seq(Config().model, 9, 8), 0)
         assert any("first_parameters" in name for name in compiled)
     finally:
         jax.monitoring.unregister_event_duration_listener(listen)

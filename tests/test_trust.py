@@ -12,7 +12,7 @@ from small_models import SIZES, parameters
 
 from attn_research import user_modules
 from attn_research.cli import main
-from attn_research.config import Config, flat, override
+from attn_research.config import Config, flatten, override
 from attn_research.data.vocab import Vocabulary
 from attn_research.models.seq2seq import Seq2Seq
 from attn_research.runs import identity, records
@@ -35,17 +35,17 @@ CODE = "code/model.attention.score/score.py"
 @pytest.fixture
 def run(tmp_path, monkeypatch):
     """A run that was not trained, of a user's score with a helper; what it names lies in the folder `there`."""
-    monkeypatch.setattr(user_modules, "_loaded", {})
+    monkeypatch.setattr(user_modules, "_modules", {})
     there, directory = tmp_path / "there", tmp_path / "run"
     there.mkdir()
     (there / "score.py").write_text(SCORE.format(marker=tmp_path / "imported"))
     (there / "helper.py").write_text("SIGN = 1\n")
     spec = f"{there}/score.py:mine(scale=2.0)"
     config = override(Config(), SIZES | {"data.task": "reverse", "model.attention.score": spec})
-    found = identity.sources(config)
-    identity.write(directory, identity.Identity({}, identity.hash_code(found), versions(), {}, None), found)
+    actual = identity.sources(config)
+    identity.write(directory, identity.Identity({}, identity.hash_code(actual), versions(), {}, None), actual)
     vocabulary = Vocabulary(tuple("abcde"))
-    (directory / "config.json").write_text(json.dumps(flat(config)))
+    (directory / "config.json").write_text(json.dumps(flatten(config)))
     for side in ("source", "target"):
         vocabulary.save(directory / f"vocabulary_{side}.json")
     one = Seq2Seq(config.model, len(vocabulary), len(vocabulary))
@@ -53,7 +53,7 @@ def run(tmp_path, monkeypatch):
     Checkpoints(directory / "checkpoints").save(1, state, {"best_step": 1})
     (tmp_path / "lines.txt").write_text("a b c\n")
     (tmp_path / "imported").unlink()
-    monkeypatch.setattr(user_modules, "_loaded", {})
+    monkeypatch.setattr(user_modules, "_modules", {})
     return directory
 
 
@@ -114,7 +114,7 @@ def test_a_run_from_before_uses_the_file_that_its_record_names(run):
         with_own_code(config, run, trust=False)
 
 
-def test_other_versions_and_what_is_not_recorded_are_told(run, caplog):
+def test_other_versions_and_what_is_not_recorded_are_reported(run, caplog):
     config = json.loads((run / "config.json").read_text())
     (run / "config.json").write_text(json.dumps(config | {"model.attention.score": "general"}))
     then = identity.read(run)

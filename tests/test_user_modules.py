@@ -7,7 +7,7 @@ import pytest
 
 from attn_research import user_modules
 from attn_research.registry import Spec
-from attn_research.user_modules import forget_edited, load, read
+from attn_research.user_modules import drop_edited, load, read
 
 
 def write(folder, **texts):
@@ -23,7 +23,7 @@ def elsewhere(tmp_path, monkeypatch):
     """No file of a test lies in the working directory or is imported twice."""
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
-    monkeypatch.setattr(user_modules, "_loaded", {})
+    monkeypatch.setattr(user_modules, "_modules", {})
 
 
 def test_a_file_belongs_together_with_what_it_imports_from_beside_it(tmp_path):
@@ -52,9 +52,9 @@ def test_a_file_in_a_package_belongs_together_with_it(tmp_path):
     package = write(tmp_path / "pkg", mine="from . import helper\nfrom .deep.er import VALUE\n", helper="A = 1\n")
     write(package, deep_in_er="from ..helper import A\nVALUE = A + 1\n", deep_in___init__="", other="")
     (package / "__init__.py").write_text("KEPT = 1\n")
-    found = read(str(package / "mine.py"))
-    assert {"pkg/__init__.py", "pkg/deep/er.py", "pkg/helper.py", "pkg/mine.py"} <= set(found.hashes())
-    assert "pkg/other.py" not in found.hashes()
+    actual = read(str(package / "mine.py"))
+    assert {"pkg/__init__.py", "pkg/deep/er.py", "pkg/helper.py", "pkg/mine.py"} <= set(actual.hashes())
+    assert "pkg/other.py" not in actual.hashes()
     assert load(str(package / "mine.py")).VALUE == 2
     assert "pkg" not in sys.modules
 
@@ -62,8 +62,8 @@ def test_a_file_in_a_package_belongs_together_with_it(tmp_path):
 def test_a_module_of_a_package_by_its_dotted_name(tmp_path, monkeypatch):
     write(tmp_path / "dotted_pkg", __init__="", mine="import dotted_pkg.helper as h\n", helper="A = 1\n")
     monkeypatch.syspath_prepend(tmp_path)
-    found = read("dotted_pkg.mine")
-    assert list(found.hashes()) == ["dotted_pkg/__init__.py", "dotted_pkg/helper.py", "dotted_pkg/mine.py"]
+    actual = read("dotted_pkg.mine")
+    assert list(actual.hashes()) == ["dotted_pkg/__init__.py", "dotted_pkg/helper.py", "dotted_pkg/mine.py"]
     assert load("dotted_pkg.mine").h.A == 1
 
 
@@ -92,16 +92,16 @@ def test_an_edited_file_is_run_as_it_is_however_quickly_it_was_edited(tmp_path):
     """Bytecode is told apart by the file's size and whole second alone."""
     mine = str(write(tmp_path, mine="import helper\n", helper="A = 1\n") / "mine.py")
     assert load(mine).helper.A == 1
-    assert not forget_edited()
+    assert not drop_edited()
     before = os.stat(tmp_path / "helper.py")
     write(tmp_path, helper="A = 2\n")
     os.utime(tmp_path / "helper.py", ns=(before.st_atime_ns, before.st_mtime_ns))
     assert load(mine).helper.A == 1, "what a process has imported, it keeps"
-    assert forget_edited()
+    assert drop_edited()
     assert load(mine).helper.A == 2
 
 
-def test_a_file_that_cannot_be_parsed_is_told_when_it_is_imported(tmp_path):
+def test_a_file_that_cannot_be_parsed_is_reported_when_it_is_imported(tmp_path):
     write(tmp_path, mine="def f(:\n")
     assert list(read(str(tmp_path / "mine.py")).hashes()) == ["mine.py"]
     with pytest.raises(ValueError, match=r"cannot import .*SyntaxError"):

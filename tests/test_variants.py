@@ -19,8 +19,8 @@ def test_the_page_is_what_the_command_prints(capsys):
 
 
 def test_every_variant_has_equation_and_source():
-    for kind, found in variants.variants().items():
-        for variant in found:
+    for kind, actual in variants.variants().items():
+        for variant in actual:
             assert variant.equation, variant
             assert variant.reference or not variants.has_weights(kind), variant
 
@@ -30,7 +30,7 @@ def test_every_variant_has_equation_and_source():
     [("dot", "–"), ("general", "k q"), ("concat(units=7)", "7 k + 7 q + 7"), ("location(max_length=9)", "9 q")],
 )
 def test_parameters_are_counted_in_the_letters_of_the_sizes(spec, count):
-    assert variants.count(variants.describe("model.attention.score", Spec(spec)).parameters) == count
+    assert variants.format_count(variants.describe("model.attention.score", Spec(spec)).parameters) == count
 
 
 def test_costs_are_counted_in_matrix_products():
@@ -40,7 +40,7 @@ def test_costs_are_counted_in_matrix_products():
     assert variants.flops("score", Spec("general")) == dot + 2 * length * size * size
 
 
-@pytest.mark.parametrize("name", [name for name, found in scores.known.items() if found.__name__ != "none"])
+@pytest.mark.parametrize("name", [name for name, actual in scores.functions.items() if actual.__name__ != "none"])
 def test_examples_show_weights(name):
     weights = variants.example("score", Spec(name)).weights
     assert weights.shape == (6, 8)

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from attending import first_history, made
+from attention_steps import bind_component, first_history
 
 from attn_research.attention.attention import Attention
 from attn_research.attention.windows import windows
@@ -20,20 +20,20 @@ REAL = np.arange(S)[None] < LENGTHS[:, None]
 
 def window(spec, step=0, last=None, key=None, query=QUERY, **weights):
     """(visible, reweigh) of one step."""
-    piece = made(spec, jnp.asarray(KEYS), 3, windows, **weights)
+    component = bind_component(spec, jnp.asarray(KEYS), 3, windows, **weights)
     history = first_history(None, LENGTHS, S, key)._replace(step=jnp.asarray(step))
-    return piece.step(jnp.asarray(query), history if last is None else history._replace(weights=jnp.asarray(last)))
+    return component.step(jnp.asarray(query), history if last is None else history._replace(weights=jnp.asarray(last)))
 
 
 @pytest.mark.parametrize("step", [0, 3, 8, 20])
 @pytest.mark.parametrize("D", [0, 2])
 def test_local_m_goes_along_to_the_last_position_and_stays_there(step, D):
-    visible, reweigh = window(f"local_m(D={D})", step)
+    visible, reweight = window(f"local_m(D={D})", step)
     for b, length in enumerate(LENGTHS):
-        centre = min(step, length - 1)
-        np.testing.assert_array_equal(visible[b], [abs(j - centre) <= D for j in range(S)])
+        center = min(step, length - 1)
+        np.testing.assert_array_equal(visible[b], [abs(j - center) <= D for j in range(S)])
     assert ((visible & REAL).any(-1) == (LENGTHS > 0)).all()
-    np.testing.assert_array_equal(reweigh(jnp.asarray(KEYS[..., 0])), KEYS[..., 0])
+    np.testing.assert_array_equal(reweight(jnp.asarray(KEYS[..., 0])), KEYS[..., 0])
 
 
 def position(b, query=QUERY):
@@ -42,8 +42,8 @@ def position(b, query=QUERY):
 
 @pytest.mark.parametrize("D", [1, 3])
 def test_local_p_is_a_gaussian_inside_its_window(D):
-    visible, reweigh = window(f"local_p(D={D})", W_p=W_p, v_p=v_p)
-    gaussian = reweigh(jnp.ones((4, S)))
+    visible, reweight = window(f"local_p(D={D})", W_p=W_p, v_p=v_p)
+    gaussian = reweight(jnp.ones((4, S)))
     for b in range(3):
         p = position(b)
         np.testing.assert_array_equal(visible[b], [abs(j - int(p)) <= D for j in range(S)])
@@ -107,12 +107,12 @@ def test_around_last_may_be_open_at_the_first_step():
         ("around_last(ahead=0)", "ahead of window 'around_last' is 0, but must be at least 1"),
     ],
 )
-def test_what_makes_no_sense_is_refused(spec, message):
+def test_what_makes_no_sense_is_rejected(spec, message):
     with pytest.raises(ValueError, match=message):
         window(spec)
 
 
-def attended(window, **changes):
+def attend_with(window, **changes):
     """Attention over KEYS with a window, its start and its jitted step."""
     config = AttentionConfig(score=Spec("general"), window=window and Spec(window), **changes)
     attention, states = Attention(config), jnp.asarray(KEYS)
@@ -123,11 +123,13 @@ def attended(window, **changes):
 
 @pytest.mark.parametrize("spec", ["local_m(D=1)", "local_p(D=1)", "local_p(renormalise=True)"])
 def test_step_by_step_is_all_steps_at_once(spec):
-    attend = attended(spec)
+    bound_attention = attend_with(spec)
     queries = jnp.asarray(rng.normal(size=(5, 4, 3)), jnp.float32)
-    _, at_once = jax.jit(attend.all_steps)(queries)
-    walk = jax.jit(lambda: jax.lax.scan(lambda h, q: attend.step(q, h)[:0:-1], attend.start, queries)[1])()
-    np.testing.assert_allclose(at_once, walk, atol=1e-6)
+    _, at_once = jax.jit(bound_attention.all_steps)(queries)
+    steps = jax.jit(
+        lambda: jax.lax.scan(lambda h, q: bound_attention.step(q, h)[:0:-1], bound_attention.start, queries)[1]
+    )()
+    np.testing.assert_allclose(at_once, steps, atol=1e-6)
     assert (at_once[:, ~REAL] == 0).all()
     mass = at_once[:, :3].sum(-1)
     assert np.allclose(mass, 1, atol=1e-5) == (spec != "local_p(D=1)")
@@ -135,5 +137,5 @@ def test_step_by_step_is_all_steps_at_once(spec):
 
 def test_a_wide_window_is_none():
     query = jnp.asarray(QUERY)
-    wide, none = (attended(window).step for window in ("local_m(D=20)", None))
-    np.testing.assert_array_equal(wide(query, attended("local_m").start)[1], none(query, attended(None).start)[1])
+    wide, none = (attend_with(window).step for window in ("local_m(D=20)", None))
+    np.testing.assert_array_equal(wide(query, attend_with("local_m").start)[1], none(query, attend_with(None).start)[1])

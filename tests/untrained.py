@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from small_models import SIZES, parameters
 
-from attn_research.config import Config, flat, override
+from attn_research.config import Config, flatten, override
 from attn_research.data.vocab import Vocabulary
 from attn_research.models.seq2seq import Seq2Seq
 from attn_research.runs import identity
@@ -22,7 +22,7 @@ def write_run(directory: Path, score: str = "general") -> Path:
     vocabulary = Vocabulary(tuple("abcde"))
     one = Seq2Seq(config.model, len(vocabulary), len(vocabulary))
     identity.write(directory, identity.Identity({}, {}, versions(), {}, None), {})
-    (directory / "config.json").write_text(json.dumps(flat(config)))
+    (directory / "config.json").write_text(json.dumps(flatten(config)))
     for side in ("source", "target"):
         vocabulary.save(directory / f"vocabulary_{side}.json")
     state = TrainState(parameters(one, 0), (), jnp.int32(1), jax.random.PRNGKey(0), jnp.float32(1))

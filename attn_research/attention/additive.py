@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from attn_research.annotations import Size
-from attn_research.attention.scores import Keys, Param, Score, no_effect, scores, vector, weight
+from attn_research.attention.scores import Keys, Param, Score, reject_unused, scores, vector_init, weight_init
 
 Bias = Literal[False, True, "both"]
 LayerNorm = Literal["none", "sum", "each"]
@@ -23,7 +23,7 @@ def concat(
 
     `units` is the size of v, the query's when None. Luong's own runs left the keys unprojected (`project_keys=False`,
     v then has the keys' size). `bias` adds b to the keys (ESPnet, Nematus, Marian; OpenNMT adds it to the query: the
-    same sum), or b to the keys and b_q to the query ("both": gs2s, SpeechBrain). `layer_norm` normalises the "sum"
+    same sum), or b to the keys and b_q to the query ("both": gs2s, SpeechBrain). `layer_norm` normalizes the "sum"
     (Sockeye), or "each": LN(W_k k_j [+ b]) + LN(W_q q) (Nematus; Marian's second has no shift). `normed` takes
     g v / |v| for v (TensorFlow Addons, with `bias`). ESPnet also adds a number, which a softmax cancels.
     """
@@ -37,14 +37,14 @@ def additive(
 ) -> Callable:  # fmt: skip
     """(query [b q], *extra [b s a]) -> v . tanh(W_q q + W_k k_j + extra)."""
     if not project_keys:
-        no_effect("concat", "with project_keys=False", units=units is not None)
+        reject_unused("concat", "with project_keys=False", units=units is not None)
     a = (units or query_size) if project_keys else keys.shape[-1]
-    W_q = param("W_q", weight, (query_size, a))
-    projected = keys @ param("W_k", weight, (keys.shape[-1], a)) if project_keys else keys
-    v = param("v", vector(a), (a,))
+    W_q = param("W_q", weight_init, (query_size, a))
+    projected = keys @ param("W_k", weight_init, (keys.shape[-1], a)) if project_keys else keys
+    v = param("v", vector_init(a), (a,))
     projected = projected + (param("b", nn.initializers.zeros, (a,))[None, None] if bias else 0)
     b_q = param("b_q", nn.initializers.zeros, (a,))[None] if bias == "both" else 0
-    norm_k, norm_q, norm_sum = _norms(param, a, layer_norm)
+    norm_k, norm_q, norm_sum = _layer_norms(param, a, layer_norm)
     v = param("g", nn.initializers.constant(a**-0.5), ()) * v * jax.lax.rsqrt(v @ v) if normed else v
     projected = norm_k(projected)
 
@@ -56,13 +56,13 @@ def additive(
     return jax.checkpoint(score)
 
 
-def _norms(param: Param, units: int, layer_norm: LayerNorm) -> list[Callable]:
+def _layer_norms(param: Param, units: int, layer_norm: LayerNorm) -> list[Callable]:
     """What is done to the projected key, to the projected query and to their sum."""
-    normalised = {"none": (), "sum": ("sum",), "each": ("k", "q")}[layer_norm]
-    return [_norm(param, name, units) if name in normalised else lambda x: x for name in ("k", "q", "sum")]
+    normalized = {"none": (), "sum": ("sum",), "each": ("k", "q")}[layer_norm]
+    return [_layer_norm(param, name, units) if name in normalized else lambda x: x for name in ("k", "q", "sum")]
 
 
-def _norm(param: Param, name: str, units: int) -> Callable:
+def _layer_norm(param: Param, name: str, units: int) -> Callable:
     """x -> gain (x - mean) / sqrt(variance + 1e-5) + shift, over the units   (Ba et al. 2016)."""
     gain = param(f"gain_{name}", nn.initializers.ones, (units,))
     shift = param(f"shift_{name}", nn.initializers.zeros, (units,))

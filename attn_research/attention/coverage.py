@@ -14,8 +14,8 @@ from jaxtyping import Array, Float
 
 from attn_research.annotations import Factor, Size
 from attn_research.attention.additive import additive
-from attn_research.attention.history import Remembering, source_mask, uniform
-from attn_research.attention.scores import Keys, Param, Score, scores, vector, weight
+from attn_research.attention.history import StatefulComponent, source_mask, uniform_weights
+from attn_research.attention.scores import Keys, Param, Score, scores, vector_init, weight_init
 
 ACTIVATIONS = {"tanh": jnp.tanh, "sigmoid": nn.sigmoid, "relu": nn.relu, "softplus": nn.softplus}
 
@@ -23,7 +23,7 @@ ACTIVATIONS = {"tanh": jnp.tanh, "sigmoid": nn.sigmoid, "relu": nn.relu, "softpl
 @scores.register(remembers=True, exact_gradient=lambda hyper: not hyper["stop_gradient"])
 def coverage(
     param: Param, keys: Keys, query_size: int, units: Size | None = None, bias: bool = False,
-    fertility: Factor | None = None, start: Literal["zero", "uniform"] = "zero", stop_gradient: bool = False,
+    fertility: Factor | None = None, start: Literal["zero", "uniform_weights"] = "zero", stop_gradient: bool = False,
 ) -> Score:  # fmt: skip
     """C_j the sum of the weights so far   (Sockeye's "count"; ESPnet's coverage starts it "uniform").
 
@@ -31,13 +31,13 @@ def coverage(
     2016, linguistic coverage; 2 in Sockeye, 5 in Neural Monkey). With `stop_gradient` the sum has no gradient.
     """
     score = additive(param, keys, query_size, units, bias)
-    G = param("G", weight, (1, units or query_size))
-    needed = 1 if fertility is None else _fertility(param, keys, fertility)
+    G = param("G", weight_init, (1, units or query_size))
+    divisor = 1 if fertility is None else _fertility(param, keys, fertility)
 
     def logits(query, history):
-        total = history.coverage + (uniform(history) if start == "uniform" else 0)
+        total = history.coverage + (uniform_weights(history) if start == "uniform" else 0)
         total = jax.lax.stop_gradient(total) if stop_gradient else total
-        return score(query, (total / needed)[..., None] @ G)
+        return score(query, (total / divisor)[..., None] @ G)
 
     return logits
 
@@ -46,56 +46,58 @@ def coverage(
 def coverage_nn(
     param: Param, keys: Keys, query_size: int, units: Size | None = None, bias: bool = False,
     size: Size = 10, activation: Literal["tanh", "sigmoid", "relu", "softplus"] = "tanh",
-) -> Remembering:  # fmt: skip
+) -> StatefulComponent:  # fmt: skip
     """C'_j = tanh(E k_j + D q + R C_j + A a_j), of `size` units   (Tu et al. 2016, neural; Sockeye's "tanh" ...)."""
-    seen = _seen(param, keys, query_size, size)
-    R = param("R", weight, (size, size))
+    step_input = _coverage_input(param, keys, query_size, size)
+    R = param("R", weight_init, (size, size))
     act = ACTIVATIONS[activation]
-    return _covering(param, keys, query_size, units, bias, size, lambda done, C: act(seen(done) + C @ R))
+    return _vector_coverage(
+        param, keys, query_size, units, bias, size, lambda step_result, C: act(step_input(step_result) + C @ R)
+    )
 
 
 @scores.register(remembers=True)
 def coverage_gru(
     param: Param, keys: Keys, query_size: int, units: Size | None = None, bias: bool = False, size: Size = 10
-) -> Remembering:
+) -> StatefulComponent:
     """C'_j = GRU([k_j; q; a_j], C_j), of `size` units   (Tu et al. 2016, neural; Sockeye's "gru").
 
     x = E k_j + D q + A a_j + b_x, h = R C_j: r, z = sigmoid(x + h), n = tanh(x + r (h + b_n)), C' = (1 - z) n + z C.
     """
-    seen = _seen(param, keys, query_size, 3 * size)
-    R, b_x = param("R", weight, (size, 3 * size)), param("b_x", nn.initializers.zeros, (3 * size,))
+    step_input = _coverage_input(param, keys, query_size, 3 * size)
+    R, b_x = param("R", weight_init, (size, 3 * size)), param("b_x", nn.initializers.zeros, (3 * size,))
     b_n = param("b_n", nn.initializers.zeros, (size,))
 
-    def update(done, C):
-        x, h = (jnp.split(y, [2 * size], -1) for y in (seen(done) + b_x[None, None], C @ R))
+    def update(step_result, C):
+        x, h = (jnp.split(y, [2 * size], -1) for y in (step_input(step_result) + b_x[None, None], C @ R))
         r, z = jnp.split(nn.sigmoid(x[0] + h[0]), 2, -1)
         n = jnp.tanh(x[1] + r * (h[1] + b_n[None, None]))
         return (1 - z) * n + z * C
 
-    return _covering(param, keys, query_size, units, bias, size, update)
+    return _vector_coverage(param, keys, query_size, units, bias, size, update)
 
 
-def _fertility(param: Param, keys: Keys, most: float) -> Float[Array, "b s"]:
+def _fertility(param: Param, keys: Keys, maximum: float) -> Float[Array, "b s"]:
     """most sigmoid(w . k_j)."""
-    return most * nn.sigmoid(keys @ param("w", vector(keys.shape[-1]), (keys.shape[-1],)))
+    return maximum * nn.sigmoid(keys @ param("w", vector_init(keys.shape[-1]), (keys.shape[-1],)))
 
 
-def _seen(param: Param, keys: Keys, query_size: int, size: int) -> Callable:
+def _coverage_input(param: Param, keys: Keys, query_size: int, size: int) -> Callable:
     """Step -> E k_j + D q + A a_j: what a coverage of vectors is told of it."""
-    source = keys @ param("E", weight, (keys.shape[-1], size))
-    D, A = param("D", weight, (query_size, size)), param("A", weight, (1, size))
-    return lambda done: source + (done.query @ D)[:, None] + done.weights[..., None] @ A
+    source = keys @ param("E", weight_init, (keys.shape[-1], size))
+    D, A = param("D", weight_init, (query_size, size)), param("A", weight_init, (1, size))
+    return lambda step_result: source + (step_result.query @ D)[:, None] + step_result.weights[..., None] @ A
 
 
-def _covering(
+def _vector_coverage(
     param: Param, keys: Keys, query_size: int, units: int | None, bias: bool, size: int, update: Callable
-) -> Remembering:
+) -> StatefulComponent:
     """The additive score with + C_j G, where `update(done, C)` is the next C."""
     score = additive(param, keys, query_size, units, bias)
-    G = param("G", weight, (size, units or query_size))
+    G = param("G", weight_init, (size, units or query_size))
     b, s, _ = keys.shape
-    return Remembering(
+    return StatefulComponent(
         jnp.zeros((b, s, size), keys.dtype),
         lambda query, history: score(query, history.memory @ G),
-        lambda done, history: update(done, history.memory) * source_mask(history.lengths, s)[..., None],
+        lambda step_result, history: update(step_result, history.memory) * source_mask(history.lengths, s)[..., None],
     )

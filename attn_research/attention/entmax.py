@@ -1,4 +1,4 @@
-"""Sparse normalisers: p = argmax p.z + H_alpha(p) over distributions, H_alpha the Tsallis entropy.
+"""Sparse normalizers: p = argmax p.z + H_alpha(p) over distributions, H_alpha the Tsallis entropy.
 
 p_j = max((alpha - 1) z_j - tau, 0)^(1 / (alpha - 1)) with tau such that they sum to one: softmax at alpha = 1,
 sparsemax at 2   (Peters et al. 2019; Correia et al. 2019).
@@ -19,16 +19,18 @@ from attn_research.attention.normalizers import Mask, Row, normalizers
 from attn_research.attention.scores import Keys, Param, Score
 from attn_research.registry import require
 
-NONE = -2.0  # once the largest logit is 0, tau is at least -1, so from here down p is 0
+ZERO_LOGIT = -2.0  # once the largest logit is 0, tau is at least -1, so from here down p is 0
 
 # Weights are right to 1e-5 in float32. Nearer to 1 entmax is softmax; above, p is a root of what rounding leaves.
-Alpha = Annotated[float, Range(least=1.01, most=2.25)]
+Alpha = Annotated[float, Range(minimum=1.01, maximum=2.25)]
 
 
 @normalizers.register
 def sparsemax(param: Param, keys: Keys, query_size: int) -> Score:
     """max(e_j - tau, 0), the distribution nearest to e   (Martins & Astudillo 2016, eq. 2)."""
-    return lambda logits, visible, query, history: entropic(by_sorting_2, logits, visible, _as(2.0, logits))
+    return lambda logits, visible, query, history: solve_with_gradient(
+        solve_sparsemax, logits, visible, _as_array(2.0, logits)
+    )
 
 
 @normalizers.register
@@ -41,16 +43,16 @@ def entmax(param: Param, keys: Keys, query_size: int, alpha: Alpha = 1.5, learne
         require(1.01 < alpha < 2, f"alpha of normalizer 'entmax' is {alpha}, but learned it must be between 1.01 and 2")
         a = math.log((alpha - 1.01) / (2 - alpha))
         alpha = 1.01 + 0.99 * nn.sigmoid(param("a", nn.initializers.constant(a), ()))
-    solve = by_sorting_15 if not learned and alpha == 1.5 else by_halving
-    return lambda logits, visible, query, history: entropic(solve, logits, visible, _as(alpha, logits))
+    solve = solve_entmax15 if not learned and alpha == 1.5 else solve_bisect
+    return lambda logits, visible, query, history: solve_with_gradient(solve, logits, visible, _as_array(alpha, logits))
 
 
-def _as(alpha: float | Float[Array, ""], logits: Row) -> Float[Array, ""]:
+def _as_array(alpha: float | Float[Array, ""], logits: Row) -> Float[Array, ""]:
     return jnp.asarray(alpha, logits.dtype)
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
-def entropic(solve: Callable, z: Row, visible: Mask, alpha: Float[Array, ""]) -> Row:
+def solve_with_gradient(solve: Callable, z: Row, visible: Mask, alpha: Float[Array, ""]) -> Row:
     """`solve(z, visible, alpha)`, the p above, with its exact gradient for z and alpha."""
     return solve(z, visible, alpha)
 
@@ -60,62 +62,62 @@ def _forward(solve: Callable, z: Row, visible: Mask, alpha: Float[Array, ""]) ->
     return p, (p, alpha)
 
 
-def _backward(solve: Callable, kept: tuple, g: Row) -> tuple:
+def _backward(solve: Callable, residuals: tuple, g: Row) -> tuple:
     """For z, diag(s) - s s^T / sum(s) with s = p^(2 - alpha) on the support; for alpha Correia et al. 2019, prop. 1."""
-    p, alpha = kept
+    p, alpha = residuals
     s = jnp.where(p > 0, jnp.where(p > 0, p, 1) ** (2 - alpha), 0)
     share = s / jnp.maximum(s.sum(-1, keepdims=True), 1)  # the sum is at least 1 where anything is visible
     h = -p * jnp.log(jnp.where(p > 0, p, 1))
-    by_z = s * g - share * (s * g).sum(-1, keepdims=True)
-    by_alpha = (p - share) / (alpha - 1) ** 2 + (h - share * h.sum(-1, keepdims=True)) / (alpha - 1)
-    return by_z, None, (g * by_alpha).sum()
+    gradient_z = s * g - share * (s * g).sum(-1, keepdims=True)
+    gradient_alpha = (p - share) / (alpha - 1) ** 2 + (h - share * h.sum(-1, keepdims=True)) / (alpha - 1)
+    return gradient_z, None, (g * gradient_alpha).sum()
 
 
-entropic.defvjp(_forward, _backward)
+solve_with_gradient.defvjp(_forward, _backward)
 
 
-def by_sorting_2(z: Row, visible: Mask, alpha: Float[Array, ""]) -> Row:
+def solve_sparsemax(z: Row, visible: Mask, alpha: Float[Array, ""]) -> Row:
     """alpha = 2: tau is over the largest k such that 1 + k z_k > z_1 + ... + z_k, z sorted downwards."""
-    z = _shifted(z, visible, 1.0)
-    down, k = _sorted(z)
-    total = jnp.cumsum(down, -1)
-    size = (1 + k * down > total).sum(-1, keepdims=True)
+    z = _shift(z, visible, 1.0)
+    descending, k = _sort_descending(z)
+    total = jnp.cumsum(descending, -1)
+    size = (1 + k * descending > total).sum(-1, keepdims=True)
     tau = (jnp.take_along_axis(total, size - 1, -1) - 1) / size
     return jnp.where(visible, jnp.maximum(z - tau, 0), 0)
 
 
-def by_sorting_15(z: Row, visible: Mask, alpha: Float[Array, ""]) -> Row:
+def solve_entmax15(z: Row, visible: Mask, alpha: Float[Array, ""]) -> Row:
     """alpha = 1.5: of the tau_k, each right if the support is the k largest, the last with tau_k <= z_k."""
-    z = _shifted(z, visible, 0.5)
-    down, k = _sorted(z)
-    mean = jnp.cumsum(down, -1) / k
-    squares = jnp.cumsum(down**2, -1) - k * mean**2
+    z = _shift(z, visible, 0.5)
+    descending, k = _sort_descending(z)
+    mean = jnp.cumsum(descending, -1) / k
+    squares = jnp.cumsum(descending**2, -1) - k * mean**2
     taus = mean - jnp.sqrt(jnp.maximum((1 - squares) / k, 0))
-    size = (taus <= down).sum(-1, keepdims=True)
+    size = (taus <= descending).sum(-1, keepdims=True)
     return jnp.where(visible, jnp.maximum(z - jnp.take_along_axis(taus, size - 1, -1), 0) ** 2, 0)
 
 
-def by_halving(z: Row, visible: Mask, alpha: Float[Array, ""]) -> Row:
+def solve_bisect(z: Row, visible: Mask, alpha: Float[Array, ""]) -> Row:
     """Any alpha above 1: halves the interval that holds tau until the dtype resolves no more."""
-    z = _shifted(z, visible, alpha - 1)
+    z = _shift(z, visible, alpha - 1)
 
     def p(tau):
         return jnp.where(visible, jnp.maximum(z - tau, 0) ** (1 / (alpha - 1)), 0)
 
-    def halve(i, low):
+    def bisect(i, low):
         middle = low + 0.5 ** (i + 1.0).astype(z.dtype)
         return jnp.where(p(middle).sum(-1, keepdims=True) >= 1, middle, low)
 
-    found = p(jax.lax.fori_loop(0, jnp.finfo(z.dtype).nmant + 1, halve, jnp.full_like(z[:, :1], -1)))
-    return found / jnp.maximum(found.sum(-1, keepdims=True), 1)
+    weights = p(jax.lax.fori_loop(0, jnp.finfo(z.dtype).nmant + 1, bisect, jnp.full_like(z[:, :1], -1)))
+    return weights / jnp.maximum(weights.sum(-1, keepdims=True), 1)
 
 
-def _shifted(z: Row, visible: Mask, scale: float | Float[Array, ""]) -> Row:
-    """`scale` z with its largest visible entry at exactly 0, and NONE where p is 0 anyway."""
+def _shift(z: Row, visible: Mask, scale: float | Float[Array, ""]) -> Row:
+    """`scale` z with its largest visible entry at exactly 0, and ZERO_LOGIT where p is 0 anyway."""
     z = scale * (z - z.max(-1, where=visible, initial=-jnp.inf, keepdims=True))
-    return jnp.maximum(jnp.where(visible, z, NONE), NONE)
+    return jnp.maximum(jnp.where(visible, z, ZERO_LOGIT), ZERO_LOGIT)
 
 
-def _sorted(z: Row) -> tuple[Row, Float[Array, "1 s"]]:
+def _sort_descending(z: Row) -> tuple[Row, Float[Array, "1 s"]]:
     """z sorted downwards, and 1, 2, 3 ..."""
     return jnp.flip(jnp.sort(z, -1), -1), jnp.arange(1, z.shape[-1] + 1, dtype=z.dtype)[None]

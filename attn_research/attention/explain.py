@@ -41,11 +41,11 @@ class Sizes(NamedTuple):
 def explain(error: Exception, sizes: Sizes) -> str:
     """What happened, and how to mend it."""
     text = " ".join(str(error).split("\n")[0].split())
-    if told := typo(error):
-        return told
-    for kinds, told in TRACED:
+    if message := typo(error):
+        return message
+    for kinds, message in TRACED:
         if isinstance(error, kinds):
-            return told
+            return message
     if isinstance(error, flax_errors.ScopeParamShapeError):
         return (
             "a parameter has another shape in this call than in the first one; its shape may depend on the size of a "
@@ -97,7 +97,7 @@ def _short(text: str) -> str:
 
 def _misfit(text: str, sizes: Sizes) -> str:
     """The shapes that a library's message names, with their letters."""
-    shapes = [[int(size) for size in re.findall(r"\d+", found)] for found in re.findall(r"\(([\d, ]+)\)", text)]
+    shapes = [[int(size) for size in re.findall(r"\d+", result)] for result in re.findall(r"\(([\d, ]+)\)", text)]
     shapes = [shape for shape in shapes if shape]
     if len(shapes) < 2:
         return f"shapes do not fit: {_short(text)}"

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from attn_research.attention.explain import Sizes, explain
-from attn_research.attention.history import Remembering
+from attn_research.attention.history import StatefulComponent
 from attn_research.errors import UserError
 from attn_research.registry import Bound
 from attn_research.source_lines import Line, definition_of, file_of, raised_at, return_of
@@ -22,24 +22,24 @@ STEPS = {
 }
 
 
-class _Told(UserError):
+class _LocatedError(UserError):
     """One that names a line of the user's file."""
 
 
-def is_own(function: Callable) -> bool:
+def is_user_function(function: Callable) -> bool:
     """Whether a function is a user's, and not one of this package."""
     return function.__module__.partition(".")[0] != "attn_research" and file_of(function) is not None
 
 
-def build(kind: str, piece: Bound, param: Callable, keys: Float[Array, "b s k"], query_size: int) -> Any:
-    """`piece(param, keys, query_size)`.
+def build(kind: str, component: Bound, param: Callable, keys: Float[Array, "b s k"], query_size: int) -> Any:
+    """`component(param, keys, query_size)`.
 
     Raises:
       UserError: the function is a user's, and it or what it returns does not keep the contract.
     """
-    if not is_own(piece.function):
-        return piece(param, keys, query_size)
-    return Guard(kind, piece.function, Sizes(*keys.shape, query_size)).build(piece, param, keys)
+    if not is_user_function(component.function):
+        return component(param, keys, query_size)
+    return Guard(kind, component.function, Sizes(*keys.shape, query_size)).build(component, param, keys)
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Guard:
     def name(self) -> str:
         return self.function.__name__
 
-    def build(self, piece: Bound, param: Callable, keys: Array) -> Callable | Remembering:
+    def build(self, component: Bound, param: Callable, keys: Array) -> Callable | StatefulComponent:
         """What the function returns, itself guarded."""
         self._check_signature()
         is_open = [True]
@@ -69,17 +69,18 @@ class Guard:
                 raise UserError("param takes a name, an initializer and a shape, as in param('W', init, (3, 4))")
             return param(name, init, *args, **options)
 
-        made = self._call(piece, own, keys, self.sizes.q)
+        result = self._call(component, own, keys, self.sizes.q)
         is_open.clear()
-        if isinstance(made, Remembering):
-            return made._replace(step=self._step(made.step), update=lambda *args: self._call(made.update, *args))
-        if not callable(made):
+        if isinstance(result, StatefulComponent):
+            return result._replace(step=self._step(result.step), update=lambda *args: self._call(result.update, *args))
+        if not callable(result):
             self._fail(
                 return_of(self.function),
-                f"{self.name} returns {self._described(made)} instead of a function of ({', '.join(STEPS[self.kind])})",
+                f"{self.name} returns {self._describe(result)} instead of a function "
+                f"of ({', '.join(STEPS[self.kind])})",
                 f"in this call {self.sizes}",
             )
-        return self._step(made)
+        return self._step(result)
 
     def _check_signature(self) -> None:
         parameters = inspect.signature(self.function).parameters.values()
@@ -101,10 +102,10 @@ class Guard:
 
         def guarded(*args: Any) -> Any:
             self._check_arguments(step, names)
-            found = self._call(step, *args)
+            result = self._call(step, *args)
             if self.kind == "window":
-                return self._window(step, found)
-            return self._row(step, found, "weights" if self.kind == "normalizer" else "logits")
+                return self._window(step, result)
+            return self._row(step, result, "weights" if self.kind == "normalizer" else "logits")
 
         return guarded
 
@@ -116,49 +117,49 @@ class Guard:
         try:
             signature.bind(*names)
         except TypeError:
-            taken = ", ".join(signature.parameters)
+            accepted = ", ".join(signature.parameters)
             self._fail(
                 self._line(step),
-                f"the function that {self.name} returns takes ({taken})",
+                f"the function that {self.name} returns takes ({accepted})",
                 f"but that of a {self.kind} takes ({', '.join(names)})",
             )
 
-    def _window(self, step: Callable, found: Any) -> tuple[Array, Callable]:
-        if not (isinstance(found, tuple) and len(found) == 2 and callable(found[1])):
+    def _window(self, step: Callable, result: Any) -> tuple[Array, Callable]:
+        if not (isinstance(result, tuple) and len(result) == 2 and callable(result[1])):
             self._fail(
                 self._line(step),
-                f"the function that window {self.name} returns gives {self._described(found)}",
+                f"the function that window {self.name} returns gives {self._describe(result)}",
                 "but it must give two things, visible [b s] and a function of the weights, as in `return visible, "
                 "lambda weights: weights`",
             )
-        visible, reweigh = found
+        visible, reweight = result
         if getattr(visible, "shape", None) != self.sizes[:2] or visible.dtype != bool:
             self._fail(
                 self._line(step),
-                f"visible of window {self.name} is {self._described(visible)}",
+                f"visible of window {self.name} is {self._describe(visible)}",
                 f"but must be a bool for every position, [b s] = {list(self.sizes[:2])}",
             )
-        return visible, lambda weights: self._row(reweigh, self._call(reweigh, weights), "weights")
+        return visible, lambda weights: self._row(reweight, self._call(reweight, weights), "weights")
 
-    def _row(self, step: Callable, found: Any, what: str) -> Array:
-        """`found`, if it is a number for every position."""
+    def _row(self, step: Callable, result: Any, what: str) -> Array:
+        """`result`, if it is a number for every position."""
         expected = self.sizes[:2]
-        if getattr(found, "shape", None) != expected:
+        if getattr(result, "shape", None) != expected:
             self._fail(
                 self._line(step),
-                f"the function that {self.name} returns gives {self._described(found)} as {what}, which must be "
+                f"the function that {self.name} returns gives {self._describe(result)} as {what}, which must be "
                 f"[b s] = {list(expected)}, a number for every position",
-                f"{self._mend(getattr(found, 'shape', None))}; in this call {self.sizes}",
+                f"{self._repair(getattr(result, 'shape', None))}; in this call {self.sizes}",
             )
-        if not jnp.issubdtype(found.dtype, jnp.floating):
+        if not jnp.issubdtype(result.dtype, jnp.floating):
             self._fail(
                 self._line(step),
-                f"the function that {self.name} returns gives {what} of type {found.dtype}, which must be floating",
+                f"the function that {self.name} returns gives {what} of type {result.dtype}, which must be floating",
                 "keep the type of the keys, as by x.astype(query.dtype)",
             )
-        return found
+        return result
 
-    def _mend(self, shape: tuple[int, ...] | None) -> str:
+    def _repair(self, shape: tuple[int, ...] | None) -> str:
         b, s = self.sizes[:2]
         if shape is None:
             return "return the array that it computes"
@@ -175,25 +176,25 @@ class Guard:
         return "keep the axis of positions, and sum over sizes, as by jnp.einsum('bsk,bk->bs', keys, x)"
 
     def _line(self, step: Callable) -> Line:
-        return return_of(step if file_of(step) and is_own(step) else self.function)
+        return return_of(step if file_of(step) and is_user_function(step) else self.function)
 
-    def _described(self, found: Any) -> str:
-        if found is None:
+    def _describe(self, result: Any) -> str:
+        if result is None:
             return "nothing (None)"
-        if hasattr(found, "shape") and hasattr(found, "dtype"):
-            kind = "" if jnp.issubdtype(found.dtype, jnp.floating) else f" of type {found.dtype}"
-            return f"an array {self.sizes.named(found.shape)}{kind}"
-        return f"a {type(found).__name__}"
+        if hasattr(result, "shape") and hasattr(result, "dtype"):
+            kind = "" if jnp.issubdtype(result.dtype, jnp.floating) else f" of type {result.dtype}"
+            return f"an array {self.sizes.named(result.shape)}{kind}"
+        return f"a {type(result).__name__}"
 
     def _call(self, function: Callable, *args: Any) -> Any:
         try:
             return function(*args)
-        except _Told:
+        except _LocatedError:
             raise
         except Exception as error:
             line = raised_at(error, file_of(self.function)) or definition_of(self.function)
-            told = str(error) if isinstance(error, UserError) else explain(error, self.sizes)
-            raise _Told(f"{line}: in {line.code}, {told}") from error
+            message = str(error) if isinstance(error, UserError) else explain(error, self.sizes)
+            raise _LocatedError(f"{line}: in {line.code}, {message}") from error
 
     def _fail(self, line: Line, what: str, expected: str) -> NoReturn:
-        raise _Told(f"{line}: in {line.code}, {what}; {expected}")
+        raise _LocatedError(f"{line}: in {line.code}, {what}; {expected}")

@@ -14,11 +14,11 @@ class History(NamedTuple):
     lengths: Int[Array, " b"]  # real source lengths
     weights: Float[Array, "b s"] | None = None  # of the step before, zero before the first; only where one remembers
     coverage: Float[Array, "b s"] | None = None  # their running sum; only where one remembers
-    memory: Any = None  # a piece's own, from its `Remembering`
+    memory: Any = None  # a piece's own, from its `StatefulComponent`
     key: Array | None = None  # random key of this step, in training; only where one is random
 
 
-class Step(NamedTuple):
+class StepResult(NamedTuple):
     """What one step of attention did, for those who remember it."""
 
     query: Float[Array, "b q"]
@@ -28,17 +28,21 @@ class Step(NamedTuple):
     context: Float[Array, "b v"]
 
 
-class Remembering(NamedTuple):
-    """A score, normaliser or window with a state of its own, in place of the bare function."""
+class StatefulComponent(NamedTuple):
+    """A score, normalizer or window with a state of its own, in place of the bare function."""
 
     start: Any  # memory before the first step: a pytree of [b ...] arrays
     step: Callable  # the bare function; it finds the memory in `history.memory`
     update: Callable  # (Step, History) -> memory of the next step
 
 
-def remembering(piece: Callable | Remembering) -> Remembering:
+def as_stateful(component: Callable | StatefulComponent) -> StatefulComponent:
     """A bare function as one that has nothing to remember."""
-    return piece if isinstance(piece, Remembering) else Remembering(None, piece, lambda done, history: None)
+    return (
+        component
+        if isinstance(component, StatefulComponent)
+        else StatefulComponent(None, component, lambda step_result, history: None)
+    )
 
 
 def previous_weights(history: History, first: Float[Array, "b s"]) -> Float[Array, "b s"]:
@@ -57,7 +61,7 @@ def source_mask(lengths: Int[Array, " b"], size: int) -> Bool[Array, "b s"]:
     return jnp.arange(size)[None] < lengths[:, None]
 
 
-def uniform(history: History) -> Float[Array, "b s"]:
+def uniform_weights(history: History) -> Float[Array, "b s"]:
     """The same weight on every real position; only where one remembers."""
     mask, dtype = source_mask(history.lengths, history.weights.shape[-1]), history.weights.dtype
     lengths = jnp.maximum(history.lengths, 1)[:, None].astype(jnp.promote_types(dtype, jnp.float32))

@@ -3,8 +3,8 @@
 A latent has a score's form: `latent(param, keys, query_size, lengths, **hyper)` returns a function
 `(log_weights [b s], query [b q], before [b s]) -> log prior [b s]`, which gives log p(z_t = j | y_<t) from the step's
 weights a_t and from `before`, log p(z_{t-1} = i | y_<t), which knows what was written at the step before. At the first
-step the prior is a_1; a latent with another one returns `Started(first, prior)`. A probability of zero is NEVER in the
-log, so that gradients stay finite.
+step the prior is a_1; a latent with another one returns `Started(first, prior)`. A probability of zero is LOG_ZERO in
+the log, so that gradients stay finite.
 """
 
 import math
@@ -18,15 +18,15 @@ from jaxtyping import Array, Float, Int
 
 from attn_research.annotations import Range, Share
 from attn_research.attention.history import source_mask
-from attn_research.attention.scores import Keys, Param, Score, weight
+from attn_research.attention.scores import Keys, Param, Score, weight_init
 from attn_research.registry import Registry
 
 # chained: reads `before`, so that each step waits for the symbol before it; guided: reads a_t after the first step;
 # weighted: reads a_t at all.
 latents = Registry("latent attention", chained=True, guided=True, weighted=True)
 
-NEVER = -1e9
-Band = Annotated[int, Range(least=1, most=1000)]
+LOG_ZERO = -1e9
+Band = Annotated[int, Range(minimum=1, maximum=1000)]
 
 LogWeights = Float[Array, "b s"]
 Lengths = Int[Array, " b"]
@@ -53,24 +53,24 @@ class Started(NamedTuple):
     prior: Callable
 
 
-class Look(NamedTuple):
+class PriorInput(NamedTuple):
     """What attention says of a step, in place of its weights: all that the prior is made of."""
 
     log_weights: Float[Array, "*t b s"]
     query: Float[Array, "*t b q"]
 
 
-def look(weights: Float[Array, "*t b s"], query: Float[Array, "*t b q"]) -> Look:
+def make_prior_input(weights: Float[Array, "*t b s"], query: Float[Array, "*t b q"]) -> PriorInput:
     """Weights as a distribution, in float32 at least: where they sum to less than one, all is divided by the sum."""
     total = weights.sum(-1, keepdims=True)
     shares = (weights / jnp.where(total > 0, total, 1)).astype(jnp.promote_types(weights.dtype, jnp.float32))
-    return Look(jnp.where(shares > 0, jnp.log(jnp.where(shares > 0, shares, 1)), NEVER), query)
+    return PriorInput(jnp.where(shares > 0, jnp.log(jnp.where(shares > 0, shares, 1)), LOG_ZERO), query)
 
 
 @latents.register(chained=False)
 def hard(param: Param, keys: Keys, query_size: int, lengths: Lengths) -> Score:
     """p(z_t = j | y_<t) = a_tj   (Wu et al. 2018, exact hard attention, eq. 4; Wu & Cotterell 2019, 0th-order)."""
-    return lambda log_weights, query, before: log_weights
+    return lambda log_weights, query, log_posterior: log_weights
 
 
 @latents.register
@@ -81,18 +81,20 @@ def monotone(param: Param, keys: Keys, query_size: int, lengths: Lengths, leak: 
     with `leak`, there 1e-7, the weights before i take part, each times `leak`.
     """
 
-    def prior(log_weights, query, before):
-        ahead = jax.lax.cumlogsumexp(log_weights, 1, reverse=True)
-        stuck = ahead < NEVER / 2
-        share = jax.lax.cumlogsumexp(jnp.where(stuck, NEVER, before - ahead), 1)
-        return jnp.logaddexp(log_weights + share, jnp.where(stuck, before, NEVER))
+    def prior(log_weights, query, log_posterior):
+        log_mass_ahead = jax.lax.cumlogsumexp(log_weights, 1, reverse=True)
+        no_mass_ahead = log_mass_ahead < LOG_ZERO / 2
+        share = jax.lax.cumlogsumexp(jnp.where(no_mass_ahead, LOG_ZERO, log_posterior - log_mass_ahead), 1)
+        return jnp.logaddexp(log_weights + share, jnp.where(no_mass_ahead, log_posterior, LOG_ZERO))
 
-    def leaking(log_weights, query, before):
-        ahead, behind = _ahead_and_behind(log_weights)
-        moves = before - jnp.logaddexp(ahead, math.log(leak) + behind)  # from i, per weight at or behind it
+    def leaking(log_weights, query, log_posterior):
+        log_mass_ahead, behind = _ahead_and_behind(log_weights)
+        moves = log_posterior - jnp.logaddexp(
+            log_mass_ahead, math.log(leak) + behind
+        )  # from i, per weight at or behind it
         later, earlier = _ahead_and_behind(moves)
         earlier = jnp.logaddexp(earlier, moves)
-        later = jnp.pad(later[:, 1:], ((0, 0), (0, 1)), constant_values=NEVER)
+        later = jnp.pad(later[:, 1:], ((0, 0), (0, 1)), constant_values=LOG_ZERO)
         return log_weights + jnp.logaddexp(earlier, math.log(leak) + later)
 
     return leaking if leak else prior
@@ -100,7 +102,7 @@ def monotone(param: Param, keys: Keys, query_size: int, lengths: Lengths, leak: 
 
 def _ahead_and_behind(x: LogWeights) -> tuple[LogWeights, LogWeights]:
     """log sum_(l >= j) exp(x_l), and log sum_(l < j) exp(x_l)."""
-    behind = jnp.pad(jax.lax.cumlogsumexp(x, 1)[:, :-1], ((0, 0), (1, 0)), constant_values=NEVER)
+    behind = jnp.pad(jax.lax.cumlogsumexp(x, 1)[:, :-1], ((0, 0), (1, 0)), constant_values=LOG_ZERO)
     return jax.lax.cumlogsumexp(x, 1, reverse=True), behind
 
 
@@ -117,7 +119,7 @@ def hmm(
     which `monotone` takes the chance of each o < 0 times `leak`, and all is divided by the sum.
     """
     s, offsets = keys.shape[1], range(0 if monotone and not leak else -band, band + 1)
-    W = param("W", weight, (query_size + keys.shape[-1], len(offsets)))
+    W = param("W", weight_init, (query_size + keys.shape[-1], len(offsets)))
     b = param("b", nn.initializers.zeros, (len(offsets),))
     from_keys = keys @ W[query_size:] + b[None, None]
     arrival = jnp.arange(s)[:, None] + jnp.asarray(offsets)[None]
@@ -127,34 +129,36 @@ def hmm(
         logits = from_keys + (query @ W[:query_size])[:, None]
         return logits.astype(jnp.promote_types(logits.dtype, jnp.float32))
 
-    def banded(log_weights, query, before):
-        transitions = jax.nn.log_softmax(jnp.where(inside, energies(query), NEVER))
-        moves = before[..., None] + jnp.where(inside, transitions, NEVER)
+    def banded(log_weights, query, log_posterior):
+        transitions = jax.nn.log_softmax(jnp.where(inside, energies(query), LOG_ZERO))
+        moves = log_posterior[..., None] + jnp.where(inside, transitions, LOG_ZERO)
         arrivals = [jnp.roll(moves[..., n], offset, 1) for n, offset in enumerate(offsets)]
         return jax.nn.logsumexp(jnp.stack(arrivals, -1), -1)
 
-    def leaking(log_weights, query, before):
-        p = _spread(jax.nn.softmax(energies(query)), offsets) + leak
+    def leaking(log_weights, query, log_posterior):
+        p = _to_positions(jax.nn.softmax(energies(query)), offsets) + leak
         p = jnp.triu(p) + leak * jnp.tril(p, -1) if monotone else p
         p = p * source_mask(lengths, s)[:, None]
         total = p.sum(-1, keepdims=True)
         p = p / jnp.where(total > 0, total, 1)
-        return jax.nn.logsumexp(before[..., None] + jnp.where(p > 0, jnp.log(jnp.where(p > 0, p, 1)), NEVER), 1)
+        return jax.nn.logsumexp(
+            log_posterior[..., None] + jnp.where(p > 0, jnp.log(jnp.where(p > 0, p, 1)), LOG_ZERO), 1
+        )
 
     prior = leaking if leak else banded
     if start == "score":
         return prior
 
     def from_first(log_weights, query):
-        return prior(log_weights, query, jnp.full_like(log_weights, NEVER).at[:, 0].set(0))
+        return prior(log_weights, query, jnp.full_like(log_weights, LOG_ZERO).at[:, 0].set(0))
 
     return Started(from_first, prior)
 
 
-def _spread(chances: Float[Array, "b i o"], offsets: range) -> Float[Array, "b i j"]:
+def _to_positions(chances: Float[Array, "b i o"], offsets: range) -> Float[Array, "b i j"]:
     """From the chance of every offset to that of every position, 0 where no offset leads."""
     s = chances.shape[1]
-    place = jnp.arange(s)[None] - jnp.arange(s)[:, None] - offsets[0]
-    reached = (place >= 0) & (place < len(offsets))
-    taken = jnp.take_along_axis(chances, jnp.where(reached, place, 0)[None], -1)
-    return jnp.where(reached[None], taken, 0)
+    index = jnp.arange(s)[None] - jnp.arange(s)[:, None] - offsets[0]
+    in_range = (index >= 0) & (index < len(offsets))
+    probabilities = jnp.take_along_axis(chances, jnp.where(in_range, index, 0)[None], -1)
+    return jnp.where(in_range[None], probabilities, 0)

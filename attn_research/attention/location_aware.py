@@ -15,35 +15,35 @@ from attn_research.annotations import Range, Size
 from attn_research.attention.additive import additive
 from attn_research.attention.history import (
     History,
-    Remembering,
+    StatefulComponent,
     first_position,
     previous_weights,
     source_mask,
-    uniform,
+    uniform_weights,
 )
-from attn_research.attention.scores import Keys, Param, Score, scores, weight
+from attn_research.attention.scores import Keys, Param, Score, scores, weight_init
 
-Reach = Annotated[int, Range(least=0, most=1000)]
-Steps = Annotated[int, Range(least=1, most=1000)]
+Reach = Annotated[int, Range(minimum=0, maximum=1000)]
+Steps = Annotated[int, Range(minimum=1, maximum=1000)]
 Start = Literal["uniform", "first", "zero"]
-STARTS = {"uniform": uniform, "first": first_position, "zero": lambda history: jnp.zeros_like(history.weights)}
+STARTS = {"uniform": uniform_weights, "first": first_position, "zero": lambda history: jnp.zeros_like(history.weights)}
 
 
-def _total(history: History, start: Float[Array, "b s"]) -> Float[Array, "b s"]:
+def _summed_weights(history: History, start: Float[Array, "b s"]) -> Float[Array, "b s"]:
     return history.coverage + start
 
 
-READS = {"weights": (previous_weights,), "coverage": (_total,), "both": (previous_weights, _total)}
+FEATURES = {"weights": (previous_weights,), "coverage": (_summed_weights,), "both": (previous_weights, _summed_weights)}
 
 
-def _stacked(*reads: Callable) -> Callable:
-    return lambda history, start: jnp.stack([read(history, start) for read in reads], -1)
+def _stack(*reads: Callable) -> Callable:
+    return lambda history, start: jnp.stack([feature(history, start) for feature in reads], -1)
 
 
-def _reader(start: Start, stop_gradient: bool, read: Callable) -> Callable:
-    """History -> [b s i]; `read` makes it of the history and of what stands for weights before the first step."""
+def _reader(start: Start, stop_gradient: bool, feature: Callable) -> Callable:
+    """History -> [b s i]; `feature` makes it of the history and of what stands for weights before the first step."""
     stop = jax.lax.stop_gradient if stop_gradient else lambda x: x
-    return lambda history: stop(read(history, STARTS[start](history)))
+    return lambda history: stop(feature(history, STARTS[start](history)))
 
 
 def _is_exact(hyper: dict) -> bool:
@@ -64,45 +64,45 @@ def location_aware(
     no gradient (SpeechBrain).
     """
     score = additive(param, keys, query_size, units, bias)
-    filtered = _convolution(param, reach, len(READS[reads]), channels)
-    U = param("U", weight, (channels, units or query_size))
-    read = _reader(start, stop_gradient, _stacked(*READS[reads]))
-    return lambda query, history: score(query, filtered(read(history)) @ U)
+    convolve = _convolution(param, reach, len(FEATURES[reads]), channels)
+    U = param("U", weight_init, (channels, units or query_size))
+    feature = _reader(start, stop_gradient, _stack(*FEATURES[reads]))
+    return lambda query, history: score(query, convolve(feature(history)) @ U)
 
 
 @scores.register(positional=True, remembers=True, exact_gradient=_is_exact)
 def location_2d(
     param: Param, keys: Keys, query_size: int, units: Size | None = None, bias: bool = False, channels: Size = 10,
     reach: Reach = 5, steps: Steps = 5, start: Start = "uniform", stop_gradient: bool = False,
-) -> Remembering:  # fmt: skip
+) -> StatefulComponent:  # fmt: skip
     """f = F * [a^(t-n); ...; a^(t-1)], the weights of the last n = `steps` steps   (ESPnet's "location2d").
 
     `start` and `stop_gradient` are those of location_aware.
     """
     score = additive(param, keys, query_size, units, bias)
-    filtered = _convolution(param, reach, steps, channels)
-    U = param("U", weight, (channels, units or query_size))
+    convolve = _convolution(param, reach, steps, channels)
+    U = param("U", weight_init, (channels, units or query_size))
 
     def recent(history, before):
         before_first = (jnp.arange(steps) + history.step < steps)[None, None]
         return jnp.where(before_first, before[..., None], history.memory)
 
-    read = _reader(start, stop_gradient, recent)
+    feature = _reader(start, stop_gradient, recent)
 
     def logits(query, history):
-        return score(query, filtered(read(history)) @ U)
+        return score(query, convolve(feature(history)) @ U)
 
-    def update(done, history):
-        return jnp.concatenate([history.memory[..., 1:], done.weights[..., None]], -1)
+    def update(step_result, history):
+        return jnp.concatenate([history.memory[..., 1:], step_result.weights[..., None]], -1)
 
-    return Remembering(jnp.zeros((*keys.shape[:2], steps), keys.dtype), logits, update)
+    return StatefulComponent(jnp.zeros((*keys.shape[:2], steps), keys.dtype), logits, update)
 
 
 @scores.register(positional=True, remembers=True, exact_gradient=_is_exact)
 def location_recurrent(
     param: Param, keys: Keys, query_size: int, units: Size | None = None, bias: bool = False, channels: Size = 10,
     reach: Reach = 5, start: Start = "uniform", stop_gradient: bool = False,
-) -> Remembering:  # fmt: skip
+) -> StatefulComponent:  # fmt: skip
     """In place of U f_j, for all j alike, h_t = LSTM(max_j relu(F * a')_j, h_(t-1))   (ESPnet's "location_recurrent").
 
     The LSTM has no bias. The maximum is over real positions; ESPnet's is over the padding too. `start` and
@@ -110,28 +110,28 @@ def location_recurrent(
     """
     a = units or query_size
     score = additive(param, keys, query_size, units, bias)
-    filtered = _convolution(param, reach, 1, channels)
-    W = param("W", weight, (channels + a, 4 * a))
-    read = _reader(start, stop_gradient, _stacked(previous_weights))
+    convolve = _convolution(param, reach, 1, channels)
+    W = param("W", weight_init, (channels + a, 4 * a))
+    feature = _reader(start, stop_gradient, _stack(previous_weights))
 
-    def now(history):
+    def next_state(history):
         c, h = history.memory
         real = source_mask(history.lengths, keys.shape[1])[..., None]
-        f = jnp.where(real, nn.relu(filtered(read(history))), 0).max(1)
+        f = jnp.where(real, nn.relu(convolve(feature(history))), 0).max(1)
         i, forget, g, o = jnp.split(jnp.concatenate([f, h], -1) @ W, 4, -1)
         c = nn.sigmoid(forget) * c + nn.sigmoid(i) * jnp.tanh(g)
         return c, nn.sigmoid(o) * jnp.tanh(c)
 
-    nothing = jnp.zeros((len(keys), a), keys.dtype)
-    return Remembering(
-        (nothing, nothing),
-        lambda query, history: score(query, now(history)[1][:, None]),
-        lambda done, history: now(history),
+    zeros = jnp.zeros((len(keys), a), keys.dtype)
+    return StatefulComponent(
+        (zeros, zeros),
+        lambda query, history: score(query, next_state(history)[1][:, None]),
+        lambda step_result, history: next_state(history),
     )
 
 
 def _convolution(param: Param, reach: int, inputs: int, channels: int) -> Callable:
     """features [b s i] -> [b s c], by filters F [2 reach + 1, i, c]."""
-    F = param("F", weight, (2 * reach + 1, inputs, channels))
+    F = param("F", weight_init, (2 * reach + 1, inputs, channels))
     form = ("NWC", "WIO", "NWC")
     return lambda features: jax.lax.conv_general_dilated(features, F, (1,), "SAME", dimension_numbers=form)

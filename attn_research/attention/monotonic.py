@@ -1,4 +1,4 @@
-"""Normalisers that move along the source: where a step looks depends on where the one before looked."""
+"""Normalizers that move along the source: where a step looks depends on where the one before looked."""
 
 from collections.abc import Callable
 from typing import Annotated
@@ -9,19 +9,19 @@ from flax import linen as nn
 
 from attn_research.annotations import Logit, Range, Trace
 from attn_research.attention.guard import build
-from attn_research.attention.history import History, Remembering, previous_weights
+from attn_research.attention.history import History, StatefulComponent, previous_weights
 from attn_research.attention.normalizers import Mask, Row, normalizers
 from attn_research.attention.scores import Keys, Param, Score, scores
 from attn_research.registry import Spec, require
 
-Noise = Annotated[float, Range(least=0, most=1e6)]
-Width = Annotated[int, Range(least=2, most=65_536)]
+Noise = Annotated[float, Range(minimum=0, maximum=1e6)]
+Width = Annotated[int, Range(minimum=2, maximum=65_536)]
 
 
 @normalizers.register(mass="at most one", positional=True, remembers=True, random=True)
 def monotonic(
     param: Param, keys: Keys, query_size: int, noise: Noise = 0.0, offset: Logit = 0.0, hard_decoding: bool = False
-) -> Remembering:
+) -> StatefulComponent:
     """a_j = p_j q_j, q_j = (1 - p_{j-1}) q_{j-1} + a'_j, p = sigma(e + r + noise N(0, 1))   (Raffel et al. 2017).
 
     The expected alignment of a scan that stops at j with chance p_j; a' is the a of the step before and starts at
@@ -31,7 +31,7 @@ def monotonic(
     from the last one on has all the weight, and where there is none this and all later steps have none. The loss on
     dev is then that of hard weights too.
     """
-    return _moving(param, keys, noise, offset, hard_decoding, lambda alpha, visible, query, history: alpha)
+    return _monotonic(param, keys, noise, offset, hard_decoding, lambda alpha, visible, query, history: alpha)
 
 
 @normalizers.register(mass="at most one", positional=True, remembers=True, random=True)
@@ -44,14 +44,14 @@ def mocha(
     noise: Noise = 0.0,
     offset: Logit = 0.0,
     hard_decoding: bool = False,
-) -> Remembering:
+) -> StatefulComponent:
     """sum_{k=j}^{j+w-1} a_k exp(u_j) / sum_{l=k-w+1}^{k} exp(u_l), a that of `monotonic`   (Chiu & Raffel 2018).
 
     Where the scan stops, a softmax over the last w positions, whose energy u is a score with parameters of its own.
     With w = 1 it is `monotonic`. `hard_decoding` is that of `monotonic`, and how the paper decodes.
     """
     energy = _energy("mocha", param, keys, query_size, score)
-    return _moving(param, keys, noise, offset, hard_decoding, chunkwise(energy, width))
+    return _monotonic(param, keys, noise, offset, hard_decoding, chunkwise(energy, width))
 
 
 @normalizers.register(mass="at most one", positional=True, remembers=True, random=True)
@@ -63,14 +63,14 @@ def milk(
     noise: Noise = 0.0,
     offset: Logit = 0.0,
     hard_decoding: bool = False,
-) -> Remembering:
+) -> StatefulComponent:
     """`mocha` whose softmax goes back to the source's start   (Arivazhagan et al. 2019)."""
     energy = _energy("milk", param, keys, query_size, score)
-    return _moving(param, keys, noise, offset, hard_decoding, chunkwise(energy, width=keys.shape[1]))
+    return _monotonic(param, keys, noise, offset, hard_decoding, chunkwise(energy, width=keys.shape[1]))
 
 
 @normalizers.register(mass="at most one", positional=True, remembers=True)
-def forward(param: Param, keys: Keys, query_size: int, agent: bool = False) -> Score | Remembering:
+def forward(param: Param, keys: Keys, query_size: int, agent: bool = False) -> Score | StatefulComponent:
     """a_j = w_j (a'_j + a'_{j-1}) / sum, w = softmax(e), a' starts at position 0   (Zhang et al. 2018).
 
     With `agent` w_j (u a'_j + (1 - u) a'_{j-1}): u, the chance to stay, is 1/2 at first, then sigma(W [c; q] + b) of
@@ -78,67 +78,69 @@ def forward(param: Param, keys: Keys, query_size: int, agent: bool = False) -> S
     Nothing is left where the window hides both; ESPnet's clamp against that is `clamped_forward`.
     """
 
-    def normalise(moved, logits, visible):
-        reached = visible & (moved > jnp.finfo(moved.dtype).tiny)
-        return jax.nn.softmax(logits + jnp.log(jnp.where(reached, moved, 1)), where=reached)
+    def normalize(transition, logits, visible):
+        reachable = visible & (transition > jnp.finfo(transition.dtype).tiny)
+        return jax.nn.softmax(logits + jnp.log(jnp.where(reachable, transition, 1)), where=reachable)
 
-    return _forward(param, keys, query_size, agent, normalise)
+    return _forward(param, keys, query_size, agent, normalize)
 
 
 @normalizers.register(positional=True, remembers=True, leaks=True)
 def clamped_forward(
     param: Param, keys: Keys, query_size: int, agent: bool = False, clamp: Trace = 1e-6
-) -> Score | Remembering:
+) -> Score | StatefulComponent:
     """`forward` with w_j (a'_j + a'_{j-1}) at least `clamp` before it is divided by its sum, padding too   (ESPnet)."""
 
-    def normalise(moved, logits, visible):
-        clamped = jnp.maximum(moved * jax.nn.softmax(logits, where=visible), clamp)
+    def normalize(transition, logits, visible):
+        clamped = jnp.maximum(transition * jax.nn.softmax(logits, where=visible), clamp)
         return clamped / clamped.sum(-1, keepdims=True)
 
-    return _forward(param, keys, query_size, agent, normalise)
+    return _forward(param, keys, query_size, agent, normalize)
 
 
-def _moving(
-    param: Param, keys: Keys, noise: float, offset: float, hard_decoding: bool, spread: Callable
-) -> Remembering:
-    """Remembers the monotonic alignment; `spread` makes the weights of it."""
-    r, first = param("r", nn.initializers.constant(offset), ()), _first(keys)
+def _monotonic(
+    param: Param, keys: Keys, noise: float, offset: float, hard_decoding: bool, to_weights: Callable
+) -> StatefulComponent:
+    """Remembers the monotonic alignment; `to_weights` makes the weights of it."""
+    r, first = param("r", nn.initializers.constant(offset), ()), _first_position(keys)
 
     def alpha(logits: Row, visible: Mask, history: History) -> Row:
         if history.key is not None:
             logits = logits + noise * jax.random.normal(history.key, logits.T.shape, logits.dtype).T
         hard = hard_decoding and history.key is None
         p = (logits + r > 0).astype(logits.dtype) if hard else nn.sigmoid(logits + r)
-        return aligned(jnp.where(visible, p, 0), history.memory).astype(first.dtype)
+        return expected_alignment(jnp.where(visible, p, 0), history.memory).astype(first.dtype)
 
     def step(logits, visible, query, history):
-        return spread(alpha(logits, visible, history), visible, query, history)
+        return to_weights(alpha(logits, visible, history), visible, query, history)
 
-    return Remembering(first, step, lambda done, history: alpha(done.logits, done.visible, history))
+    return StatefulComponent(
+        first, step, lambda step_result, history: alpha(step_result.logits, step_result.visible, history)
+    )
 
 
 @jax.jit
-def aligned(p: Row, before: Row) -> Row:
+def expected_alignment(p: Row, previous: Row) -> Row:
     """p_j q_j with q_j = (1 - p_{j-1}) q_{j-1} + before_j, as a scan over positions: exact also where p is 1."""
 
     def join(left, right):
         return left[0] * right[0], left[1] * right[0] + right[1]
 
-    passed = jnp.pad(1 - p, ((0, 0), (1, 0)))[:, :-1]
-    return p * jax.lax.associative_scan(join, (passed, before), axis=1)[1]
+    pass_probability = jnp.pad(1 - p, ((0, 0), (1, 0)))[:, :-1]
+    return p * jax.lax.associative_scan(join, (pass_probability, previous), axis=1)[1]
 
 
 def chunkwise(energy: Callable, width: int) -> Callable:
     """beta_j = sum_k alpha_k softmax(u_{k-width+1} ... u_k)_j, u the energies of the visible positions."""
 
-    def spread(alpha, visible, query, history):
+    def to_weights(alpha, visible, query, history):
         u = energy(query, history).astype(alpha.dtype)
         k, j = jnp.arange(u.shape[1])[:, None], jnp.arange(u.shape[1])[None]
         inside = ((j <= k) & (j > k - width))[None] & visible[:, None]
         chunks = jax.nn.softmax(jnp.broadcast_to(u[:, None], inside.shape), where=inside)
         return jnp.einsum("bk,bkj->bj", alpha, chunks)
 
-    return spread
+    return to_weights
 
 
 def _energy(normalizer: str, param: Param, keys: Keys, query_size: int, score: Spec) -> Callable:
@@ -152,32 +154,32 @@ def _energy(normalizer: str, param: Param, keys: Keys, query_size: int, score: S
     return build("score", bound, lambda name, *args: param(f"chunk_{name}", *args), keys, query_size)
 
 
-def _forward(param: Param, keys: Keys, query_size: int, agent: bool, normalise: Callable) -> Score | Remembering:
-    first = _first(keys)
+def _forward(param: Param, keys: Keys, query_size: int, agent: bool, normalize: Callable) -> Score | StatefulComponent:
+    first = _first_position(keys)
 
     def step(logits, visible, query, history):
-        before = previous_weights(history, first).astype(first.dtype)
+        previous = previous_weights(history, first).astype(first.dtype)
         stay, move = (history.memory, 1 - history.memory) if agent else (1, 1)
-        moved = stay * before + move * jnp.pad(before, ((0, 0), (1, 0)))[:, :-1]
-        return normalise(moved, logits, visible)
+        transition = stay * previous + move * jnp.pad(previous, ((0, 0), (1, 0)))[:, :-1]
+        return normalize(transition, logits, visible)
 
     return _with_agent(param, keys, query_size, step) if agent else step
 
 
-def _with_agent(param: Param, keys: Keys, query_size: int, step: Callable) -> Remembering:
+def _with_agent(param: Param, keys: Keys, query_size: int, step: Callable) -> StatefulComponent:
     """Remembers u [b 1], the chance to stay in the next step."""
     W = param("W", nn.initializers.glorot_uniform(), (keys.shape[-1] + query_size, 1))
     b = param("b", nn.initializers.zeros, (1,))
-    half = jnp.full_like(_first(keys)[:, :1], 0.5)
+    half = jnp.full_like(_first_position(keys)[:, :1], 0.5)
 
-    def update(done, history):
-        seen = jnp.einsum("bs,bsk->bk", done.weights, keys.astype(done.weights.dtype))
-        return nn.sigmoid(jnp.concatenate([seen, done.query], -1) @ W + b[None]).astype(half.dtype)
+    def update(step_result, history):
+        context = jnp.einsum("bs,bsk->bk", step_result.weights, keys.astype(step_result.weights.dtype))
+        return nn.sigmoid(jnp.concatenate([context, step_result.query], -1) @ W + b[None]).astype(half.dtype)
 
-    return Remembering(half, step, update)
+    return StatefulComponent(half, step, update)
 
 
-def _first(keys: Keys) -> Row:
+def _first_position(keys: Keys) -> Row:
     """All on position 0, in float32 at least."""
     dtype = jnp.promote_types(keys.dtype, jnp.float32)
     return jnp.zeros(keys.shape[:2], dtype).at[:, 0].set(1)

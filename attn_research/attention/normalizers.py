@@ -1,6 +1,6 @@
-"""Normalisers: from the logits of one target step to weights.
+"""Normalizers: from the logits of one target step to weights.
 
-A normaliser has a score's form: `normalizer(param, keys, query_size, **hyper)` returns a function
+A normalizer has a score's form: `normalizer(param, keys, query_size, **hyper)` returns a function
 `(logits [b s], visible [b s], query [b q], history) -> weights [b s]`, all in float32 at least. `visible` is True on
 the real positions inside the window; elsewhere weights are exactly zero, and a row without any gets zeros and finite
 gradients.
@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Array, Bool, Float
 
-from attn_research.annotations import Factor, Logit, Places, Trace
+from attn_research.annotations import Factor, Logit, Positions, Trace
 from attn_research.attention.scores import Keys, Param, Score
 from attn_research.registry import Registry
 
@@ -82,7 +82,7 @@ def sigmoid(param: Param, keys: Keys, query_size: int) -> Score:
 
 
 @normalizers.register
-def top_k(param: Param, keys: Keys, query_size: int, k: Places = 4) -> Score:
+def top_k(param: Param, keys: Keys, query_size: int, k: Positions = 4) -> Score:
     """Softmax over the k largest logits, and those equal to the k-th   (Zhao et al. 2019, explicit selection)."""
 
     def weights(logits, visible, query, history):
@@ -95,7 +95,7 @@ def top_k(param: Param, keys: Keys, query_size: int, k: Places = 4) -> Score:
 @normalizers.register(exact_gradient=False)
 def hard(param: Param, keys: Keys, query_size: int) -> Score:
     """1 at the largest logit, with the gradient of the softmax   (straight-through, Bengio et al. 2013)."""
-    return lambda logits, visible, query, history: hardened(jax.nn.softmax(logits, where=visible))
+    return lambda logits, visible, query, history: harden(jax.nn.softmax(logits, where=visible))
 
 
 @normalizers.register(random=True, exact_gradient=False)
@@ -111,12 +111,12 @@ def gumbel(
         if history.key is not None:
             logits = logits + jax.random.gumbel(history.key, logits.T.shape, logits.dtype).T
         soft = jax.nn.softmax(logits / temperature, where=visible)
-        return hardened(soft) if straight_through else soft
+        return harden(soft) if straight_through else soft
 
     return weights
 
 
-def hardened(soft: Row) -> Row:
+def harden(soft: Row) -> Row:
     """1 at the largest weight, unless all are 0; the gradient is that of `soft`."""
     largest = jax.nn.one_hot(soft.argmax(-1), soft.shape[-1], dtype=soft.dtype) * (soft > 0)
     return largest + (soft - jax.lax.stop_gradient(soft))

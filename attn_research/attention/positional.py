@@ -3,9 +3,9 @@
 import jax.numpy as jnp
 from flax import linen as nn
 
-from attn_research.annotations import Places
+from attn_research.annotations import Positions
 from attn_research.attention.guard import build
-from attn_research.attention.scores import Keys, Param, Score, scores, weight
+from attn_research.attention.scores import Keys, Param, Score, scores, weight_init
 from attn_research.errors import UserError
 from attn_research.registry import Spec
 
@@ -13,19 +13,19 @@ GENERAL = Spec("general")
 
 
 @scores.register(content=False, positional=True, limit="max_length")
-def location(param: Param, keys: Keys, query_size: int, max_length: Places = 64) -> Score:
+def location(param: Param, keys: Keys, query_size: int, max_length: Positions = 64) -> Score:
     """(W q)_j, from the query alone   (Luong et al. 2015, eq. 9).
 
     `max_length` bounds the length of a source; padding may go beyond it.
     """
-    W = param("W", weight, (query_size, max_length))
+    W = param("W", weight_init, (query_size, max_length))
     s = keys.shape[1]
     columns = jnp.pad(W, ((0, 0), (0, max(s - max_length, 0))))[:, :s]
     return lambda query, history: query @ columns
 
 
 @scores.register(positional=True)
-def relative(param: Param, keys: Keys, query_size: int, score: Spec = GENERAL, reach: Places = 8) -> Score:
+def relative(param: Param, keys: Keys, query_size: int, score: Spec = GENERAL, reach: Positions = 8) -> Score:
     """score(k_j, q) + B_(j - t), j - t cut to -reach .. reach   (the bias of Raffel et al. 2020, on any content score).
 
     t counts the target steps from 0. Shaw et al. 2018 clip the same way, but add vectors to the keys.

@@ -39,23 +39,23 @@ Param = Callable[..., Array]
 Keys = Float[Array, "b s k"]
 Score = Callable[..., Array]
 
-weight = nn.initializers.glorot_uniform()
+weight_init = nn.initializers.glorot_uniform()
 EPSILON = 1e-6  # keeps the gradient of a norm finite where the vector is zero
 
 
-def vector(size: int) -> Callable:
-    """Initialises a vector so that its product with one of `size` units keeps their variance."""
+def vector_init(size: int) -> Callable:
+    """Initializes a vector so that its product with one of `size` units keeps their variance."""
     return nn.initializers.normal(size**-0.5)
 
 
-def no_effect(score: str, where: str, **given: bool) -> None:
-    """Refuses the options that are `given` where they would change nothing."""
-    for option in given:
-        if given[option]:
+def reject_unused(score: str, where: str, **options: bool) -> None:
+    """Rejects options that have no effect."""
+    for option in options:
+        if options[option]:
             raise UserError(f"{option} of score {score!r} has no effect {where}")
 
 
-def _same_size(score: str, keys: Keys, query_size: int) -> None:
+def _require_same_size(score: str, keys: Keys, query_size: int) -> None:
     if keys.shape[-1] != query_size:
         raise UserError(
             f"score {score!r} needs query and key of one size, but the query has {query_size} and the key "
@@ -63,32 +63,32 @@ def _same_size(score: str, keys: Keys, query_size: int) -> None:
         )
 
 
-def _inner(keys: Keys, side: Callable = lambda query: query) -> Score:
+def _inner_product(keys: Keys, project_query: Callable = lambda query: query) -> Score:
     """k_j . side(q)."""
-    return lambda query, history: jnp.einsum("bsa,ba->bs", keys, side(query))
+    return lambda query, history: jnp.einsum("bsa,ba->bs", keys, project_query(query))
 
 
-def _side(param: Param, name: str, size: int, units: int, bias: bool = False) -> Callable:
+def _affine(param: Param, name: str, size: int, units: int, bias: bool = False) -> Callable:
     """x -> x W_name [+ b_name]."""
-    W = param(f"W_{name}", weight, (size, units))
+    W = param(f"W_{name}", weight_init, (size, units))
     b = param(f"b_{name}", nn.initializers.zeros, (units,)) if bias else None
     return lambda x: x @ W if b is None else x @ W + jnp.broadcast_to(b, (*x.shape[:-1], units))
 
 
-def _sides(
+def _project_both(
     param: Param, score: str, keys: Keys, query_size: int, project: bool, units: int | None, bias: bool = False
 ) -> tuple[Float[Array, "b s a"], Callable]:
     """W_k k_j [+ b_k], and q -> W_q q [+ b_q], of size `units`; both as they are without `project`."""
     if not project:
-        no_effect(score, "without project=True", units=units is not None, bias=bias)
-        _same_size(score, keys, query_size)
+        reject_unused(score, "without project=True", units=units is not None, bias=bias)
+        _require_same_size(score, keys, query_size)
         return keys, lambda query: query
     a = units or query_size
-    query_side = _side(param, "q", query_size, a, bias)
-    return _side(param, "k", keys.shape[-1], a, bias)(keys), query_side
+    project_query = _affine(param, "q", query_size, a, bias)
+    return _affine(param, "k", keys.shape[-1], a, bias)(keys), project_query
 
 
-def _scaled(param: Param, keys: Keys, learned_scale: bool) -> Keys:
+def _scale(param: Param, keys: Keys, learned_scale: bool) -> Keys:
     """g k_j, g 1 at first."""
     return keys * param("g", nn.initializers.ones, ()) if learned_scale else keys
 
@@ -109,10 +109,10 @@ def dot(
     ESPnet's dot has projections, biases and tanh, gs2s's no tanh; a softmax then cancels b_k.
     """
     if not project:
-        no_effect("dot", "without project=True", activation=activation != "none")
+        reject_unused("dot", "without project=True", activation=activation != "none")
     f = {"none": lambda x: x, "tanh": jnp.tanh}[activation]
-    keys, side = _sides(param, "dot", keys, query_size, project, units, bias)
-    return _inner(f(keys), lambda query: f(side(query)))
+    keys, project_query = _project_both(param, "dot", keys, query_size, project, units, bias)
+    return _inner_product(f(keys), lambda query: f(project_query(query)))
 
 
 @scores.register
@@ -125,9 +125,9 @@ def scaled_dot(
     `scale` stands in place of 1 / sqrt(k), k the size after projecting to `units`, the query's when None.
     `learned_scale` multiplies by a learned g, 1 at first.
     """
-    keys, side = _sides(param, "scaled_dot", keys, query_size, project, units)
+    keys, project_query = _project_both(param, "scaled_dot", keys, query_size, project, units)
     scaled = keys / keys.shape[-1] ** 0.5 if scale is None else keys * scale
-    return _inner(_scaled(param, scaled, learned_scale), side)
+    return _inner_product(_scale(param, scaled, learned_scale), project_query)
 
 
 @scores.register
@@ -139,10 +139,10 @@ def general(param: Param, keys: Keys, query_size: int, rank: Size | None = None,
     option), "bilinear" in Sockeye.
     """
     if rank is None:
-        W = param("W", weight, (keys.shape[-1], query_size))
-        return _inner(_scaled(param, keys @ W, learned_scale))
-    U, V = param("U", weight, (keys.shape[-1], rank)), param("V", weight, (rank, query_size))
-    return _inner(_scaled(param, keys @ U, learned_scale), lambda query: query @ V.T)
+        W = param("W", weight_init, (keys.shape[-1], query_size))
+        return _inner_product(_scale(param, keys @ W, learned_scale))
+    U, V = param("U", weight_init, (keys.shape[-1], rank)), param("V", weight_init, (rank, query_size))
+    return _inner_product(_scale(param, keys @ U, learned_scale), lambda query: query @ V.T)
 
 
 @scores.register
@@ -151,9 +151,12 @@ def biaffine(param: Param, keys: Keys, query_size: int) -> Score:
 
     The full form's w . q + b is the same for all positions, so a softmax cancels it; it is left out.
     """
-    W, u = param("W", weight, (keys.shape[-1], query_size)), param("u", vector(keys.shape[-1]), (keys.shape[-1],))
-    related, prior = _inner(keys @ W), keys @ u
-    return lambda query, history: related(query, history) + prior
+    W, u = (
+        param("W", weight_init, (keys.shape[-1], query_size)),
+        param("u", vector_init(keys.shape[-1]), (keys.shape[-1],)),
+    )
+    similarity, prior = _inner_product(keys @ W), keys @ u
+    return lambda query, history: similarity(query, history) + prior
 
 
 @scores.register
@@ -162,10 +165,10 @@ def cosine(param: Param, keys: Keys, query_size: int, sharpness: Factor = 10.0, 
 
     beta, the inverse of a temperature, is `sharpness` at first and `learned` for all steps alike.
     """
-    _same_size("cosine", keys, query_size)
+    _require_same_size("cosine", keys, query_size)
     beta = _sharpness(param, sharpness, learned)
     unit = lambda x: x * jax.lax.rsqrt((x * x).sum(-1, keepdims=True) + EPSILON)  # noqa: E731
-    return _inner(beta * unit(keys), unit)
+    return _inner_product(beta * unit(keys), unit)
 
 
 @scores.register
@@ -174,10 +177,12 @@ def rbf(param: Param, keys: Keys, query_size: int, sharpness: Factor = 0.5, lear
 
     beta is `sharpness` at first and `learned` for all steps alike.
     """
-    _same_size("rbf", keys, query_size)
+    _require_same_size("rbf", keys, query_size)
     beta = _sharpness(param, sharpness, learned)
-    related, length = _inner(keys), (keys * keys).sum(-1)
-    return lambda query, history: beta * (2 * related(query, history) - length - (query * query).sum(-1, keepdims=True))
+    similarity, squared_norm = _inner_product(keys), (keys * keys).sum(-1)
+    return lambda query, history: (
+        beta * (2 * similarity(query, history) - squared_norm - (query * query).sum(-1, keepdims=True))
+    )
 
 
 @scores.register(attends=False, content=False)

@@ -14,25 +14,25 @@ COLORS = {"passed": "32", "failed": "31", "untried": "33", "  --  ": "2"}
 
 def check(arguments: argparse.Namespace) -> int:
     """Prints every law with what came of it; 1 if one failed."""
-    pieces = {name: getattr(arguments, name) for name in ("score", "normalizer", "window")}
-    changes = {f"model.attention.{name}": spec for name, spec in pieces.items() if spec is not None}
+    specs = {name: getattr(arguments, name) for name in ("score", "normalizer", "window")}
+    changes = {f"model.attention.{name}": spec for name, spec in specs.items() if spec is not None}
     attention = override(Config(), changes).model.attention
     from attn_research.attention.laws import check as tried
     from attn_research.attention.laws import notes
 
-    found: dict[str, list[Verdict]] = {word: [] for word in COLORS}
+    result: dict[str, list[Verdict]] = {word: [] for word in COLORS}
     for verdict in tried(attention):
         word = _word(verdict)
-        found[word].append(verdict)
-        print(f"{_colored(word)}  {verdict.law}: {verdict.says}", flush=True)
-        if verdict.case:
-            print("        " + verdict.case.replace("\n", " "), flush=True)
-    passed, failed, untried, silent = found.values()
+        result[word].append(verdict)
+        print(f"{_colored(word)}  {verdict.law}: {verdict.description}", flush=True)
+        if verdict.violation:
+            print("        " + verdict.violation.replace("\n", " "), flush=True)
+    passed, failed, skipped, silent = result.values()
     for note in () if failed else notes(attention):
         print(f"note    {note}")
     print(f"{len(passed)} passed, {len(failed)} failed")
-    if untried:
-        print(f"{len(untried)} not tried, because {untried[0].untried!r} failed: {_names(untried)}")
+    if skipped:
+        print(f"{len(skipped)} not tried, because {skipped[0].skipped!r} failed: {_names(skipped)}")
     if silent:
         print(f"does not apply: {_names(silent)}")
     return 1 if failed else 0
@@ -44,7 +44,7 @@ def _names(verdicts: "list[Verdict]") -> str:
 
 def _word(verdict: "Verdict") -> str:
     if verdict.passed is None:
-        return "untried" if verdict.untried else "  --  "
+        return "untried" if verdict.skipped else "  --  "
     return "passed" if verdict.passed else "failed"
 
 

@@ -7,11 +7,11 @@ from contextlib import contextmanager
 from itertools import islice
 from typing import Any, NamedTuple
 
-from attn_research.commands.words import complain
+from attn_research.commands.console import print_error
 from attn_research.data.files import decode_lines, open_stream
 from attn_research.errors import UserError
 
-SHOWN = 5  # unknown symbols that are named
+MAX_LISTED = 5  # unknown symbols that are named
 
 
 class Line(NamedTuple):
@@ -50,29 +50,29 @@ def batches(lines: Iterator[Line], size: int) -> Iterator[list[Line]]:
     return iter(lambda: list(islice(lines, size)), [])
 
 
-class Complaints:
+class LineReport:
     """Tells of lines without an output, and at the end of symbols that the run does not know."""
 
     def __init__(self, path: str | None, translator: Any):
         self.name, self._translator = path or "standard input", translator
         self.failed = 0  # lines without an output
-        self._unknown, self._shown = 0, {}
+        self._unknown, self._first_unknown = 0, {}
 
     def fail(self, line: Line) -> None:
         """Tells that a line has no output."""
         self.failed += 1
-        complain(f"{self.name}:{line.number} {line.flaw}, so its output is empty")
+        print_error(f"{self.name}:{line.number} {line.flaw}, so its output is empty")
 
     def count_unknown(self, line: Line) -> None:
         """Counts what the run does not know in a line."""
         for text in self._translator.unknown(line.text):
             self._unknown += 1
-            if len(self._shown) < SHOWN:
-                self._shown.setdefault(text, line.number)
+            if len(self._first_unknown) < MAX_LISTED:
+                self._first_unknown.setdefault(text, line.number)
 
     def finish(self) -> None:
         """Tells how many symbols are unknown, and the first of them."""
         if self._unknown:
-            shown = ", ".join(f"{text!r} (line {number})" for text, number in self._shown.items())
+            listed = ", ".join(f"{text!r} (line {number})" for text, number in self._first_unknown.items())
             total = "1 symbol is" if self._unknown == 1 else f"{self._unknown:,} symbols are"
-            complain(f"{self.name}: {total} not in the run's vocabulary and read as unknown; the first: {shown}")
+            print_error(f"{self.name}: {total} not in the run's vocabulary and read as unknown; the first: {listed}")

@@ -5,15 +5,15 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from attn_research.commands.lines import Complaints, Line, batches, open_input, read
-from attn_research.commands.sweep import check_asked_for, read_experiment
+from attn_research.commands.lines import Line, LineReport, batches, open_input, read
+from attn_research.commands.sweep import check_requested, read_experiment
 from attn_research.config import Config
 from attn_research.errors import UserError
 from attn_research.reports.selection import of_current_code, of_one_data_set
 from attn_research.runs import records
-from attn_research.runs.trust import tell_unrecorded
+from attn_research.runs.trust import warn_unrecorded
 from attn_research.sweeps.expand import Experiment
-from attn_research.training.identify import FRESH
+from attn_research.training.run_status import FRESH_HINT
 
 BATCH = 512  # lines translated at a time, if they are not being typed
 
@@ -24,7 +24,7 @@ def figure(arguments: argparse.Namespace) -> int:
     from attn_research.reports.items import load_item
 
     experiment, runs = read_experiment(arguments), Path(arguments.runs)
-    check_asked_for(arguments, experiment.runs)
+    check_requested(arguments, experiment.runs)
     directories = _first_runs(experiment, runs)
     if not directories:
         raise UserError(f"no run of {experiment.name} is finished in {runs}; `attn-research sweep` makes them")
@@ -40,18 +40,20 @@ def _first_runs(experiment: Experiment, runs: Path) -> dict[str, Path]:
     Raises:
       UserError: one was made with other code than there is now, or they were made with different data.
     """
-    found = records.by_config(records.load_runs(runs))
+    records_by_config = records.by_config(records.load_runs(runs))
     first: dict[str, Config] = {}
     for config in experiment.runs:
-        if config in found and found[config]["status"] == "finished":
+        if config in records_by_config and records_by_config[config]["status"] == "finished":
             first.setdefault(experiment.table.label(config), config)
-    shown = {config: found[config] for config in first.values()}
+    shown = {config: records_by_config[config] for config in first.values()}
     _, edited = of_current_code(shown, shown)
     _, others = of_one_data_set(shown)
     for config, reason in (edited | others).items():
-        raise UserError(f"{runs / found[config]['id']} cannot be drawn beside the others: {reason}; {FRESH}")
-    tell_unrecorded(list(shown.values()), experiment.name)
-    return {label: runs / found[config]["id"] for label, config in first.items()}
+        raise UserError(
+            f"{runs / records_by_config[config]['id']} cannot be drawn beside the others: {reason}; {FRESH_HINT}"
+        )
+    warn_unrecorded(list(shown.values()), experiment.name)
+    return {label: runs / records_by_config[config]["id"] for label, config in first.items()}
 
 
 def translate(arguments: argparse.Namespace) -> int:
@@ -66,47 +68,47 @@ def translate(arguments: argparse.Namespace) -> int:
     translator = load(arguments.run, _search(arguments), arguments.trust)
     if arguments.nbest and translator.config.decode.beam == 1:
         raise UserError("--nbest lists the hypotheses of a beam, and greedy search has one; it needs --beam 2 or more")
-    first, complaints = None, Complaints(arguments.input, translator)
-    typed = arguments.input is None and sys.stdin.isatty()
+    first, line_report = None, LineReport(arguments.input, translator)
+    interactive = arguments.input is None and sys.stdin.isatty()
     with open_input(arguments.input) as stream:
-        for lines in batches(read(stream), 1 if typed else BATCH):
-            made = _translate(translator, lines, complaints, arguments.nbest)
-            if first is None and made:
-                first = made[0][0]
-    complaints.finish()
+        for lines in batches(read(stream), 1 if interactive else BATCH):
+            translations = _translate(translator, lines, line_report, arguments.nbest)
+            if first is None and translations:
+                first = translations[0][0]
+    line_report.finish()
     if first is not None and arguments.attention is not None:
         _draw(first, arguments.step, arguments.attention)
-    return 1 if complaints.failed else 0
+    return 1 if line_report.failed else 0
 
 
-def _translate(translator, lines: list[Line], complaints: Complaints, nbest: bool) -> list[list]:
+def _translate(translator, lines: list[Line], line_report: LineReport, nbest: bool) -> list[list]:
     """Prints the outputs of some lines in their order, and returns those of the lines that have any."""
     lines = [line if line.flaw else line._replace(flaw=translator.flaw(translator.split(line.text))) for line in lines]
-    made = translator.n_best([line.text for line in lines if not line.flaw])
-    outputs = iter(made)
+    translations = translator.n_best([line.text for line in lines if not line.flaw])
+    outputs = iter(translations)
     for line in lines:
         if line.flaw:
-            complaints.fail(line)
+            line_report.fail(line)
             print(f"{line.number}\t\t" if nbest else "", flush=True)
         else:
-            complaints.count_unknown(line)
+            line_report.count_unknown(line)
             _print(next(outputs), translator.join, line.number if nbest else None)
-    return made
+    return translations
 
 
 def _search(arguments: argparse.Namespace) -> dict[str, int | str]:
     """What the command line changes in the run's config."""
-    said = {"decode.beam": arguments.beam, "decode.length_penalty": arguments.length_penalty}
-    return {name: value for name, value in said.items() if value is not None}
+    options = {"decode.beam": arguments.beam, "decode.length_penalty": arguments.length_penalty}
+    return {name: value for name, value in options.items() if value is not None}
 
 
-def _print(found: list, join: Callable, number: int | None) -> None:
+def _print(n_best: list, join: Callable, number: int | None) -> None:
     """The best output, or with a line number all of them with their scores."""
     if number is None:
-        print(join(found[0].output), flush=True)
+        print(join(n_best[0].output), flush=True)
         return
-    best = {join(one.output): one for one in reversed(found)}  # several segmentations may be one text
-    for one in found:
+    best = {join(one.output): one for one in reversed(n_best)}  # several segmentations may be one text
+    for one in n_best:
         if one is best[text := join(one.output)]:
             print(number, f"{one.score:.4f}", text, sep="\t", flush=True)
 
@@ -116,5 +118,5 @@ def _draw(translation, step: int | None, path: str) -> None:
     from attn_research.reports.items import Item
 
     item = Item(translation.source, translation.output, translation.weights)
-    made = attention_maps({"": item}, path) if step is None else bars(item, step, path)
-    print(*made, file=sys.stderr)
+    paths = attention_maps({"": item}, path) if step is None else bars(item, step, path)
+    print(*paths, file=sys.stderr)

@@ -2,7 +2,7 @@
 
 import argparse
 
-from attn_research.commands.words import show_markdown
+from attn_research.commands.console import print_markdown
 from attn_research.errors import UserError
 from attn_research.registry import Spec
 
@@ -16,11 +16,11 @@ def scores(arguments: argparse.Namespace) -> int:
             raise UserError(
                 "--plot draws one variant, so it needs its name, as in `attn-research scores concat --plot`"
             )
-        show_markdown(variants.INTRODUCTION + variants.page(variants.variants()))
+        print_markdown(variants.INTRODUCTION + variants.render_page(variants.variants()))
         return 0
     spec = Spec(arguments.variant)
-    kind = variants.kind_of(spec)
-    show_markdown(variants.page({kind: [variants.describe(kind, spec)]}))
+    kind = variants.find_kind(spec)
+    print_markdown(variants.render_page({kind: [variants.describe(kind, spec)]}))
     if arguments.plot is not None:
         from attn_research.reports.figures import attention_maps
 

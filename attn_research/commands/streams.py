@@ -7,18 +7,18 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 
-class OutputClosed(Exception):
+class OutputClosedError(Exception):
     """Nobody reads standard output any more."""
 
 
 class Stream:
-    """A text stream that drops what can no longer be written and remembers the reason in `lost`.
+    """A text stream that drops what can no longer be written and remembers the reason in `error`.
 
-    Where `stops` is set, a closed pipe raises OutputClosed instead, to end a command whose only work is its output.
+    Where `stops` is set, a closed pipe raises OutputClosedError, to end a command whose only work is its output.
     """
 
     def __init__(self, stream: Any):
-        self._stream, self.lost, self.stops = stream, None, False
+        self._stream, self.error, self.stops = stream, None, False
 
     def write(self, text: str) -> int:
         with self._dropping():
@@ -41,15 +41,15 @@ class Stream:
         try:
             yield
         except OSError as error:
-            self.lost = self.lost or error
+            self.error = self.error or error
             with contextlib.suppress(OSError, ValueError):  # what is in its buffer must go somewhere, now and at exit
-                _connect_to_nothing(self._stream.fileno())
+                _connect_to_devnull(self._stream.fileno())
             if self.stops and isinstance(error, BrokenPipeError):
-                raise OutputClosed from error
+                raise OutputClosedError from error
 
 
 @contextlib.contextmanager
-def guarded() -> Iterator[Stream]:
+def guard_streams() -> Iterator[Stream]:
     """Puts a `Stream` in the place of standard output and of standard error; gives the former."""
     before = sys.stdout, sys.stderr
     sys.stdout, sys.stderr = Stream(sys.stdout), Stream(sys.stderr)
@@ -57,7 +57,7 @@ def guarded() -> Iterator[Stream]:
         yield sys.stdout
     finally:
         for stream in (sys.stdout, sys.stderr):
-            with contextlib.suppress(OutputClosed):
+            with contextlib.suppress(OutputClosedError):
                 stream.flush()
         sys.stdout, sys.stderr = before
 
@@ -66,14 +66,14 @@ def prepare() -> None:
     """Sets up the streams of this process: UTF-8 in every locale, and nothing else on descriptors that are closed."""
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         if getattr(sys, name) is None:
-            _connect_to_nothing(number)
+            _connect_to_devnull(number)
             setattr(sys, name, open(number, "w" if number else "r", closefd=False))  # noqa: SIM115 (until the end)
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(encoding="utf-8", errors="backslashreplace")
 
 
-def _connect_to_nothing(descriptor: int) -> None:
-    nothing = os.open(os.devnull, os.O_RDWR)
-    if nothing != descriptor:
-        os.dup2(nothing, descriptor)
-        os.close(nothing)
+def _connect_to_devnull(descriptor: int) -> None:
+    devnull = os.open(os.devnull, os.O_RDWR)
+    if devnull != descriptor:
+        os.dup2(devnull, descriptor)
+        os.close(devnull)

@@ -8,74 +8,76 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-from attn_research.commands.words import complain, diverged, measured, outcome
+from attn_research.commands.console import diverged, format_metrics, format_outcome, print_error
 from attn_research.config import Config, digest, load, override, parse_changes
 from attn_research.errors import describe
 from attn_research.runs import records
 from attn_research.runs.settings import settings
 from attn_research.spelling import normal
 from attn_research.sweeps import failure, local
-from attn_research.sweeps.expand import blaming
-from attn_research.sweeps.lock import hold
-from attn_research.sweeps.make import make
-from attn_research.sweeps.progress import advance, training_progress
+from attn_research.sweeps.execute import execute_run
+from attn_research.sweeps.expand import locate_errors
+from attn_research.sweeps.lock import lock_run
+from attn_research.sweeps.progress import training_progress, update_bar
 from attn_research.training.check import check
-from attn_research.training.identify import refuse, set_aside, stand, tell
+from attn_research.training.run_status import check_run, reject_changed, set_aside, warn_differences
 
 
 def train(arguments: argparse.Namespace) -> int:
     """Trains the config, or says what came of it if that is done; 1 if the run failed or diverged."""
-    with blaming(arguments.config):
+    with locate_errors(arguments.config):
         config = load(arguments.config)
     config = normal(override(config, parse_changes(arguments.changes)), users=True)
     directory = Path(arguments.runs) / digest(config)
     if arguments.fresh or not records.is_done(directory, config):
         check(config)  # what is wrong is told before anything is written
-    with hold(directory), set_aside(directory) if arguments.fresh else nullcontext():
-        standing = stand(directory, config, settings)
-        refuse([standing])
-        if standing.done:
-            tell([standing])
+    with lock_run(directory), set_aside(directory) if arguments.fresh else nullcontext():
+        status = check_run(directory, config, settings)
+        reject_changed([status])
+        if status.finished:
+            warn_differences([status])
             record = records.read(directory)
             print(f"This run {'diverged' if diverged(record) else 'is finished'} already, on {record['date']}.")
-        elif not _made(config, directory, arguments.wandb, arguments.stop):
+        elif not _run_or_report(config, directory, arguments.wandb, arguments.stop):
             return 1
     record = records.read(directory)
-    _tell(record, directory)
+    _print_record(record, directory)
     return 1 if diverged(record) else 0
 
 
-def _made(config: Config, directory: Path, wandb: str, stop: Callable[[], bool]) -> bool:
+def _run_or_report(config: Config, directory: Path, wandb: str, stop: Callable[[], bool]) -> bool:
     """Whether the run came to its end; a user's error goes on to the caller."""
     try:
-        _make(config, directory, wandb, stop)
+        _run(config, directory, wandb, stop)
     except Exception as error:
-        if failure.is_users(error):
+        if failure.is_user_error(error):
             raise
-        file = failure.write(directory, traceback.format_exc()) or failure.keep_traceback()
-        complain(f"{describe(error)} (the traceback is in {file})")
+        file = failure.write(directory, traceback.format_exc()) or failure.write_traceback()
+        print_error(f"{describe(error)} (the traceback is in {file})")
         return False
     return True
 
 
-def _make(config: Config, directory: Path, wandb: str, stop: Callable[[], bool]) -> None:
+def _run(config: Config, directory: Path, wandb: str, stop: Callable[[], bool]) -> None:
     if not sys.stdout.isatty():
-        make(local.TARGET, config, directory, _say, wandb, stop=stop)
+        execute_run(local.TARGET, config, directory, _print_metrics, wandb, stop=stop)
         return
     with training_progress() as progress:
         bar = progress.add_task(directory.name, total=config.train.steps, note="starting")
-        make(local.TARGET, config, directory, lambda numbers: advance(progress, bar, numbers), wandb, stop=stop)
+        execute_run(
+            local.TARGET, config, directory, lambda numbers: update_bar(progress, bar, numbers), wandb, stop=stop
+        )
 
 
-def _say(numbers: Mapping[str, Any]) -> None:
+def _print_metrics(numbers: Mapping[str, Any]) -> None:
     dev = {name.removeprefix("dev/"): value for name, value in numbers.items() if name.startswith("dev/")}
-    text = f"dev {measured(dev)}" if dev else measured(numbers)
+    text = f"dev {format_metrics(dev)}" if dev else format_metrics(numbers)
     print(f"step {numbers['step']}/{numbers['steps']}: {text}", flush=True)
 
 
-def _tell(record: Mapping[str, Any], directory: Path) -> None:
+def _print_record(record: Mapping[str, Any], directory: Path) -> None:
     if diverged(record):
-        complain(f"the run {outcome(record)}")
+        print_error(f"the run {format_outcome(record)}")
     for name, split in record["splits"].items():
-        print(f"{name}: {measured(split['metrics'])}")
+        print(f"{name}: {format_metrics(split['metrics'])}")
     print(f"run: {directory}")

@@ -28,7 +28,7 @@ class Sentences:
         self.ids, self.lengths, self._ends = ids, lengths, lengths.cumsum()
 
     @classmethod
-    def of(cls, sentences: Sequence[Sequence[int]]) -> "Sentences":
+    def from_lists(cls, sentences: Sequence[Sequence[int]]) -> "Sentences":
         """Those of a list."""
         return cls(np.fromiter(itertools.chain(*sentences), np.int32), np.array([len(one) for one in sentences], int))
 
@@ -39,7 +39,7 @@ class Sentences:
         return self.ids[self._ends[row] - self.lengths[row] : self._ends[row]]
 
 
-class Encoded(NamedTuple):
+class EncodedSplit(NamedTuple):
     """One split as ids; the sentences of `target` end in EOS."""
 
     source: Sentences
@@ -57,22 +57,22 @@ class Batch(NamedTuple):
     links: np.ndarray | None = None  # [b t s] float32, 1 where gold aligns the two; only where a loss asks for it
 
 
-def count(sentences: "pyarrow.ChunkedArray") -> dict[str, int]:
+def count_symbols(sentences: "pyarrow.ChunkedArray") -> dict[str, int]:
     """How often each symbol occurs in a column of lists of symbols."""
-    return {item["values"]: item["counts"] for item in _flat(sentences).value_counts().to_pylist()}
+    return {item["values"]: item["counts"] for item in _flatten(sentences).value_counts().to_pylist()}
 
 
 def encode(sentences: "pyarrow.ChunkedArray", vocabulary: Vocabulary, end: bool) -> Sentences:
     """The ids of a column of lists of symbols; with `end`, each sentence has EOS as its last."""
     import pyarrow.compute
 
-    symbols = _flat(sentences).dictionary_encode()
+    symbols = _flatten(sentences).dictionary_encode()
     ids = np.array(vocabulary.encode(symbols.dictionary.to_pylist()), np.int32)[_to_numpy(symbols.indices)]
     lengths = _to_numpy(pyarrow.compute.list_value_length(sentences).combine_chunks())
     return Sentences(np.insert(ids, lengths.cumsum(), EOS), lengths + 1) if end else Sentences(ids, lengths)
 
 
-def _flat(sentences: "pyarrow.ChunkedArray") -> "pyarrow.Array":
+def _flatten(sentences: "pyarrow.ChunkedArray") -> "pyarrow.Array":
     import pyarrow.compute
 
     return pyarrow.compute.list_flatten(sentences).combine_chunks()
@@ -83,11 +83,11 @@ def _to_numpy(numbers: "pyarrow.Array") -> np.ndarray:
     return np.from_dlpack(numbers)
 
 
-def _lengths(encoded: Encoded) -> np.ndarray:
+def _lengths(encoded: EncodedSplit) -> np.ndarray:
     return np.stack([encoded.source.lengths, encoded.target.lengths], axis=1).astype(np.int64)
 
 
-def choose_shapes(encoded: Encoded, shapes: int) -> tuple[Shape, ...]:
+def choose_shapes(encoded: EncodedSplit, shapes: int) -> tuple[Shape, ...]:
     """At most `shapes` shapes, each inside the next, with the fewest padded symbols.
 
     Exact among such chains over the lengths that occur (at most `CANDIDATES` a side), by dynamic programming: a shape
@@ -95,15 +95,15 @@ def choose_shapes(encoded: Encoded, shapes: int) -> tuple[Shape, ...]:
     """
     lengths = _lengths(encoded)
     sources, targets = (_candidates(side) for side in lengths.T)
-    held = np.zeros((len(sources), len(targets)), np.int64)  # rows that each candidate holds
-    np.add.at(held, (np.searchsorted(sources, lengths[:, 0]), np.searchsorted(targets, lengths[:, 1])), 1)
-    held = held.cumsum(0).cumsum(1)
+    fit_counts = np.zeros((len(sources), len(targets)), np.int64)  # rows that each candidate holds
+    np.add.at(fit_counts, (np.searchsorted(sources, lengths[:, 0]), np.searchsorted(targets, lengths[:, 1])), 1)
+    fit_counts = fit_counts.cumsum(0).cumsum(1)
     size = sources[:, None] + targets[None]
-    padded, inner = held * size, []  # fewest padded symbols of the rows held, in at most 1, 2, ... shapes
+    padded, inner = fit_counts * size, []  # fewest padded symbols of the rows held, in at most 1, 2, ... shapes
     for _ in range(shapes - 1):
-        padded, previous = _one_more(padded, held, size)
+        padded, previous = _add_shape(padded, fit_counts, size)
         inner.append(previous)
-    chain = [np.unravel_index(held.size - 1, held.shape)]
+    chain = [np.unravel_index(fit_counts.size - 1, fit_counts.shape)]
     for previous in reversed(inner):
         chain.append(tuple(previous[chain[-1]]))
     return tuple((int(sources[i]), int(targets[j])) for i, j in sorted(set(chain)))
@@ -114,11 +114,11 @@ def _candidates(lengths: np.ndarray) -> np.ndarray:
     return np.unique(lengths) if len(np.unique(lengths)) <= CANDIDATES else np.unique(spread)
 
 
-def _one_more(padded: np.ndarray, held: np.ndarray, size: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _add_shape(padded: np.ndarray, fit_counts: np.ndarray, size: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """`padded` with one more shape allowed, and the best shape [i j 2] inside each; itself where none helps."""
-    better, previous = padded.copy(), np.zeros((*held.shape, 2), np.int64)
-    for i, j in np.ndindex(held.shape):
-        cost = padded[: i + 1, : j + 1] + (held[i, j] - held[: i + 1, : j + 1]) * size[i, j]
+    better, previous = padded.copy(), np.zeros((*fit_counts.shape, 2), np.int64)
+    for i, j in np.ndindex(fit_counts.shape):
+        cost = padded[: i + 1, : j + 1] + (fit_counts[i, j] - fit_counts[: i + 1, : j + 1]) * size[i, j]
         previous[i, j] = np.unravel_index(len(cost.flat) - 1 - cost[::-1, ::-1].argmin(), cost.shape)
         better[i, j] = cost.min()
     return better, previous
@@ -130,21 +130,21 @@ def _first_fit(lengths: np.ndarray, shapes: Sequence[Shape]) -> np.ndarray:
     return np.where(fits.any(axis=1), fits.argmax(axis=1), len(shapes))
 
 
-def cover(encoded: Encoded, shapes: tuple[Shape, ...]) -> tuple[Shape, ...]:
+def extend_shapes(encoded: EncodedSplit, shapes: tuple[Shape, ...]) -> tuple[Shape, ...]:
     """`shapes`, and one more for the rows that fit none of them, if there are such rows."""
     lengths = _lengths(encoded)
     outside = lengths[_first_fit(lengths, shapes) == len(shapes)]
     return (*shapes, tuple(outside.max(axis=0).tolist())) if len(outside) else shapes
 
 
-def real_share(encoded: Encoded, shapes: tuple[Shape, ...]) -> float:
+def real_fraction(encoded: EncodedSplit, shapes: tuple[Shape, ...]) -> float:
     """Share of the padded symbols that are real ones, both sides together; rows must fit the shapes."""
     lengths = _lengths(encoded)
     return float(lengths.sum() / np.array(shapes)[_first_fit(lengths, shapes)].sum())
 
 
-def plan(
-    encoded: Encoded, shapes: tuple[Shape, ...], batch_size: int, seed: int | None = None, epoch: int = 0
+def plan_batches(
+    encoded: EncodedSplit, shapes: tuple[Shape, ...], batch_size: int, seed: int | None = None, epoch: int = 0
 ) -> list[tuple[int, np.ndarray]]:
     """The batches of an epoch, each a shape's index and at most `batch_size` rows; every row is in exactly one.
 
@@ -152,7 +152,7 @@ def plan(
     they are in order. The number of batches is the same in every epoch.
 
     Raises:
-      UserError: a row fits no shape (see `cover`).
+      UserError: a row fits no shape (see `extend_shapes`).
     """
     shape_of = _first_fit(_lengths(encoded), shapes)
     if (shape_of == len(shapes)).any():
@@ -168,7 +168,7 @@ def plan(
 
 
 def collate(
-    encoded: Encoded, rows: Sequence[int], shape: Shape, batch_size: int, alignment: Alignment | None = None
+    encoded: EncodedSplit, rows: Sequence[int], shape: Shape, batch_size: int, alignment: Alignment | None = None
 ) -> Batch:
     """The given rows, padded to `shape`, and empty rows up to `batch_size`; with links if `alignment` is given."""
     indices = np.full(batch_size, EMPTY, np.int32)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from itertools import groupby
 from typing import NamedTuple
 
-LEAST = 8  # padded symbols of a source, and padded rows of a batch
+MIN_SIZE = 8  # padded symbols of a source, and padded rows of a batch
 ROWS = 64  # of a batch at most
 SYMBOLS = 8192  # of a batch at most, padding included; a longer source is alone
 
@@ -20,28 +20,28 @@ class Bucket(NamedTuple):
 def buckets(lengths: Sequence[int], at_once: Callable[[int], int] = lambda length: ROWS) -> list[Bucket]:
     """Every source in exactly one bucket, the shortest first; `at_once` bounds the rows of a padded length.
 
-    A source is padded by less than half of its length, or to `LEAST`; rows are padded to a power of two.
+    A source is padded by less than half of its length, or to `MIN_SIZE`; rows are padded to a power of two.
     """
     order = sorted(range(len(lengths)), key=lengths.__getitem__)
-    found = []
+    result = []
     for length, group in groupby(order, key=lambda row: padded_length(lengths[row])):
-        rows, most = tuple(group), max(1, min(ROWS, _power_below(SYMBOLS // length), _power_below(at_once(length))))
-        for start in range(0, len(rows), most):
-            chunk = rows[start : start + most]
-            found.append(Bucket(chunk, length, min(most, max(LEAST, power_of_two(len(chunk))))))
-    return found
+        rows, max_rows = tuple(group), max(1, min(ROWS, _power_below(SYMBOLS // length), _power_below(at_once(length))))
+        for start in range(0, len(rows), max_rows):
+            chunk = rows[start : start + max_rows]
+            result.append(Bucket(chunk, length, min(max_rows, max(MIN_SIZE, power_of_two(len(chunk))))))
+    return result
 
 
 def padded_length(length: int) -> int:
     """The first of 8, 12, 16, 24, 32, 48 ... that is not below `length`."""
-    power = max(LEAST, power_of_two(length))
+    power = max(MIN_SIZE, power_of_two(length))
     step = 3 * power // 4
-    return step if step > LEAST and length <= step else power
+    return step if step > MIN_SIZE and length <= step else power
 
 
 def longest(fits: Callable[[int], bool]) -> int:
     """The longest source whose padded length fits, 8 at least."""
-    length = LEAST
+    length = MIN_SIZE
     while fits(longer := padded_length(length + 1)):
         length = longer
     return length

@@ -11,13 +11,13 @@ import random
 from typing import Annotated, Literal, NamedTuple
 
 from attn_research.annotations import Items, Range
-from attn_research.data.formats import SEEN, STYLES, UNSEEN, YEARS, Piece, align, pieces
-from attn_research.data.readings import ceiling
+from attn_research.data.ambiguity import ceiling
+from attn_research.data.formats import STYLES, TRAINING_LOCALES, UNSEEN_LOCALES, YEARS, FormatPart, align, format_parts
 from attn_research.data.task import DatasetDict, from_columns, tasks
 
 # How many of the 36,525 dates each split draws from; train draws from the others.
 DATES = {"dev": 1500, "test": 4000, "test_unseen": 2000}
-LEAST = 10  # characters of an ISO date; with a lower limit hardly a date would be drawn
+MIN_LENGTH = 10  # characters of an ISO date; with a lower limit hardly a date would be drawn
 
 
 @tasks.register(symbols="composed", generated=True, written=("train",))
@@ -26,7 +26,7 @@ def dates(
     train: Items = 30_000,
     dev: Items = 500,
     test: Items = 2000,
-    longest: Annotated[int, Range(least=LEAST, most=10_000)] = 40,
+    longest: Annotated[int, Range(minimum=MIN_LENGTH, maximum=10_000)] = 40,
 ) -> DatasetDict:
     """`<en> M a r c h   9 ,   1 9 8 7` to `1 9 8 7 - 0 3 - 0 9`.
 
@@ -41,10 +41,10 @@ def dates(
     sizes = {"train": train, "dev": dev, "test": test, "test_unseen": (test + 1) // 2}
     splits = {}
     for split, size in sizes.items():
-        items = _draw(split, size, UNSEEN if split == "test_unseen" else SEEN, longest)
+        items = _draw(split, size, UNSEEN_LOCALES if split == "test_unseen" else TRAINING_LOCALES, longest)
         splits[split] = _columns(items, locale == "shown")
         if locale == "hidden" and split in ("dev", "test"):
-            splits[split]["ceiling"] = [ceiling(item.text, SEEN) for item in items]
+            splits[split]["ceiling"] = [ceiling(item.text, TRAINING_LOCALES) for item in items]
     return from_columns(splits)
 
 
@@ -53,7 +53,7 @@ class Item(NamedTuple):
 
     date: datetime.date
     locale: str
-    pieces: list[Piece]
+    parts: list[FormatPart]
     text: str
 
 
@@ -61,10 +61,10 @@ def _draw(split: str, size: int, locales: tuple[str, ...], longest: int) -> list
     rng, days, items = random.Random(split), _days()[split], []
     while len(items) < size:
         date, locale, style = datetime.date.fromordinal(rng.choice(days)), rng.choice(locales), rng.choice(STYLES)
-        formatted = pieces(date, locale, style)
-        text = "".join(piece.text for piece in formatted)
+        parts = format_parts(date, locale, style)
+        text = "".join(part.text for part in parts)
         if len(text) <= longest:
-            items.append(Item(date, locale, formatted, text))
+            items.append(Item(date, locale, parts, text))
     return items
 
 
@@ -80,9 +80,9 @@ def _days() -> dict[str, list[int]]:
     return parts | {"train": days}
 
 
-def _columns(items: list[Item], shown: bool) -> dict[str, list]:
+def _columns(items: list[Item], with_locale: bool) -> dict[str, list]:
     return {
-        "source": [[f"<{item.locale}>"] * shown + list(item.text) for item in items],
+        "source": [[f"<{item.locale}>"] * with_locale + list(item.text) for item in items],
         "target": [list(item.date.isoformat()) for item in items],
-        "alignment": [align(item.pieces, offset=int(shown)) for item in items],
+        "alignment": [align(item.parts, offset=int(with_locale)) for item in items],
     }

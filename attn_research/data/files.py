@@ -25,9 +25,11 @@ def find_folder(path: str) -> Path:
     for root in roots:
         if (root / path).is_dir():
             return root / path
-    near = [folder.name for root in roots if (root / path).parent.is_dir() for folder in _folders((root / path).parent)]
-    looked = " and ".join(map(str, roots)) + ("" if ROOT in os.environ else f" (${ROOT} is not set)")
-    raise UserError(f"no folder {path!r} in {looked}; {nearest(Path(path).name, near)}")
+    siblings = [
+        folder.name for root in roots if (root / path).parent.is_dir() for folder in _folders((root / path).parent)
+    ]
+    searched = " and ".join(map(str, roots)) + ("" if ROOT in os.environ else f" (${ROOT} is not set)")
+    raise UserError(f"no folder {path!r} in {searched}; {nearest(Path(path).name, siblings)}")
 
 
 def _folders(parent: Path) -> Iterator[Path]:
@@ -40,9 +42,9 @@ def find_file(folder: Path, name: str) -> Path:
     Raises:
       UserError: there is neither; the nearest name is told.
     """
-    for found in (folder / name, folder / f"{name}.gz"):
-        if found.is_file():
-            return found
+    for file in (folder / name, folder / f"{name}.gz"):
+        if file.is_file():
+            return file
     raise UserError(f"no {name} or {name}.gz in {folder}; {nearest(name, os.listdir(folder))}")
 
 

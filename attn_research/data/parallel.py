@@ -29,13 +29,13 @@ class Pairs(NamedTuple):
         """The place of pair `i`, for messages."""
         return f"{self.name}:{self.numbers[i]}"
 
-    def keep(self, kept: Collection[int]) -> "Pairs":
+    def select(self, indices: Collection[int]) -> "Pairs":
         """The pairs at these indices."""
         columns = (self.numbers, self.sources, self.targets)
-        return Pairs(self.title, self.name, *([column[i] for i in kept] for column in columns))
+        return Pairs(self.title, self.name, *([column[i] for i in indices] for column in columns))
 
 
-def read(path: str, languages: Languages, test: str, configuration: str = "") -> dict[str, Pairs]:
+def read_pairs(path: str, languages: Languages, test: str, configuration: str = "") -> dict[str, Pairs]:
     """The pairs of train, dev, test (what is called `test` there) and of every other `test_<what>`.
 
     Args:
@@ -51,11 +51,11 @@ def read(path: str, languages: Languages, test: str, configuration: str = "") ->
     return _from_folder(path, languages, test)
 
 
-def _parts(names: Collection[str], test: str) -> dict[str, str]:
+def _split_names(names: Collection[str], test: str) -> dict[str, str]:
     """`{split: its name there}`; a name that is not in `names` where something is missing."""
-    further = [name for name in names if name.startswith("test_") and name != test]
+    extra_tests = [name for name in names if name.startswith("test_") and name != test]
     dev = next((name for name in DEV if name in names), DEV[0])
-    return {"train": "train", "dev": dev, "test": test} | {name: name for name in sorted(further)}
+    return {"train": "train", "dev": dev, "test": test} | {name: name for name in sorted(extra_tests)}
 
 
 def _from_folder(path: str, languages: Languages, test: str) -> dict[str, Pairs]:
@@ -71,25 +71,25 @@ def find_files(path: str, languages: Languages, test: str) -> dict[str, list[Pat
     folder = find_folder(path)
     files = [name.removesuffix(".gz") for name in os.listdir(folder)]
     stems = [{name.removesuffix(f".{side}") for name in files if name.endswith(f".{side}")} for side in languages]
-    parts = _parts(stems[0] & stems[1], test)
+    parts = _split_names(stems[0] & stems[1], test)
     return {split: [find_file(folder, f"{name}.{side}") for side in languages] for split, name in parts.items()}
 
 
 def _from_files(source: Path, target: Path) -> Pairs:
     sources, targets = list(read_lines(source)), list(read_lines(target))
     if len(sources) != len(targets):
-        told = f"{source} has {len(sources)} lines, but {target.name} has {len(targets)}"
-        raise UserError(f"{told}; they must be aligned line by line")
+        message = f"{source} has {len(sources)} lines, but {target.name} has {len(targets)}"
+        raise UserError(f"{message}; they must be aligned line by line")
     return Pairs(f"{source.name} and {target.name}", source.name, range(1, len(sources) + 1), sources, targets)
 
 
 def _from_hub(name: str, configuration: str, languages: Languages, test: str) -> dict[str, Pairs]:
-    found = _load(name, configuration)
-    parts = _parts(found.keys(), test)
+    data = _load(name, configuration)
+    parts = _split_names(data.keys(), test)
     for part in parts.values():
-        if part not in found:
-            raise UserError(f"data set {name!r} has no split {part!r}; {nearest(part, found)}")
-    return {split: _from_columns(found[part], part, languages, name) for split, part in parts.items()}
+        if part not in data:
+            raise UserError(f"data set {name!r} has no split {part!r}; {nearest(part, data)}")
+    return {split: _from_columns(data[part], part, languages, name) for split, part in parts.items()}
 
 
 def _load(name: str, configuration: str) -> Any:
@@ -109,8 +109,8 @@ def _load(name: str, configuration: str) -> Any:
     except UserError:
         raise
     except (OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError) as error:
-        told = " ".join(str(error).split())
-        raise UserError(f"cannot load data set {name!r} from the Hugging Face hub: {told}") from error
+        message = " ".join(str(error).split())
+        raise UserError(f"cannot load data set {name!r} from the Hugging Face hub: {message}") from error
 
 
 def _from_columns(data: Any, part: str, languages: Languages, name: str) -> Pairs:

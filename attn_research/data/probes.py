@@ -7,12 +7,12 @@ alignment; `longest` bounds the size in training, and `test_long` has larger siz
 import random
 
 from attn_research.annotations import Items, Length, Seed, Share
-from attn_research.data.synthetic import Item, Symbols, Times, check_least, make_splits
+from attn_research.data.synthetic import Item, Symbols, Times, make_splits, require_at_least
 from attn_research.data.task import DatasetDict, tasks
 
-ASK = "?"  # stands before the queries
+QUERY_MARK = "?"  # stands before the queries
 MARK = "*"  # stands before a symbol that is to be copied
-BEFORE, BEHIND = "<", ">"  # cues: the answer is so many places before or behind
+BEFORE, AFTER = "<", ">"  # cues: the answer is so many places before or behind
 
 
 @tasks.register(symbols="words", outputs="words", generated=True)
@@ -26,13 +26,13 @@ def recall(
     has to find a source position by what stands there: scores that read the content win. `location`, which does not
     read the keys, and no attention, whose one vector has to hold all pairs, should fail as the pairs grow.
     """
-    check_least("symbols", symbols, longest_test)
+    require_at_least("symbols", symbols, longest_test)
 
     def draw(rng: random.Random, size: int) -> Item:
         keys = rng.sample(range(symbols), size)
         pairs = [part for key in keys for part in (f"k{key}", f"v{rng.randrange(symbols)}")]
-        asked = rng.sample(range(size), min(queries, size))
-        return Item([*pairs, ASK, *(pairs[2 * i] for i in asked)], [2 * i + 1 for i in asked])
+        queried = rng.sample(range(size), min(queries, size))
+        return Item([*pairs, QUERY_MARK, *(pairs[2 * i] for i in queried)], [2 * i + 1 for i in queried])
 
     return make_splits(draw, longest, longest_test, train, test, seed)
 
@@ -48,7 +48,7 @@ def two_hop(
     can ask with the symbol that the first one wrote, so the last symbol must reach the query (input feeding or
     query="state_and_symbol"). Without it, one step has to look twice, which no variant here can.
     """
-    check_least("symbols", symbols, longest_test)
+    require_at_least("symbols", symbols, longest_test)
 
     def draw(rng: random.Random, size: int) -> Item:
         circle = rng.sample(range(symbols), size)
@@ -57,7 +57,7 @@ def two_hop(
         first = rng.choice(keys)
         hops = [2 * keys.index(first) + 1, 2 * keys.index(after[first]) + 1]
         source = [symbol for key in keys for symbol in (key, after[key])]
-        return Item([*source, ASK, first], hops if middle else hops[1:])
+        return Item([*source, QUERY_MARK, first], hops if middle else hops[1:])
 
     return make_splits(draw, longest, longest_test, train, test, seed, shortest=3)
 
@@ -75,13 +75,13 @@ def select(
     """
 
     def draw(rng: random.Random, size: int) -> Item:
-        chosen = set(rng.sample(range(size), max(1, round(marked * size))))
-        source, copied = [], []
-        for place in range(size):
-            source += [MARK] * (place in chosen)
-            copied += [len(source)] * (place in chosen)
+        marked_positions = set(rng.sample(range(size), max(1, round(marked * size))))
+        source, source_positions = [], []
+        for position in range(size):
+            source += [MARK] * (position in marked_positions)
+            source_positions += [len(source)] * (position in marked_positions)
             source.append(rng.randrange(symbols))
-        return Item(source, copied)
+        return Item(source, source_positions)
 
     return make_splits(draw, longest, longest_test, train, test, seed)
 
@@ -102,9 +102,9 @@ def window(
         source: list = [rng.randrange(symbols) for _ in range(size)]
         before, behind = rng.randint(distance, size), rng.randint(0, size - distance)
         answers = [before - distance, behind + distance - 1]
-        for place, cue in sorted(((before, BEFORE), (behind, BEHIND)), reverse=True):
-            source.insert(place, cue)
-            answers = [answer + (answer >= place) for answer in answers]
+        for position, cue in sorted(((before, BEFORE), (behind, AFTER)), reverse=True):
+            source.insert(position, cue)
+            answers = [answer + (answer >= position) for answer in answers]
         return Item(source, answers)
 
     return make_splits(draw, longest, longest_test, train, test, seed, shortest=distance)
@@ -123,7 +123,7 @@ def nth(
     """
 
     def draw(rng: random.Random, size: int) -> Item:
-        asked = rng.sample(range(min(size, longest)), min(queries, size))
-        return Item([*(rng.randrange(symbols) for _ in range(size)), ASK, *(f"@{i}" for i in asked)], asked)
+        queried = rng.sample(range(min(size, longest)), min(queries, size))
+        return Item([*(rng.randrange(symbols) for _ in range(size)), QUERY_MARK, *(f"@{i}" for i in queried)], queried)
 
     return make_splits(draw, longest, longest_test, train, test, seed)

@@ -9,10 +9,10 @@ from typing import Any, Literal, Protocol
 from attn_research import storage
 from attn_research.data.vocab import UNKNOWN
 from attn_research.errors import UserError
-from attn_research.normal_form import composed, normal
-from attn_research.storage import Damaged
+from attn_research.normal_form import compose, normal
+from attn_research.storage import DamagedFileError
 
-MARK = "▁"  # stands for the space before a word
+SPACE = "▁"  # stands for the space before a word
 
 
 class Segmentation(Protocol):
@@ -64,10 +64,10 @@ class Words:
 
 
 @dataclass(frozen=True)
-class Pieces:
+class LearnedSegmentation:
     """Words and punctuation marks, or the subwords of them, that a training split has; anything else is UNKNOWN.
 
-    A symbol that follows a space begins with MARK, so that `join` gives back the line with its spaces made single, in
+    A symbol that follows a space begins with SPACE, so that `join` gives back the line with its spaces made single, in
     Unicode's composed form and, if that was asked for, in lower case.
     """
 
@@ -76,7 +76,7 @@ class Pieces:
     @classmethod
     def learn(
         cls, lines: Iterable[str], units: Literal["words", "subwords"], vocabulary: int, lowercase: bool
-    ) -> "Pieces":
+    ) -> "LearnedSegmentation":
         """The `vocabulary` most frequent words of `lines`, or as many subwords by byte-pair encoding.
 
         Raises:
@@ -89,7 +89,7 @@ class Pieces:
             "subwords": (models.BPE, trainers.BpeTrainer),
         }[units]
         tokenizer = Tokenizer(model(unk_token=UNKNOWN))
-        tokenizer.normalizer, tokenizer.pre_tokenizer = _normalizer(lowercase), _words()
+        tokenizer.normalizer, tokenizer.pre_tokenizer = _normalizer(lowercase), _pre_tokenizer()
         size = vocabulary + 1  # UNKNOWN is one of the tokenizer's own, but none of ours
         tokenizer.train_from_iterator(lines, trainer(vocab_size=size, special_tokens=[UNKNOWN], show_progress=False))
         if tokenizer.get_vocab_size() > size:
@@ -98,7 +98,7 @@ class Pieces:
         return cls(tokenizer)
 
     def normalize(self, line: str) -> str:
-        return normal(self.tokenizer.normalizer.normalize_str(line).replace(MARK, " "))
+        return normal(self.tokenizer.normalizer.normalize_str(line).replace(SPACE, " "))
 
     @property
     def lowercase(self) -> bool:
@@ -116,19 +116,19 @@ class Pieces:
         return [encoding.tokens for encoding in self.tokenizer.encode_batch(lines)]
 
     def join(self, symbols: Sequence[str]) -> str:
-        marked = (MARK + UNKNOWN if symbol == UNKNOWN else symbol for symbol in symbols)
-        return " ".join("".join(marked).replace(MARK, " ").split())
+        marked = (SPACE + UNKNOWN if symbol == UNKNOWN else symbol for symbol in symbols)
+        return " ".join("".join(marked).replace(SPACE, " ").split())
 
     def save(self, path: str | Path) -> None:
         """Writes the `tokenizers` library's own JSON."""
         storage.write(path, self.tokenizer.to_str(pretty=True))
 
     @classmethod
-    def load(cls, path: str | Path) -> "Pieces":
+    def load(cls, path: str | Path) -> "LearnedSegmentation":
         """Reads what `save` wrote.
 
         Raises:
-          Damaged: it is missing or differs.
+          DamagedFileError: it is missing or differs.
         """
         from tokenizers import Tokenizer
 
@@ -136,13 +136,13 @@ class Pieces:
         try:
             return cls(Tokenizer.from_str(data.decode()))
         except Exception as error:  # tokenizers raises this class itself
-            raise Damaged(f"{path} is damaged: {error}") from error
+            raise DamagedFileError(f"{path} is damaged: {error}") from error
 
 
 # How a line becomes source symbols, by the trait `symbols` of its task.
 SEGMENTATIONS: dict[str, Segmentation] = {
     "characters": Characters(),
-    "composed": Characters(normalize=composed),
+    "composed": Characters(normalize=compose),
     "letters": Characters(names=False, normalize=normal),
     "words": Words(),
 }
@@ -151,11 +151,11 @@ SEGMENTATIONS: dict[str, Segmentation] = {
 def _normalizer(lowercase: bool) -> Any:
     from tokenizers import Regex, normalizers
 
-    always = [normalizers.NFC(), normalizers.Replace(Regex(r"\s+"), " "), normalizers.Strip()]
-    return normalizers.Sequence([*always, *([normalizers.Lowercase()] if lowercase else [])])
+    steps = [normalizers.NFC(), normalizers.Replace(Regex(r"\s+"), " "), normalizers.Strip()]
+    return normalizers.Sequence([*steps, *([normalizers.Lowercase()] if lowercase else [])])
 
 
-def _words() -> Any:
+def _pre_tokenizer() -> Any:
     from tokenizers import pre_tokenizers
 
-    return pre_tokenizers.Sequence([pre_tokenizers.Metaspace(MARK), pre_tokenizers.Punctuation("isolated")])
+    return pre_tokenizers.Sequence([pre_tokenizers.Metaspace(SPACE), pre_tokenizers.Punctuation("isolated")])

@@ -21,15 +21,15 @@ class Item(NamedTuple):
     """A source, and for every target symbol the source position that it copies."""
 
     source: list
-    copied: Sequence[int]
+    source_positions: Sequence[int]
 
 
 Draw = Callable[[random.Random, int], Item]  # an item of the given size
-Symbols = Annotated[int, Range(least=1, most=1_000_000)]
-Times = Annotated[int, Range(least=1, most=1000)]
+Symbols = Annotated[int, Range(minimum=1, maximum=1_000_000)]
+Times = Annotated[int, Range(minimum=1, maximum=1000)]
 
-SHARES = {"dev": (0,), "test": (1,), "train": range(2, 10)}  # last digit of the checksum
-TRIES = 100  # drawn sources for each one that is wanted, before the space is called too small
+SPLIT_DIGITS = {"dev": (0,), "test": (1,), "train": range(2, 10)}  # last digit of the checksum
+MAX_TRIES = 100  # drawn sources for each one that is wanted, before the space is called too small
 
 
 @tasks.register(symbols="words", outputs="words", generated=True)
@@ -42,7 +42,9 @@ def copy(
     seed: Seed = 0,
 ) -> DatasetDict:
     """The source again."""
-    return make_splits(_ordered(symbols, lambda source: range(len(source))), longest, longest_test, train, test, seed)
+    return make_splits(
+        _from_order(symbols, lambda source: range(len(source))), longest, longest_test, train, test, seed
+    )
 
 
 @tasks.register(symbols="words", outputs="words", generated=True)
@@ -55,7 +57,7 @@ def reverse(
     seed: Seed = 0,
 ) -> DatasetDict:
     """The source from its end."""
-    draw = _ordered(symbols, lambda source: range(len(source))[::-1])
+    draw = _from_order(symbols, lambda source: range(len(source))[::-1])
     return make_splits(draw, longest, longest_test, train, test, seed)
 
 
@@ -73,7 +75,7 @@ def sort(
     def order(source):
         return sorted(range(len(source)), key=source.__getitem__)
 
-    return make_splits(_ordered(symbols, order), longest, longest_test, train, test, seed)
+    return make_splits(_from_order(symbols, order), longest, longest_test, train, test, seed)
 
 
 @tasks.register(symbols="words", outputs="words", generated=True)
@@ -91,10 +93,10 @@ def repeat(
     def order(source):
         return [i for i in range(len(source)) for _ in range(times)]
 
-    return make_splits(_ordered(symbols, order), longest, longest_test, train, test, seed)
+    return make_splits(_from_order(symbols, order), longest, longest_test, train, test, seed)
 
 
-def _ordered(symbols: int, order: Callable[[list[int]], Sequence[int]]) -> Draw:
+def _from_order(symbols: int, order: Callable[[list[int]], Sequence[int]]) -> Draw:
     """Draws sources of `symbols` symbols, copied in the given order."""
 
     def draw(rng: random.Random, size: int) -> Item:
@@ -108,16 +110,16 @@ def make_splits(
     draw: Draw, longest: int, longest_test: int, train: int, test: int, seed: int, shortest: int = 1
 ) -> DatasetDict:
     """The splits of a task whose items `draw` draws; sizes begin at `shortest`."""
-    check_least("longest", longest, shortest)
-    check_least("longest_test", longest_test, longest + 1)
+    require_at_least("longest", longest, shortest)
+    require_at_least("longest_test", longest_test, longest + 1)
     sizes = {"train": train, "dev": test, "test": test}
     items = {split: _draw_split(split, size, draw, (shortest, longest), seed) for split, size in sizes.items()}
     rng = random.Random(f"{seed} test_long")
     items["test_long"] = [draw(rng, rng.randint(longest + 1, longest_test)) for _ in range(test)]
-    return from_columns({split: _columns(drawn) for split, drawn in items.items()})
+    return from_columns({split: _columns(sources) for split, sources in items.items()})
 
 
-def check_least(name: str, value: int, least: int) -> None:
+def require_at_least(name: str, value: int, least: int) -> None:
     """Refuses a value that is below what another option asks for."""
     require(value >= least, f"{name} of a synthetic task is {value}, but must be at least {least}")
 
@@ -125,9 +127,9 @@ def check_least(name: str, value: int, least: int) -> None:
 def _draw_split(split: str, number: int, draw: Draw, sizes: tuple[int, int], seed: int) -> list[Item]:
     rng = random.Random(f"{seed} {split}")
     items = []
-    for _ in range(number * TRIES):
+    for _ in range(number * MAX_TRIES):
         item = draw(rng, rng.randint(*sizes))
-        if zlib.crc32(repr(item.source).encode()) % 10 in SHARES[split]:
+        if zlib.crc32(repr(item.source).encode()) % 10 in SPLIT_DIGITS[split]:
             items.append(item)
         if len(items) == number:
             return items
@@ -140,6 +142,6 @@ def _draw_split(split: str, number: int, draw: Draw, sizes: tuple[int, int], see
 def _columns(items: list[Item]) -> dict[str, list]:
     return {
         "source": [[str(symbol) for symbol in item.source] for item in items],
-        "target": [[str(item.source[i]) for i in item.copied] for item in items],
-        "alignment": [[[i, j] for j, i in enumerate(item.copied)] for item in items],
+        "target": [[str(item.source[i]) for i in item.source_positions] for item in items],
+        "alignment": [[[i, j] for j, i in enumerate(item.source_positions)] for item in items],
     }

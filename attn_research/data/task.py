@@ -26,8 +26,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from attn_research import user_modules
-from attn_research.data.kept import kept
 from attn_research.data.segmentation import SEGMENTATIONS, Characters, Segmentation, Words
+from attn_research.data.table_cache import cached_tables
 from attn_research.errors import UserError
 from attn_research.registry import Registry, Spec, nearest
 
@@ -84,7 +84,7 @@ def tables(spec: Spec) -> Tables:
         if spec.module
         else Path(inspect.getfile(bound.function)).read_text("utf-8")
     )
-    return kept(f"{bound.function.__name__} {bound.hyper} {code}", make)
+    return cached_tables(f"{bound.function.__name__} {bound.hyper} {code}", make)
 
 
 def _check(split: Any, title: str) -> None:
@@ -130,12 +130,12 @@ def from_columns(splits: Mapping[str, Mapping[str, list]]) -> DatasetDict:
     return datasets.DatasetDict({name: datasets.Dataset.from_dict(columns) for name, columns in splits.items()})
 
 
-def learns(spec: Spec) -> bool:
+def learns_segmentation(spec: Spec) -> bool:
     """Whether the task learns its segmentations from its data."""
     return tasks.bind(spec).traits.symbols == "learned"
 
 
-def plain(spec: Spec, symbols: Iterable[str]) -> tuple[Segmentation, Segmentation]:
+def default_segmentations(spec: Spec, symbols: Iterable[str]) -> tuple[Segmentation, Segmentation]:
     """Source's and target's segmentation of a task that learns none; `symbols` are those of the target."""
     traits = tasks.bind(spec).traits
     spaced = traits.outputs == "words" or any(len(symbol) > 1 for symbol in symbols)

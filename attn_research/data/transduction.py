@@ -73,16 +73,16 @@ def _columns(lines: list[Line], split: str) -> dict[str, list]:
 
 def _without_numbers(lines: list[Line], words: Collection[str]) -> list[Line]:
     """The lines with `abel` for `abel(1)` where `abel` is one of the words; the first of each kind is told."""
-    found = {i: match[1] for i, line in enumerate(lines) if (match := ALTERNATE.fullmatch(line.word))}
-    alternates = {i: word for i, word in found.items() if word in words}
-    others = [lines[i] for i in found if i not in alternates]
+    result = {i: match[1] for i, line in enumerate(lines) if (match := ALTERNATE.fullmatch(line.word))}
+    alternates = {i: word for i, word in result.items() if word in words}
+    others = [lines[i] for i in result if i not in alternates]
     if alternates:
         first = next(iter(alternates))
-        told = f"{lines[first].where}: {lines[first].word} is read as a further line of {alternates[first]}"
-        log.warning("%s (numbered words read so: %d)", told, len(alternates))
+        message = f"{lines[first].where}: {lines[first].word} is read as a further line of {alternates[first]}"
+        log.warning("%s (numbered words read so: %d)", message, len(alternates))
     if others:
-        told = f"{others[0].where}: {others[0].word} is read as it is, since there is no word without the number"
-        log.warning("%s (numbered words read so: %d)", told, len(others))
+        message = f"{others[0].where}: {others[0].word} is read as it is, since there is no word without the number"
+        log.warning("%s (numbered words read so: %d)", message, len(others))
     return [line._replace(word=alternates.get(i, line.word)) for i, line in enumerate(lines)]
 
 

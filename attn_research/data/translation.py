@@ -8,13 +8,13 @@ from typing import Annotated, Literal
 from attn_research.annotations import Length, Range
 from attn_research.data import parallel
 from attn_research.data.parallel import Pairs
-from attn_research.data.segmentation import Pieces
+from attn_research.data.segmentation import LearnedSegmentation
 from attn_research.data.task import DatasetDict, from_columns, tasks
 from attn_research.errors import UserError
 from attn_research.registry import require
 
-TOLD = 5  # left-out pairs whose numbers are told
-Sides = tuple[Pieces, Pieces]  # of the source, of the target
+MAX_LISTED = 5  # left-out pairs whose numbers are told
+Sides = tuple[LearnedSegmentation, LearnedSegmentation]  # of the source, of the target
 log = logging.getLogger(__name__)
 
 
@@ -33,7 +33,7 @@ def translation(
     target: str = "en",
     test: str = "test",
     units: Literal["words", "subwords"] = "subwords",
-    vocabulary: Annotated[int, Range(least=1, most=1_000_000)] = 8000,
+    vocabulary: Annotated[int, Range(minimum=1, maximum=1_000_000)] = 8000,
     joint: bool = False,
     lowercase: bool = False,
     longest: Length = 100,
@@ -62,56 +62,58 @@ def translation(
         numbers of lines, an empty line in dev or test, or a vocabulary that is too small.
     """
     find_files(path, source, target, test)
-    pairs = parallel.read(path, (source, target), test, configuration)
+    pairs = parallel.read_pairs(path, (source, target), test, configuration)
     pairs = {split: _without_empty(split, lines) for split, lines in pairs.items()}
-    learned = _learn(pairs["train"], units, vocabulary, joint, lowercase)
-    pairs["train"] = _without_long(pairs["train"], learned, longest)
-    splits = from_columns({split: _columns(lines, learned) for split, lines in pairs.items()})
-    splits.segmentations = learned
+    segmentations = _learn(pairs["train"], units, vocabulary, joint, lowercase)
+    pairs["train"] = _without_long(pairs["train"], segmentations, longest)
+    splits = from_columns({split: _columns(lines, segmentations) for split, lines in pairs.items()})
+    splits.segmentations = segmentations
     return splits
 
 
 def _learn(train: Pairs, units: str, vocabulary: int, joint: bool, lowercase: bool) -> Sides:
     if joint:
-        return (Pieces.learn([*train.sources, *train.targets], units, vocabulary, lowercase),) * 2
-    source, target = (Pieces.learn(lines, units, vocabulary, lowercase) for lines in (train.sources, train.targets))
+        return (LearnedSegmentation.learn([*train.sources, *train.targets], units, vocabulary, lowercase),) * 2
+    source, target = (
+        LearnedSegmentation.learn(lines, units, vocabulary, lowercase) for lines in (train.sources, train.targets)
+    )
     return source, target
 
 
-def _columns(pairs: Pairs, learned: Sides) -> dict[str, list]:
+def _columns(pairs: Pairs, segmentations: Sides) -> dict[str, list]:
     return {
-        "source": learned[0].split_all(pairs.sources),
-        "target": learned[1].split_all(pairs.targets),
+        "source": segmentations[0].split_all(pairs.sources),
+        "target": segmentations[1].split_all(pairs.targets),
         "raw": [[line] for line in pairs.targets],
         "where": [pairs.where(i) for i in range(len(pairs.numbers))],
     }
 
 
 def _without_empty(split: str, pairs: Pairs) -> Pairs:
-    def full(i: int) -> bool:
+    def is_full(i: int) -> bool:
         return bool(pairs.sources[i].strip() and pairs.targets[i].strip())
 
-    empty = [i for i in range(len(pairs.numbers)) if not full(i)]
+    empty = [i for i in range(len(pairs.numbers)) if not is_full(i)]
     if empty and split != "train":
         raise UserError(f"{pairs.where(empty[0])} is empty on one side, and only training pairs may be left out")
-    return _leave_out(pairs, full, "have an empty line")
+    return _filter_pairs(pairs, is_full, "have an empty line")
 
 
-def _without_long(train: Pairs, learned: Sides, longest: int) -> Pairs:
-    sources, targets = learned[0].split_all(train.sources), learned[1].split_all(train.targets)
+def _without_long(train: Pairs, segmentations: Sides, longest: int) -> Pairs:
+    sources, targets = segmentations[0].split_all(train.sources), segmentations[1].split_all(train.targets)
 
     def fits(i: int) -> bool:
         return max(len(sources[i]), len(targets[i])) <= longest
 
-    return _leave_out(train, fits, f"have more than {longest} symbols on a side")
+    return _filter_pairs(train, fits, f"have more than {longest} symbols on a side")
 
 
-def _leave_out(pairs: Pairs, fits: Callable[[int], bool], why: str) -> Pairs:
+def _filter_pairs(pairs: Pairs, fits: Callable[[int], bool], reason: str) -> Pairs:
     """The pairs that fit; how many do not, and the first of them, is told."""
-    kept = [i for i in range(len(pairs.numbers)) if fits(i)]
-    if len(kept) < len(pairs.numbers):
-        numbers = sorted(set(pairs.numbers) - {pairs.numbers[i] for i in kept})
-        told = ", ".join(map(str, numbers[:TOLD])) + (" ..." if len(numbers) > TOLD else "")
+    indices = [i for i in range(len(pairs.numbers)) if fits(i)]
+    if len(indices) < len(pairs.numbers):
+        numbers = sorted(set(pairs.numbers) - {pairs.numbers[i] for i in indices})
+        listed = ", ".join(map(str, numbers[:MAX_LISTED])) + (" ..." if len(numbers) > MAX_LISTED else "")
         total = f"{len(numbers):,} of {len(pairs.numbers):,} pairs"
-        log.warning("%s: %s %s and are left out (line %s)", pairs.title, total, why, told)
-    return pairs.keep(kept)
+        log.warning("%s: %s %s and are left out (line %s)", pairs.title, total, reason, listed)
+    return pairs.select(indices)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from attn_research import storage
-from attn_research.storage import Damaged
+from attn_research.storage import DamagedFileError
 
 PAD, BOS, EOS, UNK = range(4)
 UNKNOWN = "<unk>"  # how UNK is written
@@ -56,9 +56,9 @@ class Vocabulary:
         """Reads what `save` wrote.
 
         Raises:
-          Damaged: it is missing or differs.
+          DamagedFileError: it is missing or differs.
         """
         symbols = storage.read_json(Path(path))
         if not (isinstance(symbols, list) and all(isinstance(symbol, str) for symbol in symbols)):
-            raise Damaged(f"{path} is damaged: it is no list of symbols")
+            raise DamagedFileError(f"{path} is damaged: it is no list of symbols")
         return cls(tuple(symbols))

@@ -18,11 +18,11 @@ from attn_research.data.vocab import BOS, EOS, PAD
 from attn_research.decoding.outputs import Outputs, length_limits, writable
 from attn_research.decoding.penalties import penalties
 from attn_research.decoding.top_k import top_k
-from attn_research.models.decoder import State
-from attn_research.models.seq2seq import Translating
+from attn_research.models.decoder import DecoderState
+from attn_research.models.seq2seq import DecoderSession
 
 
-class _Kept(NamedTuple):
+class _Finished(NamedTuple):
     """The best hypotheses that have ended, best first; a score of -inf marks an empty place."""
 
     score: Float[Array, "K b"]
@@ -32,7 +32,7 @@ class _Kept(NamedTuple):
     symbols: Int[Array, "K b"]  # the last one
 
 
-class _Trail(NamedTuple):
+class _Backpointers(NamedTuple):
     """What every step did, from which whole hypotheses are read at the end."""
 
     symbols: Int[Array, "T K b"]  # that a hypothesis got in this step
@@ -50,61 +50,63 @@ class _Continuations(NamedTuple):
 
 class _Beam(NamedTuple):
     t: Int[Array, ""]
-    state: State  # each leaf with a leading k, which is 1 before the first step and then K
+    state: DecoderState  # each leaf with a leading k, which is 1 before the first step and then K
     symbols: Int[Array, "k b"]  # the last one of each hypothesis
     log_probability: Float[Array, "k b"]  # -inf marks an empty place
-    kept: _Kept
-    trail: _Trail
+    finished: _Finished
+    backpointers: _Backpointers
 
 
-def beam_search(
-    translating: Translating, source_size: int, lengths: Int[Array, " b"], decode: config.Decode
-) -> Outputs:
+def beam_search(session: DecoderSession, source_size: int, lengths: Int[Array, " b"], decode: config.Decode) -> Outputs:
     """The `decode.beam` best outputs of every row; one ends with EOS or after `ratio * real length + extra` symbols."""
     by_length = length_limits(decode, source_size)
     limits = jnp.asarray(by_length)[lengths]
-    step, score = jax.vmap(translating.step), penalties.bind(decode.length_penalty)
+    step, score = jax.vmap(session.step), penalties.bind(decode.length_penalty)
 
     def advance(beam: _Beam) -> _Beam:
         state, logits, weights = step(beam.state, beam.symbols)
-        found = _continuations(beam.log_probability, logits, 2 * decode.beam)
-        ends = (found.symbols == EOS) | (beam.t + 1 >= limits)[None]
-        kept = _keep(beam.kept, found, ends, beam.t + 1, score)
-        going = jnp.where(ends, -jnp.inf, found.log_probability)
-        chosen = _pick(found._replace(log_probability=going), _best(going, decode.beam))
-        hopeful = _hopeful(chosen.log_probability, kept.score[-1], beam.t + 2, limits, score)
-        log_probability = jnp.where(hopeful[None], chosen.log_probability, -jnp.inf)
-        done = _Trail(chosen.symbols, chosen.parents, weights)
-        trail = jax.tree.map(lambda all_steps, one: all_steps.at[beam.t].set(one), beam.trail, done)
-        return _Beam(beam.t + 1, _pick(state, chosen.parents), chosen.symbols, log_probability, kept, trail)
+        candidates = _continuations(beam.log_probability, logits, 2 * decode.beam)
+        ends = (candidates.symbols == EOS) | (beam.t + 1 >= limits)[None]
+        finished = _add_finished(beam.finished, candidates, ends, beam.t + 1, score)
+        alive = jnp.where(ends, -jnp.inf, candidates.log_probability)
+        selected = _gather(candidates._replace(log_probability=alive), _top_indices(alive, decode.beam))
+        can_improve = _can_improve(selected.log_probability, finished.score[-1], beam.t + 2, limits, score)
+        log_probability = jnp.where(can_improve[None], selected.log_probability, -jnp.inf)
+        step_pointers = _Backpointers(selected.symbols, selected.parents, weights)
+        backpointers = jax.tree.map(
+            lambda all_steps, one: all_steps.at[beam.t].set(one), beam.backpointers, step_pointers
+        )
+        return _Beam(
+            beam.t + 1, _gather(state, selected.parents), selected.symbols, log_probability, finished, backpointers
+        )
 
-    first = advance(_start(translating, limits, decode.beam, max(1, int(by_length[-1]))))
+    first = advance(_initial_beam(session, limits, decode.beam, max(1, int(by_length[-1]))))
     beam = jax.lax.while_loop(lambda beam: (beam.log_probability > -jnp.inf).any(), advance, first)
-    return _read(beam.kept, beam.trail)
+    return _backtrack(beam.finished, beam.backpointers)
 
 
-def _start(translating: Translating, limits: Int[Array, " b"], width: int, steps: int) -> _Beam:
+def _initial_beam(session: DecoderSession, limits: Int[Array, " b"], width: int, steps: int) -> _Beam:
     """One hypothesis, and `width` empty places for those that end."""
     one, size = (1, len(limits)), (width, len(limits))
-    first, nothing, zero = jnp.full(one, BOS, jnp.int32), jnp.full(size, -jnp.inf), jnp.zeros(size, jnp.int32)
-    empty = nothing.at[0].set(jnp.where(limits > 0, -jnp.inf, 0))  # with no room for a symbol, the empty output is it
-    state = jax.tree.map(lambda leaf: leaf[None], translating.start)
-    weights = jax.eval_shape(jax.vmap(translating.step), state, first)[2]
-    trail = [jnp.zeros((steps, width, *like.shape[1:]), like.dtype) for like in (zero, zero, weights)]
+    first, neg_inf, zero = jnp.full(one, BOS, jnp.int32), jnp.full(size, -jnp.inf), jnp.zeros(size, jnp.int32)
+    empty = neg_inf.at[0].set(jnp.where(limits > 0, -jnp.inf, 0))  # with no room for a symbol, the empty output is it
+    state = jax.tree.map(lambda leaf: leaf[None], session.start)
+    weights = jax.eval_shape(jax.vmap(session.step), state, first)[2]
+    backpointers = [jnp.zeros((steps, width, *like.shape[1:]), like.dtype) for like in (zero, zero, weights)]
     log_probability = jnp.where(limits > 0, 0, -jnp.inf)[None]
-    kept = _Kept(empty, empty, zero, zero, zero)
-    return _Beam(jnp.zeros((), jnp.int32), state, first, log_probability, kept, _Trail(*trail))
+    finished = _Finished(empty, empty, zero, zero, zero)
+    return _Beam(jnp.zeros((), jnp.int32), state, first, log_probability, finished, _Backpointers(*backpointers))
 
 
-def _best(values: Float[Array, "n b"], k: int) -> Int[Array, "k b"]:
+def _top_indices(values: Float[Array, "n b"], k: int) -> Int[Array, "k b"]:
     """Where each row's k largest stand, the largest first, equals in their order."""
     return jax.lax.top_k(values.T, k)[1].T
 
 
-def _pick(tree: Any, places: Int[Array, "k b"]) -> Any:
+def _gather(tree: Any, indices: Int[Array, "k b"]) -> Any:
     """The given places of every row, in each leaf [n b ...]; a leaf without rows is the same in all places."""
-    rows = jnp.arange(places.shape[1])[None]
-    return jax.tree.map(lambda leaf: leaf[places, rows] if leaf.ndim > 1 else jnp.full(len(places), leaf[0]), tree)
+    rows = jnp.arange(indices.shape[1])[None]
+    return jax.tree.map(lambda leaf: leaf[indices, rows] if leaf.ndim > 1 else jnp.full(len(indices), leaf[0]), tree)
 
 
 def _continuations(log_probability: Float[Array, "k b"], logits: Float[Array, "k b n"], number: int) -> _Continuations:
@@ -112,25 +114,27 @@ def _continuations(log_probability: Float[Array, "k b"], logits: Float[Array, "k
     n = logits.shape[-1]
     best, symbols = top_k(writable(logits), min(number, n))
     total = best + (log_probability - jax.nn.logsumexp(logits, -1))[..., None]
-    few = [(0, 0), (0, 0), (0, max(0, number - n))]  # with so few symbols, one hypothesis has too few continuations
-    total, symbols = jnp.pad(total, few, constant_values=-jnp.inf), jnp.pad(symbols, few)
+    padding = [(0, 0), (0, 0), (0, max(0, number - n))]  # with so few symbols, one hypothesis has too few continuations
+    total, symbols = jnp.pad(total, padding, constant_values=-jnp.inf), jnp.pad(symbols, padding)
     parents = jnp.broadcast_to(jnp.arange(len(total), dtype=jnp.int32)[:, None, None], total.shape)
     merge = lambda x: jnp.moveaxis(x, 2, 1).reshape(-1, x.shape[1])  # noqa: E731
-    found = _Continuations(merge(total), merge(parents), merge(symbols))
-    return _pick(found, _best(found.log_probability, number))
+    candidates = _Continuations(merge(total), merge(parents), merge(symbols))
+    return _gather(candidates, _top_indices(candidates.log_probability, number))
 
 
-def _keep(kept: _Kept, found: _Continuations, ends: Bool[Array, "n b"], length: Array, score: Callable) -> _Kept:
-    """`kept` with those of the best K continuations that end."""
-    width = len(kept.score)
-    log_probability, parents, symbols = (field[:width] for field in found)
+def _add_finished(
+    finished: _Finished, candidates: _Continuations, ends: Bool[Array, "n b"], length: Array, score: Callable
+) -> _Finished:
+    """`finished` with those of the best K continuations that end."""
+    width = len(finished.score)
+    log_probability, parents, symbols = (field[:width] for field in candidates)
     scores = jnp.where(ends[:width], score(log_probability, length), -jnp.inf)
-    ended = _Kept(scores, log_probability, jnp.full_like(parents, length), parents, symbols)
-    both = jax.tree.map(lambda *two: jnp.concatenate(two), kept, ended)
-    return _pick(both, _best(both.score, width))
+    newly_finished = _Finished(scores, log_probability, jnp.full_like(parents, length), parents, symbols)
+    both = jax.tree.map(lambda *two: jnp.concatenate(two), finished, newly_finished)
+    return _gather(both, _top_indices(both.score, width))
 
 
-def _hopeful(
+def _can_improve(
     log_probability: Float[Array, "K b"], worst: Float[Array, " b"], length: Array, limits: Array, score: Callable
 ) -> Bool[Array, " b"]:
     """Whether a row has a hypothesis that can come to a score above the worst kept one.
@@ -142,17 +146,17 @@ def _hopeful(
     return (highest > worst[None]).any(0)
 
 
-def _read(kept: _Kept, trail: _Trail) -> Outputs:
+def _backtrack(finished: _Finished, backpointers: _Backpointers) -> Outputs:
     """The kept hypotheses, each followed back from its last symbol through the places that it had."""
 
-    def back(places, step):
-        t, done = step
-        last, inside = t == kept.lengths - 1, t < kept.lengths
-        symbols = jnp.where(last, kept.symbols, _pick(done.symbols, places))
-        parents = jnp.where(last, kept.parents, _pick(done.parents, places))
-        weights = _pick(done.weights, parents) * inside[..., None]
+    def trace_back(indices, step):
+        t, step_pointers = step
+        last, inside = t == finished.lengths - 1, t < finished.lengths
+        symbols = jnp.where(last, finished.symbols, _gather(step_pointers.symbols, indices))
+        parents = jnp.where(last, finished.parents, _gather(step_pointers.parents, indices))
+        weights = _gather(step_pointers.weights, parents) * inside[..., None]
         return parents, (jnp.where(inside, symbols, PAD), weights)
 
-    steps = jnp.arange(len(trail.symbols)), trail
-    symbols, weights = jax.lax.scan(back, jnp.zeros_like(kept.parents), steps, reverse=True)[1]
-    return Outputs(symbols, weights, kept.lengths, kept.log_probability, kept.score)
+    steps = jnp.arange(len(backpointers.symbols)), backpointers
+    symbols, weights = jax.lax.scan(trace_back, jnp.zeros_like(finished.parents), steps, reverse=True)[1]
+    return Outputs(symbols, weights, finished.lengths, finished.log_probability, finished.score)

@@ -15,7 +15,7 @@ penalties = Registry("length penalty")
 
 LogProbability = Float[Array, "..."]
 Length = Int[Array, "..."]
-Alpha = Annotated[float, Range(above=0, most=5)]
+Alpha = Annotated[float, Range(above=0, maximum=5)]
 
 
 @penalties.register

@@ -11,7 +11,7 @@ from attn_research.errors import UserError
 
 
 def make_search(decode: config.Decode) -> Callable:
-    """`(Translating, padded source size, source lengths [b]) -> Outputs`, `decode.beam` hypotheses a source.
+    """`(DecoderSession, padded source size, source lengths [b]) -> Outputs`, `decode.beam` hypotheses a source.
 
     Raises:
       UserError: an unknown length penalty, or one that has nothing to rank.

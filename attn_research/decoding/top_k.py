@@ -19,5 +19,5 @@ def top_k(values: Float[Array, "*r n"], k: int) -> tuple[Float[Array, "*r k"], I
     blocks = jnp.pad(values, ends, constant_values=-jnp.inf).reshape(*values.shape[:-1], -1, BLOCK)
     best = jnp.sort(jax.lax.top_k(blocks.max(-1), k)[1])
     inside = jnp.take_along_axis(blocks, best[..., None], -2).reshape(*values.shape[:-1], k * BLOCK)
-    largest, places = jax.lax.top_k(inside, k)
-    return largest, jnp.take_along_axis(best, places // BLOCK, -1) * BLOCK + places % BLOCK
+    largest, indices = jax.lax.top_k(inside, k)
+    return largest, jnp.take_along_axis(best, indices // BLOCK, -1) * BLOCK + indices % BLOCK

@@ -1,7 +1,7 @@
 """What is measured on test items, and how sure it is."""
 
 from attn_research.metrics.alignment import alignment_errors, entropy, link_errors
-from attn_research.metrics.error_rates import closest, score_outputs
+from attn_research.metrics.error_rates import closest_reference, score_outputs
 from attn_research.metrics.metric import METRICS, Metric
 from attn_research.metrics.statistics import Comparison, Scores
 from attn_research.metrics.text import score_texts
@@ -12,7 +12,7 @@ __all__ = [
     "Metric",
     "Scores",
     "alignment_errors",
-    "closest",
+    "closest_reference",
     "entropy",
     "link_errors",
     "score_outputs",

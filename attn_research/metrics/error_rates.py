@@ -10,7 +10,7 @@ from attn_research.metrics.alignment import Counts
 Tokens = Sequence[str]
 
 
-def closest(output: Tokens, references: Sequence[Tokens]) -> tuple[int, int]:
+def closest_reference(output: Tokens, references: Sequence[Tokens]) -> tuple[int, int]:
     """Edits (insertions, deletions, substitutions) to the closest reference, and that reference's length.
 
     Of references that are equally close the first counts.
@@ -30,6 +30,8 @@ def score_outputs(outputs: Sequence[Tokens], references: Sequence[Sequence[Token
       outputs: n token lists, without the end symbol.
       references: for each item the right answers, at least one.
     """
-    edits, lengths = np.array([closest(*pair) for pair in zip(outputs, references, strict=True)], int).reshape(-1, 2).T
+    edits, lengths = (
+        np.array([closest_reference(*pair) for pair in zip(outputs, references, strict=True)], int).reshape(-1, 2).T
+    )
     one = np.ones(len(outputs), int)
     return {"exact": ((edits == 0).astype(int), one), "wer": ((edits > 0).astype(int), one), "per": (edits, lengths)}

@@ -12,8 +12,8 @@ from attn_research.metrics import text
 
 def ratio(numerators: np.ndarray, denominators: np.ndarray) -> np.ndarray:
     """The one by the other; nan where the denominator is 0."""
-    nothing = np.full(np.broadcast_shapes(np.shape(numerators), np.shape(denominators)), np.nan)
-    return np.divide(numerators, denominators, out=nothing, where=np.not_equal(denominators, 0))
+    undefined = np.full(np.broadcast_shapes(np.shape(numerators), np.shape(denominators)), np.nan)
+    return np.divide(numerators, denominators, out=undefined, where=np.not_equal(denominators, 0))
 
 
 def exponential(nats: np.ndarray, symbols: np.ndarray) -> np.ndarray:
@@ -32,8 +32,8 @@ class Metric:
     percent: bool  # a share, printed times 100
     finish: Callable[..., np.ndarray] = ratio  # from sums of any shape, one a part
     parts: tuple[str, ...] = ("n", "d")  # what is summed over the items, by the names in a record
-    least: float = 0.0
-    most: float = math.inf
+    minimum: float = 0.0
+    maximum: float = math.inf
 
     def value(self, *parts) -> float:
         """The metric over the test items, from its parts [n], one number an item.
@@ -45,20 +45,20 @@ class Metric:
 
 def _text(name: str, label: str, parts: tuple[str, ...]) -> Metric:
     finish = partial(text.finish, name)
-    return Metric(name, label, lower_is_better=False, percent=False, finish=finish, parts=parts, most=100.0)
+    return Metric(name, label, lower_is_better=False, percent=False, finish=finish, parts=parts, maximum=100.0)
 
 
 METRICS: dict[str, Metric] = {
     metric.name: metric
     for metric in (
-        Metric("exact", "exact match", lower_is_better=False, percent=True, most=1.0),
-        Metric("token", "token accuracy", lower_is_better=False, percent=True, most=1.0),
+        Metric("exact", "exact match", lower_is_better=False, percent=True, maximum=1.0),
+        Metric("token", "token accuracy", lower_is_better=False, percent=True, maximum=1.0),
         Metric("loss", "loss", lower_is_better=True, percent=False),
-        Metric("perplexity", "perplexity", lower_is_better=True, percent=False, finish=exponential, least=1.0),
-        Metric("wer", "WER", lower_is_better=True, percent=True, most=1.0),
+        Metric("perplexity", "perplexity", lower_is_better=True, percent=False, finish=exponential, minimum=1.0),
+        Metric("wer", "WER", lower_is_better=True, percent=True, maximum=1.0),
         Metric("per", "PER", lower_is_better=True, percent=True),
-        Metric("aer", "AER", lower_is_better=True, percent=True, most=1.0),
-        Metric("aer_free", "AER of free outputs", lower_is_better=True, percent=True, most=1.0),
+        Metric("aer", "AER", lower_is_better=True, percent=True, maximum=1.0),
+        Metric("aer_free", "AER of free outputs", lower_is_better=True, percent=True, maximum=1.0),
         Metric("entropy", "attention entropy", lower_is_better=None, percent=False),
         _text("bleu", "BLEU", text.BLEU_PARTS),
         _text("bleu_lc", "BLEU in lower case", text.BLEU_PARTS),

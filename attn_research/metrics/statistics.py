@@ -27,7 +27,7 @@ from attn_research.metrics.metric import Metric
 
 REPLICATES = 2000
 LEVEL = 0.95
-FEWEST_SEEDS = 3  # with fewer, rows are not compared
+MIN_SEEDS = 3  # with fewer, rows are not compared
 CHUNK = 100  # replicates whose item counts are held at once
 
 
@@ -59,8 +59,8 @@ class Comparison:
     def __post_init__(self):
         sizes = {label: scores.parts[0].shape[1] for label, scores in self.rows.items() if scores.by_item}
         if len(set(sizes.values())) > 1:
-            told = ", ".join(f"{label!r} has {size}" for label, size in sizes.items())
-            raise UserError(f"rows can only be compared on the same test items, but {told}")
+            sizes_text = ", ".join(f"{label!r} has {size}" for label, size in sizes.items())
+            raise UserError(f"rows can only be compared on the same test items, but {sizes_text}")
 
     @cached_property
     def means(self) -> dict[str, float]:
@@ -76,18 +76,18 @@ class Comparison:
     def interval(self, label: str) -> tuple[float, float] | None:
         """The 95 % interval of a row's mean; None where nothing can be drawn or the metric is not always a number."""
         scores = self.rows[label]
-        if not scores.by_item and not comparable(scores):
+        if not scores.by_item and not has_enough_seeds(scores):
             return None
-        middle = _middle(self.replicates[label])
-        return middle and (max(middle[0], self.metric.least), min(middle[1], self.metric.most))
+        interval = _percentile_interval(self.replicates[label])
+        return interval and (max(interval[0], self.metric.minimum), min(interval[1], self.metric.maximum))
 
     def difference(self, a: str, b: str) -> tuple[float, float] | None:
         """The 95 % interval of `a` minus `b`; None with fewer than three seeds in either, or where one is no number."""
-        if not (comparable(self.rows[a]) and comparable(self.rows[b])):
+        if not (has_enough_seeds(self.rows[a]) and has_enough_seeds(self.rows[b])):
             return None
-        return _middle(self.replicates[a] - self.replicates[b])
+        return _percentile_interval(self.replicates[a] - self.replicates[b])
 
-    def told_apart(self, a: str, b: str) -> bool | None:
+    def distinguishable(self, a: str, b: str) -> bool | None:
         """Whether the interval of the difference leaves out 0; None where there are too few seeds to tell."""
         interval = self.difference(a, b)
         return None if interval is None else not interval[0] <= 0 <= interval[1]
@@ -95,37 +95,37 @@ class Comparison:
     @cached_property
     def replicates(self) -> dict[str, np.ndarray]:
         """The mean over seeds in every replicate: [REPLICATES] for each row."""
-        draw = np.random.default_rng(0)
-        sums = self._item_sums(draw)
+        rng = np.random.default_rng(0)
+        sums = self._item_sums(rng)
         sets = dict.fromkeys(scores.seeds for scores in self.rows.values())
-        seeds = {drawn: draw.integers(len(drawn), size=(REPLICATES, len(drawn))) for drawn in sets}
+        seeds = {seed_set: rng.integers(len(seed_set), size=(REPLICATES, len(seed_set))) for seed_set in sets}
         return {
-            label: _mean_over_drawn(self._finish(scores, sums[label]), seeds[scores.seeds])
+            label: _resampled_means(self._finish(scores, sums[label]), seeds[scores.seeds])
             for label, scores in self.rows.items()
         }
 
     def _finish(self, scores: Scores, sums: tuple[np.ndarray, ...]) -> np.ndarray:
         return self.metric.finish(*sums) if scores.by_item else sums[0]
 
-    def _item_sums(self, draw: np.random.Generator) -> dict[str, tuple[np.ndarray, ...]]:
+    def _item_sums(self, rng: np.random.Generator) -> dict[str, tuple[np.ndarray, ...]]:
         """Sums over drawn items, for each row its parts [REPLICATES, seed]."""
         sums = {label: _sums(scores) for label, scores in self.rows.items()}
         rows = {label: scores for label, scores in self.rows.items() if scores.by_item}
         if rows:
             columns = np.concatenate([part for s in rows.values() for part in s.parts])
-            drawn = np.concatenate(list(_drawn_sums(columns.T.astype(float), draw)))
+            resampled = np.concatenate(list(_resampled_sums(columns.T.astype(float), rng)))
             edges = np.cumsum([len(s.seeds) * len(s.parts) for s in rows.values()])[:-1]
-            of_rows = zip(rows.items(), np.split(drawn, edges, axis=1), strict=True)
-            sums |= {label: tuple(np.split(own, len(s.parts), axis=1)) for (label, s), own in of_rows}
+            of_rows = zip(rows.items(), np.split(resampled, edges, axis=1), strict=True)
+            sums |= {label: tuple(np.split(row_sums, len(s.parts), axis=1)) for (label, s), row_sums in of_rows}
         return sums
 
 
-def comparable(scores: Scores) -> bool:
+def has_enough_seeds(scores: Scores) -> bool:
     """Whether a row has seeds enough to be compared."""
-    return len(scores.seeds) >= FEWEST_SEEDS
+    return len(scores.seeds) >= MIN_SEEDS
 
 
-def stretch(seeds: int) -> float:
+def widening_factor(seeds: int) -> float:
     """By how much deviations of drawn seeds are too small, for intervals as wide as Student's."""
     from scipy import special  # which training, whose metrics are beside this, need not wait for
 
@@ -137,27 +137,27 @@ def _sums(scores: Scores) -> tuple[np.ndarray, ...]:
     return tuple(part.sum(axis=1) for part in scores.parts)
 
 
-def _drawn_sums(columns: np.ndarray, draw: np.random.Generator):
+def _resampled_sums(columns: np.ndarray, rng: np.random.Generator):
     """Yields [CHUNK, column] sums of `columns` [item, column] over items drawn with replacement."""
     items = len(columns)
     offsets = np.arange(CHUNK)[:, None] * items
     for _ in range(REPLICATES // CHUNK):
-        drawn = draw.integers(items, size=(CHUNK, items)) + offsets
-        counts = np.bincount(drawn.ravel(), minlength=CHUNK * items).reshape(CHUNK, items)
+        indices = rng.integers(items, size=(CHUNK, items)) + offsets
+        counts = np.bincount(indices.ravel(), minlength=CHUNK * items).reshape(CHUNK, items)
         yield counts.astype(float) @ columns
 
 
-def _mean_over_drawn(values: np.ndarray, drawn: np.ndarray) -> np.ndarray:
+def _resampled_means(values: np.ndarray, indices: np.ndarray) -> np.ndarray:
     """The mean over the drawn seeds [REPLICATES, seed] of `values` [seed] or [REPLICATES, seed]."""
-    replicates, seeds = drawn.shape
+    replicates, seeds = indices.shape
     values = np.broadcast_to(values, (replicates, seeds))
-    centre = values.mean(axis=1)
-    if seeds < FEWEST_SEEDS:
-        return centre
-    return centre + stretch(seeds) * (np.take_along_axis(values, drawn, axis=1).mean(axis=1) - centre)
+    center = values.mean(axis=1)
+    if seeds < MIN_SEEDS:
+        return center
+    return center + widening_factor(seeds) * (np.take_along_axis(values, indices, axis=1).mean(axis=1) - center)
 
 
-def _middle(replicates: np.ndarray) -> tuple[float, float] | None:
+def _percentile_interval(replicates: np.ndarray) -> tuple[float, float] | None:
     if np.isnan(replicates).any():
         return None
     low, high = np.quantile(replicates, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])

@@ -12,7 +12,7 @@ from jaxtyping import Array, Float
 
 from attn_research.attention.history import source_mask
 from attn_research.errors import UserError
-from attn_research.models.encoder import Encoded
+from attn_research.models.encoder import EncoderOutput
 from attn_research.registry import Registry
 
 # informs: whether the decoder learns anything of the source by it.
@@ -20,14 +20,14 @@ bridges = Registry("bridge", informs=True)
 
 
 @bridges.register(informs=False)
-def zero(param: Callable, source: Encoded, layers: int, parts: int, hidden: int) -> tuple:
+def zero(param: Callable, source: EncoderOutput, layers: int, parts: int, hidden: int) -> tuple:
     """s_0 = 0."""
     top = source.last[-1][-1]
     return ((jnp.zeros((len(top), hidden), top.dtype),) * parts,) * layers
 
 
 @bridges.register
-def copy(param: Callable, source: Encoded, layers: int, parts: int, hidden: int) -> tuple:
+def copy(param: Callable, source: EncoderOutput, layers: int, parts: int, hidden: int) -> tuple:
     """s_0 = the encoder's last state, layer by layer   (Sutskever et al. 2014; Luong et al. 2015)."""
     _same_shape("copy", source, layers, parts, hidden)
     return tuple(source.last)
@@ -35,7 +35,7 @@ def copy(param: Callable, source: Encoded, layers: int, parts: int, hidden: int)
 
 @bridges.register
 def dense(
-    param: Callable, source: Encoded, layers: int, parts: int, hidden: int,
+    param: Callable, source: EncoderOutput, layers: int, parts: int, hidden: int,
     reads: Literal["top", "each", "backward"] = "top", shared: bool = False,
 ) -> tuple:  # fmt: skip
     """s_0 = tanh(h W + b), a W and b for each layer and array   (Sockeye; shared, one for all: Joey NMT).
@@ -51,12 +51,12 @@ def dense(
             "bridge 'dense(reads=\"each\")' needs as many encoder as decoder layers, two or more, and shared=False, "
             f"but they have {len(source.last)} and {layers} layer(s), and shared is {shared}"
         )
-    ends = [last[-1] for last in source.last]
-    return sum((_states(param, h, 1, parts, hidden, suffix=f"_{layer}") for layer, h in enumerate(ends)), ())
+    last_outputs = [last[-1] for last in source.last]
+    return sum((_states(param, h, 1, parts, hidden, suffix=f"_{layer}") for layer, h in enumerate(last_outputs)), ())
 
 
 @bridges.register
-def relu(param: Callable, source: Encoded, layers: int, parts: int, hidden: int) -> tuple:
+def relu(param: Callable, source: EncoderOutput, layers: int, parts: int, hidden: int) -> tuple:
     """s_0 = relu(h W + b), h an array of the encoder's last states, all layers joined; a W and b for each array of a
     state   (OpenNMT-py's `bridge`).
 
@@ -66,32 +66,32 @@ def relu(param: Callable, source: Encoded, layers: int, parts: int, hidden: int)
     _same_shape("relu", source, layers, parts, hidden)
     pieces = 2 if source.direction == "both" else 1
     size = layers * hidden // pieces
-    found = []
+    result = []
     for part in range(parts):
         W = param(f"W_{part}", nn.initializers.glorot_uniform(), (size, size))
         b = param(f"b_{part}", nn.initializers.zeros, (size,))
         joined = jnp.concatenate([last[part] for last in source.last], -1)
-        made = [nn.relu(piece @ W + b[None]) for piece in jnp.split(joined, pieces, -1)]
-        found.append(jnp.split(jnp.concatenate(made, -1), layers, -1))
-    return tuple(zip(*found, strict=True))
+        states = [nn.relu(component @ W + b[None]) for component in jnp.split(joined, pieces, -1)]
+        result.append(jnp.split(jnp.concatenate(states, -1), layers, -1))
+    return tuple(zip(*result, strict=True))
 
 
 @bridges.register
-def mean(param: Callable, source: Encoded, layers: int, parts: int, hidden: int) -> tuple:
+def mean(param: Callable, source: EncoderOutput, layers: int, parts: int, hidden: int) -> tuple:
     """s_0 = tanh(h W + b), h the mean of the encoder states; a W and b for each layer and array   (Nematus)."""
     real = source_mask(source.lengths, source.states.shape[1])[..., None]
     h = jnp.where(real, source.states, 0).sum(1) / jnp.maximum(source.lengths, 1)[:, None]
     return _states(param, h.astype(source.states.dtype), layers, parts, hidden)
 
 
-def _same_shape(bridge: str, source: Encoded, layers: int, parts: int, hidden: int) -> None:
+def _same_shape(bridge: str, source: EncoderOutput, layers: int, parts: int, hidden: int) -> None:
     last = source.last
-    came = (len(last), len(last[0]), last[0][0].shape[-1])
-    if came != (layers, parts, hidden):
+    shape = (len(last), len(last[0]), last[0][0].shape[-1])
+    if shape != (layers, parts, hidden):
         names = "{} layer(s) of {} array(s) of size {}"
         raise UserError(
             f"bridge {bridge!r} needs encoder and decoder of one shape, but the encoder's last state has "
-            f"{names.format(*came)} and the decoder's first {names.format(layers, parts, hidden)}; use bridge 'dense'"
+            f"{names.format(*shape)} and the decoder's first {names.format(layers, parts, hidden)}; use bridge 'dense'"
         )
 
 
@@ -107,14 +107,14 @@ def _states(
     """tanh(h W + b), cut into the arrays of all layers."""
     if shared and layers * parts == 1:
         raise UserError("shared of bridge 'dense' has no effect: the decoder's state is one layer of one array")
-    own, times = (1, layers * parts) if shared else (layers * parts, 1)
-    W = param(f"W{suffix}", nn.initializers.glorot_uniform(), (h.shape[-1], own * hidden))
-    b = param(f"b{suffix}", nn.initializers.zeros, (own * hidden,))
-    arrays = jnp.split(jnp.tanh(h @ W + b[None]), own, -1) * times
+    matrices, times = (1, layers * parts) if shared else (layers * parts, 1)
+    W = param(f"W{suffix}", nn.initializers.glorot_uniform(), (h.shape[-1], matrices * hidden))
+    b = param(f"b{suffix}", nn.initializers.zeros, (matrices * hidden,))
+    arrays = jnp.split(jnp.tanh(h @ W + b[None]), matrices, -1) * times
     return tuple(tuple(arrays[layer * parts : (layer + 1) * parts]) for layer in range(layers))
 
 
-def _backward(source: Encoded) -> Float[Array, "b i"]:
+def _backward(source: EncoderOutput) -> Float[Array, "b i"]:
     if source.direction != "both":
         raise UserError(
             "bridge 'dense(reads=\"backward\")' needs model.encoder.direction both, but it is "

@@ -15,7 +15,7 @@ from attn_research.registry import Registry
 cells = Registry("cell", parts=1)
 
 
-def uniform(hidden: int) -> Callable:
+def uniform_init(hidden: int) -> Callable:
     """U(-1/sqrt(h), 1/sqrt(h)), for weights and biases of a cell."""
     bound = hidden**-0.5
     return lambda key, shape, dtype=float: jax.random.uniform(key, shape, dtype, -bound, bound)
@@ -24,7 +24,7 @@ def uniform(hidden: int) -> Callable:
 @cells.register
 def rnn(param: Callable, input_size: int, hidden: int) -> Callable:
     """h' = tanh([x; h] W + b)   (Elman 1990)."""
-    W, b = param("W", uniform(hidden), (input_size + hidden, hidden)), param("b", uniform(hidden), (hidden,))
+    W, b = param("W", uniform_init(hidden), (input_size + hidden, hidden)), param("b", uniform_init(hidden), (hidden,))
     return lambda state, x: (jnp.tanh(jnp.concatenate([x, *state], -1) @ W + b[None]),)
 
 
@@ -34,7 +34,7 @@ def gru(param: Callable, input_size: int, hidden: int) -> Callable:
 
     Cho et al. 2014, with the reset gate after the product, as in cuDNN.
     """
-    init = uniform(hidden)
+    init = uniform_init(hidden)
     W, b = param("W", init, (input_size + hidden, 2 * hidden)), param("b", init, (2 * hidden,))
     W_n, b_n = param("W_n", init, (input_size, hidden)), param("b_n", init, (hidden,))
     U_n, c_n = param("U_n", init, (hidden, hidden)), param("c_n", init, (hidden,))
@@ -54,8 +54,8 @@ def lstm(param: Callable, input_size: int, hidden: int) -> Callable:
 
     Hochreiter & Schmidhuber 1997 with the forget gate of Gers et al. 2000, whose bias starts 1 higher than the others.
     """
-    W = param("W", uniform(hidden), (input_size + hidden, 4 * hidden))
-    b = param("b", uniform(hidden), (4 * hidden,))
+    W = param("W", uniform_init(hidden), (input_size + hidden, 4 * hidden))
+    b = param("b", uniform_init(hidden), (4 * hidden,))
     b = b + jnp.repeat(jnp.array([0.0, 1.0, 0.0, 0.0]), hidden)
 
     def step(state, x):

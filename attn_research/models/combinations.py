@@ -22,7 +22,7 @@ from attn_research.registry import Registry
 combinations = Registry("combination", reads=True, fed=False)
 
 
-def _sum(param: Callable, sizes: dict[str, int], size: int, bias: str | None) -> Callable:
+def _affine_sum(param: Callable, sizes: dict[str, int], size: int, bias: str | None) -> Callable:
     """(x_1, x_2, ...) -> x_1 W_1 + x_2 W_2 + ... + b, with the names of the matrices and of the bias (None: none)."""
     matrices = [param(name, nn.initializers.glorot_uniform(), (inputs, size)) for name, inputs in sizes.items()]
     b = param(bias, nn.initializers.zeros, (size,)) if bias else None
@@ -34,7 +34,7 @@ def _sum(param: Callable, sizes: dict[str, int], size: int, bias: str | None) ->
     return apply
 
 
-def _join(*vectors):
+def _concatenate(*vectors):
     return jnp.concatenate(vectors, -1)
 
 
@@ -60,8 +60,8 @@ def linear(
 ) -> Callable:
     """W_c [c; h] + b   (tensorflow/nmt and TensorFlow Addons, under the name of Luong, without b)."""
     size = _size(size, hidden)
-    affine = _sum(param, {"W_c": context_size + hidden}, size, "b" if bias else None)
-    return lambda context, state, symbol: affine(_join(context, state))
+    affine = _affine_sum(param, {"W_c": context_size + hidden}, size, "b" if bias else None)
+    return lambda context, state, symbol: affine(_concatenate(context, state))
 
 
 @combinations.register(fed=lambda hyper: hyper["fed"])
@@ -84,13 +84,16 @@ def gated(
     size, y = _size(size, hidden), embedding if symbol else 0
     inner = tanh(lambda _, *args: param("W_a", *args), context_size, hidden, embedding) if attentional else None
     source_size = hidden if attentional else context_size
-    weigh = _sum(param, {"W_z": y + hidden + source_size}, size, "b_z")
-    source, target = _sum(param, {"W_s": source_size}, size, "b_s"), _sum(param, {"W_t": y + hidden}, size, "b_t")
+    gate_logits = _affine_sum(param, {"W_z": y + hidden + source_size}, size, "b_z")
+    source, target = (
+        _affine_sum(param, {"W_s": source_size}, size, "b_s"),
+        _affine_sum(param, {"W_t": y + hidden}, size, "b_t"),
+    )
 
     def combine(c, h, y):
         c = inner(c, h, y) if attentional else c
-        known = _join(y, h) if symbol else h
-        z, S, T = nn.sigmoid(weigh(_join(known, c))), source(c), target(known)
+        state_and_symbol = _concatenate(y, h) if symbol else h
+        z, S, T = nn.sigmoid(gate_logits(_concatenate(state_and_symbol, c))), source(c), target(state_and_symbol)
         return jnp.tanh({"source": T + z * S, "target": z * T + S, "both": (1 - z) * T + z * S}[gate])
 
     return combine
@@ -99,7 +102,7 @@ def gated(
 @combinations.register
 def maxout(
     param: Callable, context_size: int, hidden: int, embedding: int, size: Size | None = None,
-    pieces: Annotated[int, Range(least=2, most=1000)] = 2, bias: bool = False,
+    pieces: Annotated[int, Range(minimum=2, maximum=1000)] = 2, bias: bool = False,
 ) -> Callable:  # fmt: skip
     """max over `pieces` of U_o h + V_o y + C_o c (+ b)   (deep output, Bahdanau et al. 2015, appendix A.2.2).
 
@@ -107,7 +110,9 @@ def maxout(
     placement before(output="old").
     """
     size = _size(size, hidden // pieces)
-    affine = _sum(param, {"U_o": hidden, "V_o": embedding, "C_o": context_size}, pieces * size, "b" if bias else None)
+    affine = _affine_sum(
+        param, {"U_o": hidden, "V_o": embedding, "C_o": context_size}, pieces * size, "b" if bias else None
+    )
 
     def combine(context, state, symbol):
         inner = affine(state, symbol, context)
@@ -125,7 +130,7 @@ def readout(
     Their bias on each of the three is one here.
     """
     size = _size(size, hidden)
-    affine = _sum(param, {"W_e": embedding, "W_s": hidden, "W_c": context_size}, size, "b" if bias else None)
+    affine = _affine_sum(param, {"W_e": embedding, "W_s": hidden, "W_c": context_size}, size, "b" if bias else None)
     return lambda context, state, symbol: jnp.tanh(affine(symbol, state, context))
 
 
@@ -134,7 +139,7 @@ def concat(param: Callable, context_size: int, hidden: int, embedding: int, symb
     """[c; h], with `symbol` [c; h; y]: the output layer reads them as they are   (ESPnet's context residual)."""
     if not (context_size or symbol):
         raise UserError("combination 'concat' has no effect without attention: it is the state alone; set it to none")
-    return lambda context, state, y: _join(context, state, y) if symbol else _join(context, state)
+    return lambda context, state, y: _concatenate(context, state, y) if symbol else _concatenate(context, state)
 
 
 @combinations.register(reads=False)

@@ -9,19 +9,19 @@ from flax import linen as nn
 from jaxtyping import Array, Float
 
 from attn_research import config
-from attn_research.attention.attention import Attend, Attention, Parameters
+from attn_research.attention.attention import Attention, BoundAttention, Parameters
 from attn_research.attention.history import History
 from attn_research.attention.latent import Latent
 from attn_research.errors import UserError
 from attn_research.models.bridges import bridges
 from attn_research.models.cells import cells
 from attn_research.models.combinations import combinations
-from attn_research.models.encoder import Encoded, dropout_mask
-from attn_research.models.placements import Build, Now, Seen, placements
+from attn_research.models.encoder import EncoderOutput, dropout_mask
+from attn_research.models.placements import AttentionOutput, LayerBuilder, StepInput, placements
 from attn_research.models.scan import scan
 
 
-class State(NamedTuple):
+class DecoderState(NamedTuple):
     """Between two target steps."""
 
     cells: tuple[tuple[Array, ...], ...]  # a tuple of [b h] a layer
@@ -30,21 +30,23 @@ class State(NamedTuple):
     history: tuple[History, ...]  # of every head
 
 
-class Input(NamedTuple):
+class DecoderInput(NamedTuple):
     """Of one target step, or of all of them stacked."""
 
     symbol: Float[Array, "*t b e"]  # the vector of the last symbol
     masks: Float[Array, "*t l b h"] | None  # dropout between the layers, in training
 
 
-class Steps(NamedTuple):
+class BoundDecoder(NamedTuple):
     """The decoder over one batch of sources: pure functions, their parameters already taken."""
 
-    start: State
+    start: DecoderState
     step: Callable  # (State, symbol vectors [b e]) -> State, (attentional vectors [b a], weights [b s])
-    force: Callable  # symbol vectors [t b e] -> attentional vectors [t b a], weights [t b s]
+    teacher_force: Callable  # symbol vectors [t b e] -> attentional vectors [t b a], weights [t b s]
     size: int  # a, of an attentional vector
-    latent: Latent | None  # there are then vectors [... b s a] of every source position, and a `Look` for the weights
+    latent: (
+        Latent | None
+    )  # there are then vectors [... b s a] of every source position, and a `PriorInput` for the weights
 
 
 class Decoder(nn.Module):
@@ -55,50 +57,61 @@ class Decoder(nn.Module):
     dropout: float
 
     @nn.compact
-    def __call__(self, source: Encoded, embedding: int) -> Steps:
+    def __call__(self, source: EncoderOutput, embedding: int) -> BoundDecoder:
         c = self.config
-        joined = self.attention.query == "state_and_symbol"
-        query_size = c.hidden + (embedding if joined else 0)
+        concat_symbol = self.attention.query == "state_and_symbol"
+        query_size = c.hidden + (embedding if concat_symbol else 0)
         attention = Attention(self.attention, name="attention")
-        attend = attention(source.states, source.lengths, source.last[-1][-1], query_size)
-        self._check(attend)
-        combine, size = self._combination(attend.context_size, embedding)
-        joins = combinations.bind(c.combination).traits.fed
-        combine = everywhere(combine, attend.latent.values) if attend.latent else combine
-        start, place = self._layers(source, attend, embedding, size)
+        bound_attention = attention(source.states, source.lengths, source.last[-1][-1], query_size)
+        self._check(bound_attention)
+        combine, size = self._combination(bound_attention.context_size, embedding)
+        joins = combinations.bind(c.combination).traits.feedback
+        combine = broadcast_positions(combine, bound_attention.latent.values) if bound_attention.latent else combine
+        start, run_step = self._layers(source, bound_attention, embedding, size)
 
         def query(h, symbol):
-            return jnp.concatenate([h, symbol], -1) if joined else h
+            return jnp.concatenate([h, symbol], -1) if concat_symbol else h
 
-        def fed(state):
+        def feedback(state):
             return {"attentional": [state.vector], "context": [state.context], "none": []}[c.input_feeding]
 
-        def now(state, x):
-            added = jnp.concatenate([*fed(state), attend.fixed], -1)
-            return Now(state.cells, x.symbol, added, state.context, x.masks)
+        def step_input(state, x):
+            added = jnp.concatenate([*feedback(state), bound_attention.static_input], -1)
+            return StepInput(state.cells, x.symbol, added, state.context, x.masks)
 
-        def advance(state, x):
+        def decode_step(state, x):
             """One target step."""
-            cells, h, seen = place(lambda h: Seen(*attend.step(query(h, x.symbol), state.history)), now(state, x))
-            vector = combine(seen.context, h, jnp.concatenate([x.symbol, *fed(state)], -1) if joins else x.symbol)
-            carried = state.vector if attend.latent else vector
-            return State(cells, carried, seen.context, seen.history), (vector, seen.weights)
+            cells, h, attended = run_step(
+                lambda h: AttentionOutput(*bound_attention.step(query(h, x.symbol), state.history)),
+                step_input(state, x),
+            )
+            vector = combine(
+                attended.context, h, jnp.concatenate([x.symbol, *feedback(state)], -1) if joins else x.symbol
+            )
+            next_vector = state.vector if bound_attention.latent else vector
+            return DecoderState(cells, next_vector, attended.context, attended.history), (vector, attended.weights)
 
-        def blind(state, x):
+        def layers_step(state, x):
             """One step of the layers alone, where they don't wait for the attention."""
-            cells, h, _ = place(lambda h: None, now(state, x))
+            cells, h, _ = run_step(lambda h: None, step_input(state, x))
             return state._replace(cells=cells), h
 
-        def force(symbols):
-            xs = Input(symbols, self._masks(dropout, symbols))
-            if placements.bind(c.placement).traits.waits or c.input_feeding != "none" or attend.remembers:
-                return scan(advance, start, xs)[1]
-            h = scan(blind, start, xs)[1]
-            contexts, weights = attend.all_steps(query(h, symbols))
+        def teacher_force(symbols):
+            xs = DecoderInput(symbols, self._masks(dropout, symbols))
+            if placements.bind(c.placement).traits.waits or c.input_feeding != "none" or bound_attention.remembers:
+                return scan(decode_step, start, xs)[1]
+            h = scan(layers_step, start, xs)[1]
+            contexts, weights = bound_attention.all_steps(query(h, symbols))
             return combine(contexts, h, symbols), weights
 
         dropout = self.make_rng("dropout") if self.dropout and self.has_rng("dropout") else None
-        return Steps(start, lambda state, symbol: advance(state, Input(symbol, None)), force, size, attend.latent)
+        return BoundDecoder(
+            start,
+            lambda state, symbol: decode_step(state, DecoderInput(symbol, None)),
+            teacher_force,
+            size,
+            bound_attention.latent,
+        )
 
     def _combination(self, context_size: int, embedding: int) -> tuple[Callable, int]:
         """The combination, and the size of what it gives, which that of y does not change."""
@@ -107,7 +120,7 @@ class Decoder(nn.Module):
         vectors = [jax.ShapeDtypeStruct((1, size), jnp.float32) for size in sizes]
         blank = lambda name, init, shape: jnp.zeros(shape)  # noqa: E731
         size = jax.eval_shape(lambda *vectors: bound(blank, *sizes)(*vectors), *vectors).shape[-1]
-        if bound.traits.fed:
+        if bound.traits.feedback:
             embedding += self._fed(size, context_size)
         return Parameters(name="combination")(bound, context_size, hidden, embedding), size
 
@@ -115,38 +128,40 @@ class Decoder(nn.Module):
         """The size of what input feeding adds to the symbol's vector."""
         return {"attentional": size, "context": context_size, "none": 0}[self.config.input_feeding]
 
-    def _layers(self, source: Encoded, attend: Attend, embedding: int, size: int) -> tuple[State, Callable]:
+    def _layers(
+        self, source: EncoderOutput, bound_attention: BoundAttention, embedding: int, size: int
+    ) -> tuple[DecoderState, Callable]:
         """The state before the first step, and the step of the layers around the attention."""
         c = self.config
         bound = cells.bind(c.cell)
         bridge = Parameters(name="bridge")(bridges.bind(c.bridge), source, c.layers, bound.traits.parts, c.hidden)
-        nothing = [jnp.zeros((len(source.lengths), n), source.states.dtype) for n in (size, attend.context_size)]
-        inputs = embedding + self._fed(size, attend.context_size) + attend.fixed.shape[-1]
+        zeros = [jnp.zeros((len(source.lengths), n), source.states.dtype) for n in (size, bound_attention.context_size)]
+        inputs = embedding + self._fed(size, bound_attention.context_size) + bound_attention.static_input.shape[-1]
 
         def cell(name, size):
             return Parameters(name=name)(bound, size, c.hidden)
 
-        build = Build(cell, c.layers, inputs, attend.context_size, c.hidden)
-        return State(bridge, *nothing, attend.start), placements.bind(c.placement)(build)
+        builder = LayerBuilder(cell, c.layers, inputs, bound_attention.context_size, c.hidden)
+        return DecoderState(bridge, *zeros, bound_attention.start), placements.bind(c.placement)(builder)
 
     def _masks(self, key: Array | None, xs: Float[Array, "t b e"]) -> Array | None:
         if key is None:
             return None
         return dropout_mask(key, self.dropout, (len(xs), self.config.layers - 1, xs.shape[1], self.config.hidden))
 
-    def _check(self, attend: Attend) -> None:
+    def _check(self, bound_attention: BoundAttention) -> None:
         """Refuses what would be without effect."""
         c, score = self.config, str(self.attention.score)
         waits = placements.bind(c.placement).traits.waits
         reads = combinations.bind(c.combination).traits.reads
-        if combinations.bind(c.combination).traits.fed and c.input_feeding == "none":
+        if combinations.bind(c.combination).traits.feedback and c.input_feeding == "none":
             raise UserError(
                 f"fed of combination {str(c.combination)!r} has no effect with input_feeding 'none'; set "
                 "model.decoder.input_feeding=attentional"
             )
-        if attend.latent:
-            self._check_latent(attend.latent, waits, reads)
-        if attend.context_size:
+        if bound_attention.latent:
+            self._check_latent(bound_attention.latent, waits, reads)
+        if bound_attention.context_size:
             if not (reads or waits or c.input_feeding == "context"):
                 raise UserError(
                     f"combination {str(c.combination)!r} with placement {str(c.placement)!r} and input_feeding "
@@ -158,7 +173,7 @@ class Decoder(nn.Module):
             raise UserError(f"placement {str(c.placement)!r} has no effect: score {score!r} gives no context to place")
         if c.input_feeding == "context":
             raise UserError(f"input_feeding 'context' has no effect: score {score!r} gives no context to feed")
-        if not attend.fixed.shape[-1] and not bridges.bind(c.bridge).traits.informs:
+        if not bound_attention.static_input.shape[-1] and not bridges.bind(c.bridge).traits.informs:
             raise UserError(
                 f"with score {score!r} and bridge {str(c.bridge)!r} the decoder knows nothing of the source"
             )
@@ -179,13 +194,15 @@ class Decoder(nn.Module):
             )
 
 
-def everywhere(combine: Callable, values: Float[Array, "b s v"]) -> Callable:
+def broadcast_positions(combine: Callable, values: Float[Array, "b s v"]) -> Callable:
     """The combination with each source position's value in place of the context, as [... b s a]."""
 
     def combine_all(context, state, symbol):
-        def spread(x):
+        def broadcast(x):
             return jnp.broadcast_to(x[..., None, :], (*x.shape[:-1], values.shape[1], x.shape[-1]))
 
-        return combine(jnp.broadcast_to(values, (*state.shape[:-2], *values.shape)), spread(state), spread(symbol))
+        return combine(
+            jnp.broadcast_to(values, (*state.shape[:-2], *values.shape)), broadcast(state), broadcast(symbol)
+        )
 
     return combine_all

@@ -17,7 +17,7 @@ from attn_research.models.scan import scan
 State = tuple[Array, ...]
 
 
-class Encoded(NamedTuple):
+class EncoderOutput(NamedTuple):
     """What the decoder may know of the source."""
 
     states: Float[Array, "b s h"]  # of the top layer
@@ -59,18 +59,20 @@ class Encoder(nn.Module):
         for layer in range(self.config.layers):
             if self.dropout and self.has_rng("dropout"):
                 inputs = inputs * dropout_mask(self.make_rng("dropout"), self.dropout, inputs.shape)
-            ends, states = zip(*(self._direction(layer, way, inputs, mask) for way in self._ways()), strict=True)
+            ends, states = zip(
+                *(self._run_direction(layer, direction, inputs, mask) for direction in self._directions()), strict=True
+            )
             inputs = jnp.concatenate(states, -1)
             last.append(tuple(jnp.concatenate(parts, -1) for parts in zip(*ends, strict=True)))
         return inputs, last
 
-    def _ways(self) -> tuple[str, ...]:
+    def _directions(self) -> tuple[str, ...]:
         if self.config.direction == "both" and self.config.hidden % 2:
             raise UserError(f"model.encoder.hidden is {self.config.hidden}, but two directions need an even size")
         return ("forward", "reversed") if self.config.direction == "both" else (self.config.direction,)
 
-    def _direction(self, layer: int, way: str, inputs: Array, mask: Array) -> tuple[State, Array]:
-        bound, hidden = cells.bind(self.config.cell), self.config.hidden // len(self._ways())
-        cell = Parameters(name=f"layer_{layer}_{way}")(bound, inputs.shape[-1], hidden)
+    def _run_direction(self, layer: int, direction: str, inputs: Array, mask: Array) -> tuple[State, Array]:
+        bound, hidden = cells.bind(self.config.cell), self.config.hidden // len(self._directions())
+        cell = Parameters(name=f"layer_{layer}_{direction}")(bound, inputs.shape[-1], hidden)
         start = (jnp.zeros((inputs.shape[1], hidden), inputs.dtype),) * bound.traits.parts
-        return unroll(cell, start, inputs, mask, reverse=way == "reversed")
+        return unroll(cell, start, inputs, mask, reverse=direction == "reversed")

@@ -11,56 +11,58 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
-from attn_research.attention.latent import Latent, Look
-from attn_research.models.decoder import State
-from attn_research.models.translating import Translating, shifted
+from attn_research.attention.latent import Latent, PriorInput
+from attn_research.models.decoder import DecoderState
+from attn_research.models.session import DecoderSession, shift_right
 
 
 class Belief(NamedTuple):
     """What a chained latent carries to the next step, where the symbol that was written is known."""
 
-    begun: Bool[Array, " b"]  # False before the first step
+    started: Bool[Array, " b"]  # False before the first step
     log_prior: Float[Array, "b s"]
     log_emissions: Float[Array, "b s n"]  # log p(y_t | z_t = j, y_<t) of every symbol
 
 
-class Believing(NamedTuple):
+class LatentDecoderState(NamedTuple):
     """Between two target steps."""
 
-    decoder: State
+    decoder: DecoderState
     belief: Belief | None  # None where no step knows of the one before
 
 
-class Marginal(Translating):
+class LatentDecoderSession(DecoderSession):
     """An encoded batch under latent attention."""
 
     @property
-    def start(self) -> Believing:
+    def start(self) -> LatentDecoderState:
         """The state before the first target symbol."""
         latent, state = self.steps.latent, self.steps.start
         if not latent.chained:
-            return Believing(state, None)
+            return LatentDecoderState(state, None)
         b, s, _ = latent.values.shape
         dtype = jnp.promote_types(latent.values.dtype, jnp.float32)
         n = jax.eval_shape(self.output, jax.ShapeDtypeStruct((1, self.steps.size), dtype)).shape[-1]
-        return Believing(state, Belief(jnp.zeros(b, bool), jnp.zeros((b, s), dtype), jnp.zeros((b, s, n), dtype)))
+        return LatentDecoderState(
+            state, Belief(jnp.zeros(b, bool), jnp.zeros((b, s), dtype), jnp.zeros((b, s, n), dtype))
+        )
 
     def step(
-        self, state: Believing, symbols: Int[Array, " b"]
-    ) -> tuple[Believing, Float[Array, "b n"], Float[Array, "b s"]]:
+        self, state: LatentDecoderState, symbols: Int[Array, " b"]
+    ) -> tuple[LatentDecoderState, Float[Array, "b n"], Float[Array, "b s"]]:
         """The next state, log p of the next symbols and the prior of their positions."""
-        decoder, (vectors, look) = self.steps.step(state.decoder, self.embed(symbols))
+        decoder, (vectors, prior_input) = self.steps.step(state.decoder, self.embed(symbols))
         log_emissions = self.log_emissions(vectors)
-        log_prior = after_symbol(self.steps.latent, look, state.belief, symbols)
-        belief = state.belief and Belief(jnp.ones_like(state.belief.begun), log_prior, log_emissions)
-        return Believing(decoder, belief), mixture(log_prior, log_emissions), jnp.exp(log_prior)
+        log_prior = next_prior(self.steps.latent, prior_input, state.belief, symbols)
+        belief = state.belief and Belief(jnp.ones_like(state.belief.started), log_prior, log_emissions)
+        return LatentDecoderState(decoder, belief), mixture(log_prior, log_emissions), jnp.exp(log_prior)
 
-    def force(self, target: Int[Array, "b t"]) -> tuple[Float[Array, "t b n"], Float[Array, "t b s"]]:
+    def teacher_force(self, target: Int[Array, "b t"]) -> tuple[Float[Array, "t b n"], Float[Array, "t b s"]]:
         """log p and priors of all steps along `target`, which each step's input is one symbol behind (time first)."""
-        vectors, looks = self.steps.force(self.drop_symbols(self.embed(shifted(target))))
-        kept = self.drop_vectors(jnp.ones_like(vectors[:, :, 0]))  # the same units at every source position
-        log_emissions = self.log_emissions(vectors * kept[:, :, None])
-        log_priors = forward(self.steps.latent, looks, chosen(log_emissions, target.T))
+        vectors, prior_inputs = self.steps.teacher_force(self.drop_symbols(self.embed(shift_right(target))))
+        dropout_mask = self.drop_vectors(jnp.ones_like(vectors[:, :, 0]))  # the same units at every source position
+        log_emissions = self.log_emissions(vectors * dropout_mask[:, :, None])
+        log_priors = forward_algorithm(self.steps.latent, prior_inputs, select_symbol(log_emissions, target.T))
         return mixture(log_priors, log_emissions), jnp.exp(log_priors)
 
     def log_emissions(self, vectors: Float[Array, "*t b s a"]) -> Float[Array, "*t b s n"]:
@@ -74,34 +76,38 @@ def mixture(log_prior: Float[Array, "*t b s"], log_emissions: Float[Array, "*t b
     return jax.nn.logsumexp(log_prior[..., None] + log_emissions, -2)
 
 
-def chosen(log_emissions: Float[Array, "*t b s n"], symbols: Int[Array, "*t b"]) -> Float[Array, "*t b s"]:
+def select_symbol(log_emissions: Float[Array, "*t b s n"], symbols: Int[Array, "*t b"]) -> Float[Array, "*t b s"]:
     """The emissions of one symbol a row."""
     return jnp.take_along_axis(log_emissions, symbols[..., None, None], -1)[..., 0]
 
 
-def posterior(log_prior: Float[Array, "b s"], seen: Float[Array, "b s"]) -> Float[Array, "b s"]:
-    """log p(z_t = j | y_<=t), `seen` being the emissions of y_t."""
-    return jax.nn.log_softmax(log_prior + seen)
+def posterior(log_prior: Float[Array, "b s"], log_emissions: Float[Array, "b s"]) -> Float[Array, "b s"]:
+    """log p(z_t = j | y_<=t), `log_emissions` being the emissions of y_t."""
+    return jax.nn.log_softmax(log_prior + log_emissions)
 
 
-def after_symbol(latent: Latent, look: Look, belief: Belief | None, symbols: Int[Array, " b"]) -> Float[Array, "b s"]:
+def next_prior(
+    latent: Latent, prior_input: PriorInput, belief: Belief | None, symbols: Int[Array, " b"]
+) -> Float[Array, "b s"]:
     """The prior of a step whose input is `symbols`, those written at the step before."""
     if belief is None:
-        return latent.prior(*look, None)
-    before = posterior(belief.log_prior, chosen(belief.log_emissions, symbols))
-    return jnp.where(belief.begun[:, None], latent.prior(*look, before), latent.first(*look))
+        return latent.prior(*prior_input, None)
+    log_posterior = posterior(belief.log_prior, select_symbol(belief.log_emissions, symbols))
+    return jnp.where(belief.started[:, None], latent.prior(*prior_input, log_posterior), latent.first(*prior_input))
 
 
-def forward(latent: Latent, looks: Look, seen: Float[Array, "t b s"]) -> Float[Array, "t b s"]:
-    """The priors of all steps, `seen` being the emissions of the given symbols (forward algorithm, normalised)."""
+def forward_algorithm(
+    latent: Latent, prior_inputs: PriorInput, log_emissions: Float[Array, "t b s"]
+) -> Float[Array, "t b s"]:
+    """The priors of all steps by the normalized forward algorithm; `log_emissions` are those of the given symbols."""
     if not latent.chained:
-        return latent.prior(*looks, None)
+        return latent.prior(*prior_inputs, None)
 
     def step(log_prior, x):
-        look, seen = x
-        log_prior = latent.prior(*look, posterior(log_prior, seen))
+        prior_input, log_emissions = x
+        log_prior = latent.prior(*prior_input, posterior(log_prior, log_emissions))
         return log_prior, log_prior
 
-    first = latent.first(*(x[0] for x in looks))
-    later = jax.lax.scan(step, first, (jax.tree.map(lambda x: x[1:], looks), seen[:-1]))[1]
+    first = latent.first(*(x[0] for x in prior_inputs))
+    later = jax.lax.scan(step, first, (jax.tree.map(lambda x: x[1:], prior_inputs), log_emissions[:-1]))[1]
     return jnp.concatenate([first[None], later])

@@ -1,7 +1,7 @@
 """Placements: the order of a decoder step, s' and c' being states and context of the step before.
 
-`placement(build, **hyper)` builds the layers and returns one step, `(attend, now) -> (cells, h, seen)`: the layers' new
-states, the state that the combination reads, and what the attention saw when it was asked, `seen = attend(query)`.
+`placement(builder, **hyper)` builds the layers and returns one step, `(attend, step_input) -> (cells, h, attended)`:
+the new states of the layers, the state that the combination reads, and the output of the attention, `attend(query)`.
 """
 
 from collections.abc import Callable
@@ -17,17 +17,17 @@ from attn_research.registry import Registry
 placements = Registry("placement", waits=True)
 
 
-class Now(NamedTuple):
+class StepInput(NamedTuple):
     """What a step starts from."""
 
     cells: tuple[tuple[Array, ...], ...]  # s' of every layer, the lowest first
     symbol: Float[Array, "b e"]  # y, the vector of the last symbol
-    fed: Float[Array, "b f"]  # what input feeding adds to it
+    feedback: Float[Array, "b f"]  # what input feeding adds to it
     context: Float[Array, "b v"]  # c'
     masks: Float[Array, "l b h"] | None  # dropout of what one layer hands to the next, in training
 
 
-class Seen(NamedTuple):
+class AttentionOutput(NamedTuple):
     """What the attention gives for one query."""
 
     context: Float[Array, "b v"]
@@ -35,7 +35,7 @@ class Seen(NamedTuple):
     history: Any
 
 
-class Build(NamedTuple):
+class LayerBuilder(NamedTuple):
     """Makes the layers of a decoder, whose sizes a placement decides."""
 
     cell: Callable  # (name, input size) -> cell
@@ -44,98 +44,100 @@ class Build(NamedTuple):
     context: int
     hidden: int
 
-    def first(self, more: int = 0) -> Callable:
-        """The lowest layer, which reads [y; fed] and `more`: (state, *inputs) -> state."""
-        cell = self.cell("layer_0", self.inputs + more)
+    def first(self, extra: int = 0) -> Callable:
+        """The lowest layer, which reads [y; fed] and `extra`: (state, *inputs) -> state."""
+        cell = self.cell("layer_0", self.inputs + extra)
         return lambda state, *inputs: cell(state, jnp.concatenate(inputs, -1))
 
-    def upper(self, more: int = 0) -> Callable:
-        """The layers above, each of which reads the one below and `more`: (now, h, *inputs) -> states."""
-        cells = [self.cell(f"layer_{layer}", self.hidden + more) for layer in range(1, self.layers)]
+    def upper(self, extra: int = 0) -> Callable:
+        """The layers above, each of which reads the one below and `extra`: (step_input, h, *inputs) -> states."""
+        cells = [self.cell(f"layer_{layer}", self.hidden + extra) for layer in range(1, self.layers)]
 
-        def climb(now, h, *inputs):
+        def run_upper(step_input, h, *inputs):
             states = []
-            for layer, (cell, state) in enumerate(zip(cells, now.cells[1:], strict=True)):
-                h = h if now.masks is None else h * now.masks[layer]
+            for layer, (cell, state) in enumerate(zip(cells, step_input.cells[1:], strict=True)):
+                h = h if step_input.masks is None else h * step_input.masks[layer]
                 states.append(cell(state, jnp.concatenate([h, *inputs], -1)))
                 h = states[-1][-1]
             return tuple(states)
 
-        return climb
+        return run_upper
 
-    def refuse_one_layer(self, choice: str) -> None:
+    def require_upper_layers(self, choice: str) -> None:
         """For a choice that is about several layers."""
         if self.layers == 1:
             raise UserError(f"{choice} has no effect with one decoder layer; set model.decoder.layers to 2 or more")
 
 
 @placements.register(waits=False)
-def after(build: Build) -> Callable:
+def after(builder: LayerBuilder) -> Callable:
     """s = layers(s', [y; fed]); c = att(s)   (Luong et al. 2015; Sockeye, OpenNMT-py, Joey NMT, fairseq)."""
-    first, upper = build.first(), build.upper()
+    first, upper = builder.first(), builder.upper()
 
-    def step(attend, now):
-        s = first(now.cells[0], now.symbol, now.fed)
-        cells = (s, *upper(now, s[-1]))
+    def step(attend, step_input):
+        s = first(step_input.cells[0], step_input.symbol, step_input.feedback)
+        cells = (s, *upper(step_input, s[-1]))
         return cells, cells[-1][-1], attend(cells[-1][-1])
 
     return step
 
 
 @placements.register
-def before(build: Build, query: Literal["top", "bottom"] = "top", output: Literal["new", "old"] = "new") -> Callable:
+def before(
+    builder: LayerBuilder, query: Literal["top", "bottom"] = "top", output: Literal["new", "old"] = "new"
+) -> Callable:
     """c = att(s'); s = layers(s', [y; c; fed])   (Bahdanau et al. 2015, eq. 4-6).
 
     `query` is the layer that asks: ESPnet asks with the lowest. `output` is the state that the combination reads:
     Bahdanau's deep output reads the old one, s' (appendix A.2.2), and so needs y beside it.
     """
     if query == "bottom":
-        build.refuse_one_layer("placement 'before(query=\"bottom\")'")
-    first, upper = build.first(build.context), build.upper()
-    asking = {"top": -1, "bottom": 0}[query]
+        builder.require_upper_layers("placement 'before(query=\"bottom\")'")
+    first, upper = builder.first(builder.context), builder.upper()
+    query_layer = {"top": -1, "bottom": 0}[query]
 
-    def step(attend, now):
-        seen = attend(now.cells[asking][-1])
-        s = first(now.cells[0], now.symbol, seen.context, now.fed)
-        cells = (s, *upper(now, s[-1]))
-        return cells, {"new": cells, "old": now.cells}[output][-1][-1], seen
+    def step(attend, step_input):
+        attended = attend(step_input.cells[query_layer][-1])
+        s = first(step_input.cells[0], step_input.symbol, attended.context, step_input.feedback)
+        cells = (s, *upper(step_input, s[-1]))
+        return cells, {"new": cells, "old": step_input.cells}[output][-1][-1], attended
 
     return step
 
 
 @placements.register
-def between(build: Build) -> Callable:
+def between(builder: LayerBuilder) -> Callable:
     """s~ = cell(s', [y; fed]); c = att(s~); s = transition(s~, c)   (conditional GRU, Sennrich et al. 2017: Nematus).
 
     It is the lowest layer; those above read s.
     """
-    first, transition, upper = build.first(), build.cell("transition", build.context), build.upper()
+    first, transition, upper = builder.first(), builder.cell("transition", builder.context), builder.upper()
 
-    def step(attend, now):
-        middle = first(now.cells[0], now.symbol, now.fed)
-        seen = attend(middle[-1])
-        s = transition(middle, seen.context)
-        cells = (s, *upper(now, s[-1]))
-        return cells, cells[-1][-1], seen
+    def step(attend, step_input):
+        middle = first(step_input.cells[0], step_input.symbol, step_input.feedback)
+        attended = attend(middle[-1])
+        s = transition(middle, attended.context)
+        cells = (s, *upper(step_input, s[-1]))
+        return cells, cells[-1][-1], attended
 
     return step
 
 
 @placements.register
-def bottom(build: Build, context: Literal["previous", "current"] = "previous") -> Callable:
+def bottom(builder: LayerBuilder, context: Literal["previous", "current"] = "previous") -> Callable:
     """s_0 = cell(s_0', [y; fed]); c = att(s_0); s_l = cell(s_l', [s_{l-1}; c' or c]) above   (GNMT, Wu et al. 2016).
 
     tensorflow/nmt: `gnmt` hands up the previous context, `gnmt_v2` the current one, as Sockeye with attention in upper
     layers does; both with input_feeding context and combination none. GNMT's paper is the former but for the first
     step, where it attends and tensorflow/nmt has c' = 0.
     """
-    build.refuse_one_layer("placement 'bottom'")
-    first, upper = build.first(), build.upper(build.context)
+    builder.require_upper_layers("placement 'bottom'")
+    first, upper = builder.first(), builder.upper(builder.context)
 
-    def step(attend, now):
-        s = first(now.cells[0], now.symbol, now.fed)
-        seen = attend(s[-1])
-        cells = (s, *upper(now, s[-1], {"previous": now.context, "current": seen.context}[context]))
-        return cells, cells[-1][-1], seen
+    def step(attend, step_input):
+        s = first(step_input.cells[0], step_input.symbol, step_input.feedback)
+        attended = attend(s[-1])
+        cells = (s, *upper(step_input, s[-1], {"previous": step_input.context, "current": attended.context}[context]))
+        return cells, cells[-1][-1], attended
 
     return step

@@ -18,15 +18,15 @@ def scan(step: Callable, start: Any, xs: Any, reverse: bool = False) -> tuple[An
     through it.
     """
     first = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape[1:], x.dtype), xs)
-    traced, shapes = jax.make_jaxpr(step, return_shape=True)(start, first)
-    jaxpr, tree, products = traced.jaxpr, jax.tree.structure(shapes), _products(traced.jaxpr)
+    closed_jaxpr, shapes = jax.make_jaxpr(step, return_shape=True)(start, first)
+    jaxpr, tree, products = closed_jaxpr.jaxpr, jax.tree.structure(shapes), _products(closed_jaxpr.jaxpr)
     steps = len(jax.tree.leaves(xs)[0])
 
     def loop(constants, start, xs, errors):
         """`errors` are zero and added to the y_t, so that their gradients are the dy_t."""
 
-        def body(carry, now):
-            x, error = now
+        def body(carry, inputs):
+            x, error = inputs
             leaves, factors = _run(jaxpr, constants, jax.tree.leaves((carry, x)), products, error)
             carry, y = jax.tree.unflatten(tree, leaves)
             return carry, (y, factors)
@@ -35,24 +35,24 @@ def scan(step: Callable, start: Any, xs: Any, reverse: bool = False) -> tuple[An
         return (end, ys), factors
 
     @jax.custom_vjp
-    def whole(constants, start, xs):
+    def scan_with_gradient(constants, start, xs):
         return loop(constants, start, xs, {})[0]
 
     def forward(constants, start, xs):
-        made = {place: product.operation.outvars[0].aval for place, product in products.items()}
-        errors = {place: jnp.zeros((steps, *y.shape), y.dtype) for place, y in made.items()}
+        outputs = {index: product.operation.outvars[0].aval for index, product in products.items()}
+        errors = {index: jnp.zeros((steps, *y.shape), y.dtype) for index, y in outputs.items()}
         result, back, factors = jax.vjp(loop, constants, start, xs, errors, has_aux=True)
         return result, (back, factors)
 
-    def backward(kept, gradient):
-        back, factors = kept
+    def backward(residuals, gradient):
+        back, factors = residuals
         gradients, start, xs, errors = back(gradient)
-        for place, product in products.items():
-            gradients[product.constant] += product.gradient(factors[place], errors[place])
+        for index, product in products.items():
+            gradients[product.constant] += product.gradient(factors[index], errors[index])
         return gradients, start, xs
 
-    whole.defvjp(forward, backward)
-    return whole(traced.consts, start, xs)
+    scan_with_gradient.defvjp(forward, backward)
+    return scan_with_gradient(closed_jaxpr.consts, start, xs)
 
 
 class Product(NamedTuple):
@@ -67,23 +67,23 @@ class Product(NamedTuple):
 
     def gradient(self, x: Float[Array, "t ..."], dy: Float[Array, "t ..."]) -> Array:
         """sum_t x_t' dy_t, of W's shape."""
-        like = self.operation.invars[1 - self.side].aval
+        shape = self.operation.invars[1 - self.side].aval
         contracted, (batch, _) = self.operation.params["dimension_numbers"]
         product = jax.vmap(self, (0, None))
         if not (self.side or batch or 0 in contracted[0]):  # the rows of every t are rows of one matrix
             product, x, dy = self, x.reshape(-1, *x.shape[2:]), dy.reshape(-1, *dy.shape[2:])
-        return jax.linear_transpose(lambda W: product(x, W), like)(dy)[0]
+        return jax.linear_transpose(lambda W: product(x, W), shape)(dy)[0]
 
 
 def _products(jaxpr: Jaxpr) -> dict[int, Product]:
     """The products with a constant, by their places among the operations."""
-    constants, found = {variable: number for number, variable in enumerate(jaxpr.constvars)}, {}
-    for place, operation in enumerate(jaxpr.eqns):
+    constants, products = {variable: number for number, variable in enumerate(jaxpr.constvars)}, {}
+    for index, operation in enumerate(jaxpr.eqns):
         numbers = [None if isinstance(v, Literal) else constants.get(v) for v in operation.invars]
         if operation.primitive is jax.lax.dot_general_p and numbers.count(None) == 1:
             side = numbers.index(None)
-            found[place] = Product(operation, numbers[1 - side], side)
-    return found
+            products[index] = Product(operation, numbers[1 - side], side)
+    return products
 
 
 def _run(
@@ -93,16 +93,18 @@ def _run(
     values = dict(zip((*jaxpr.constvars, *jaxpr.invars), (*constants, *inputs), strict=True))
     factors = {}
 
-    def read(variable):
+    def value_of(variable):
         return variable.val if isinstance(variable, Literal) else values[variable]
 
-    for place, operation in enumerate(jaxpr.eqns):
-        operands = [read(variable) for variable in operation.invars]
-        if place in errors:
-            product = products[place]
+    for index, operation in enumerate(jaxpr.eqns):
+        operands = [value_of(variable) for variable in operation.invars]
+        if index in errors:
+            product = products[index]
             x, W = operands[product.side], operands[1 - product.side]
-            factors[place], made = x, product(x, jax.lax.stop_gradient(W)) + errors[place]
+            factors[index], outputs = x, product(x, jax.lax.stop_gradient(W)) + errors[index]
         else:
-            made = operation.primitive.bind(*operands, **operation.primitive.get_bind_params(operation.params))
-        values.update(zip(operation.outvars, made if operation.primitive.multiple_results else [made], strict=True))
-    return [read(variable) for variable in jaxpr.outvars], factors
+            outputs = operation.primitive.bind(*operands, **operation.primitive.get_bind_params(operation.params))
+        values.update(
+            zip(operation.outvars, outputs if operation.primitive.multiple_results else [outputs], strict=True)
+        )
+    return [value_of(variable) for variable in jaxpr.outvars], factors

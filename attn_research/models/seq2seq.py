@@ -13,9 +13,9 @@ from attn_research import config
 from attn_research.attention.attention import Parameters
 from attn_research.attention.history import source_mask
 from attn_research.models.decoder import Decoder
-from attn_research.models.encoder import Encoded, Encoder, dropout_mask
-from attn_research.models.latent import Marginal
-from attn_research.models.translating import Translating
+from attn_research.models.encoder import Encoder, EncoderOutput, dropout_mask
+from attn_research.models.latent import LatentDecoderSession
+from attn_research.models.session import DecoderSession
 
 
 class Seq2Seq(nn.Module):
@@ -26,18 +26,18 @@ class Seq2Seq(nn.Module):
     target_size: int
 
     @nn.compact
-    def __call__(self, source: Int[Array, "b s"], lengths: Int[Array, " b"]) -> Translating:
+    def __call__(self, source: Int[Array, "b s"], lengths: Int[Array, " b"]) -> DecoderSession:
         c = self.config
-        table = nn.linear.default_embed_init
-        source_table = self.param("source_embedding", table, (self.source_size, c.embedding))
-        target_table = self.param("target_embedding", table, (self.target_size, c.embedding))
+        embedding_init = nn.linear.default_embed_init
+        source_table = self.param("source_embedding", embedding_init, (self.source_size, c.embedding))
+        target_table = self.param("target_embedding", embedding_init, (self.target_size, c.embedding))
         encoder = Encoder(c.encoder, c.dropout, name="encoder")
         states, last = encoder(source_table[source.T], source_mask(lengths, source.shape[1]).T)
         decoder = Decoder(c.decoder, c.attention, c.dropout, name="decoder")
-        steps = decoder(Encoded(states.swapaxes(0, 1), lengths, last, c.encoder.direction), c.embedding)
+        steps = decoder(EncoderOutput(states.swapaxes(0, 1), lengths, last, c.encoder.direction), c.embedding)
         output = Parameters(name="output")(affine, steps.size, self.target_size)
-        translating = Marginal if steps.latent else Translating
-        return translating(steps, lambda symbols: target_table[symbols], output, self._dropout(), self._dropout())
+        session_type = LatentDecoderSession if steps.latent else DecoderSession
+        return session_type(steps, lambda symbols: target_table[symbols], output, self._dropout(), self._dropout())
 
     def _dropout(self) -> Callable:
         if not self.config.dropout or not self.has_rng("dropout"):
@@ -46,13 +46,13 @@ class Seq2Seq(nn.Module):
         return lambda x: x * dropout_mask(key, self.config.dropout, x.shape)
 
 
-def first_parameters(model: Seq2Seq, seed: int) -> Any:
+def init_parameters(model: Seq2Seq, seed: int) -> Any:
     """What training starts from; compiled once for a model, whatever the seed."""
-    return _first_parameters(model, jax.random.PRNGKey(seed))
+    return _init_parameters(model, jax.random.PRNGKey(seed))
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def _first_parameters(model: Seq2Seq, key: Array) -> Any:
+def _init_parameters(model: Seq2Seq, key: Array) -> Any:
     return model.init(key, jnp.ones((1, 1), jnp.int32), jnp.ones(1, jnp.int32))
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from attn_research.errors import UserError
 from attn_research.metrics import METRICS, Comparison, Metric, Scores
-from attn_research.metrics.statistics import comparable
+from attn_research.metrics.statistics import has_enough_seeds
 from attn_research.registry import Spec, nearest
 from attn_research.runs.records import unpack
 
@@ -30,7 +30,7 @@ class Cell:
     source: str = ""  # where a published number was seen
 
 
-def of_task(rows: Rows, task: str) -> Rows:
+def filter_task(rows: Rows, task: str) -> Rows:
     """The records that are of a task; all, where its name is empty."""
 
     def fits(record: Record) -> bool:
@@ -39,7 +39,7 @@ def of_task(rows: Rows, task: str) -> Rows:
     return {label: list(filter(fits, records)) for label, records in rows.items()}
 
 
-def recorded_as(metric: str, split: Mapping[str, Any]) -> str | None:
+def recorded_name(metric: str, split: Mapping[str, Any]) -> str | None:
     """The name of a metric in a record's split; None where it was not measured.
 
     Records of before AER was measured along the references have that of the free outputs, and call it `aer`.
@@ -51,7 +51,7 @@ def recorded_as(metric: str, split: Mapping[str, Any]) -> str | None:
 
 
 @dataclass(frozen=True)
-class Plain:
+class RecordColumn:
     """A column that says something of a row's records as they stand, without intervals."""
 
     name: str
@@ -60,12 +60,12 @@ class Plain:
     task: str = ""  # of whose runs alone; "": of all
 
     def cells(self, rows: Rows) -> dict[str, Cell]:
-        rows = of_task(rows, self.task)
+        rows = filter_task(rows, self.task)
         return {label: self.cell(records) if records else Cell(None, MISSING) for label, records in rows.items()}
 
 
 @dataclass(frozen=True)
-class Measured:
+class MetricColumn:
     """A metric on a split, `test/exact`, with intervals and marks."""
 
     name: str
@@ -75,7 +75,7 @@ class Measured:
     task: str = ""  # of whose runs alone; "": of all
 
     def cells(self, rows: Rows) -> dict[str, Cell]:
-        rows = of_task(rows, self.task)
+        rows = filter_task(rows, self.task)
         comparison = self.comparison(rows)
         digits = self._digits(comparison)
         cells = {label: self._cell(comparison, label, digits) for label in comparison.rows}
@@ -90,17 +90,22 @@ class Measured:
         scores = {label: self._scores(records) for label, records in rows.items()}
         if any(rows.values()) and not any(scores.values()):
             splits = [record["splits"] for records in rows.values() for record in records]
-            known = {f"{split}/{metric}" for found in splits for split in found for metric in found[split]["metrics"]}
+            known = {
+                f"{split}/{metric}"
+                for record_splits in splits
+                for split in record_splits
+                for metric in record_splits[split]["metrics"]
+            }
             raise UserError(f"no record has {self.name!r}; {nearest(self.name, known)}")
         return Comparison(self.metric, {label: row for label, row in scores.items() if row})
 
     def _scores(self, records: Sequence[Record]) -> Scores | None:
-        measured = [(r["config"]["seed"], r["splits"][self.split]) for r in records if self.split in r["splits"]]
-        measured = [(seed, split) for seed, split in measured if recorded_as(self.metric.name, split)]
-        if not measured:
+        with_metric = [(r["config"]["seed"], r["splits"][self.split]) for r in records if self.split in r["splits"]]
+        with_metric = [(seed, split) for seed, split in with_metric if recorded_name(self.metric.name, split)]
+        if not with_metric:
             return None
-        seeds, splits = zip(*measured, strict=True)
-        names = [recorded_as(self.metric.name, split) for split in splits]
+        seeds, splits = zip(*with_metric, strict=True)
+        names = [recorded_name(self.metric.name, split) for split in splits]
         if not all(name in split["items"] for name, split in zip(names, splits, strict=True)):
             values = [split["metrics"][name] for name, split in zip(names, splits, strict=True)]
             return Scores.without_items(seeds, [math.nan if value is None else value for value in values])
@@ -111,20 +116,20 @@ class Measured:
         mean, interval = comparison.means[label], comparison.interval(label)
         if math.isnan(mean):
             return Cell(None, MISSING)
-        low_high = ", ".join(self.show(bound, digits) for bound in interval) if interval else ""
+        low_high = ", ".join(self.format_value(bound, digits) for bound in interval) if interval else ""
         mark = self._mark(comparison, label)
-        return Cell(mean, self.show(mean, digits), interval, f"[{low_high}]" if interval else "", mark)
+        return Cell(mean, self.format_value(mean, digits), interval, f"[{low_high}]" if interval else "", mark)
 
     def _mark(self, comparison: Comparison, label: str) -> Literal["", "best", "tied"]:
         """Nothing where nothing is better, where there is one row, or the best one has too few seeds to tell."""
         if self.metric.lower_is_better is None:
             return ""
         best = comparison.best
-        if len(comparison.rows) == 1 or not comparable(comparison.rows[best]):
+        if len(comparison.rows) == 1 or not has_enough_seeds(comparison.rows[best]):
             return ""
         if label == best:
             return "best"
-        return "tied" if comparison.told_apart(label, best) is False else ""
+        return "tied" if comparison.distinguishable(label, best) is False else ""
 
     def _digits(self, comparison: Comparison) -> int:
         """Decimals that print two figures of the column's usual interval."""
@@ -133,15 +138,15 @@ class Measured:
         digits = 1 - math.floor(math.log10(np.median(widths))) if widths else 2
         return min(max(digits, 1), 2 if self.metric.percent else 4)
 
-    def show(self, value: float, digits: int) -> str:
+    def format_value(self, value: float, digits: int) -> str:
         """A share as percent, without its sign; anything else as it is."""
         return f"{value * (100 if self.metric.percent else 1):.{digits}f}"
 
 
-Column = Plain | Measured
+Column = RecordColumn | MetricColumn
 
 
-def si(value: float) -> str:
+def format_si(value: float) -> str:
     """Three figures and a prefix: 38200 is `38.2 k`."""
     for factor, prefix in ((1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
         if value >= factor * 0.9995:
@@ -149,21 +154,21 @@ def si(value: float) -> str:
     return f"{value:.0f}"
 
 
-def _same(name: str) -> Callable[[Sequence[Record]], Cell]:
+def _count_cell(name: str) -> Callable[[Sequence[Record]], Cell]:
     """A count that the records of a row agree on; its ends where they do not."""
 
     def cell(records: Sequence[Record]) -> Cell:
         values = sorted({record[name] for record in records})
-        return Cell(float(np.mean(values)), " to ".join(dict.fromkeys([si(values[0]), si(values[-1])])))
+        return Cell(float(np.mean(values)), " to ".join(dict.fromkeys([format_si(values[0]), format_si(values[-1])])))
 
     return cell
 
 
 def _milliseconds(records: Sequence[Record]) -> Cell:
-    alone = [record["seconds"]["step"] for record in records if record["idle"]]
-    if not alone:
+    idle_seconds = [record["seconds"]["step"] for record in records if record["idle"]]
+    if not idle_seconds:
         return Cell(None, MISSING)
-    value = 1000 * float(np.mean(alone))
+    value = 1000 * float(np.mean(idle_seconds))
     return Cell(value, f"{value:.1f}")
 
 
@@ -171,46 +176,46 @@ def _seeds(records: Sequence[Record]) -> Cell:
     return Cell(len(records), str(len(records)))
 
 
-PLAIN = {
-    plain.name: plain
-    for plain in (
-        Plain("parameters", "parameters", _same("parameters")),
-        Plain("flops_per_step", "FLOPs a step", _same("flops_per_step")),
-        Plain("ms", "ms a step", _milliseconds),
-        Plain("seeds", "seeds", _seeds),
+RECORD_COLUMNS = {
+    column.name: column
+    for column in (
+        RecordColumn("parameters", "parameters", _count_cell("parameters")),
+        RecordColumn("flops_per_step", "FLOPs a step", _count_cell("flops_per_step")),
+        RecordColumn("ms", "ms a step", _milliseconds),
+        RecordColumn("seeds", "seeds", _seeds),
     )
 }
 
 
 def column(name: str) -> Column:
-    """The column that a table names: one of PLAIN, or `split/metric`; either after `task:`.
+    """The column that a table names: one of RECORD_COLUMNS, or `split/metric`; either after `task:`.
 
     Raises:
       UserError: neither; the nearest name is told.
     """
     task, colon, rest = name.partition(":")
     if colon:
-        found = column(rest)
-        return replace(found, name=name, header=f"{task}: {found.header}", task=task)
+        inner = column(rest)
+        return replace(inner, name=name, header=f"{task}: {inner.header}", task=task)
     split, slash, metric = name.partition("/")
-    if name in PLAIN:
-        return PLAIN[name]
+    if name in RECORD_COLUMNS:
+        return RECORD_COLUMNS[name]
     if not slash:
-        raise UserError(f"a table has no column {name!r}; {nearest(name, [*PLAIN, 'test/exact'])}")
+        raise UserError(f"a table has no column {name!r}; {nearest(name, [*RECORD_COLUMNS, 'test/exact'])}")
     if metric not in METRICS:
         raise UserError(f"column {name!r} has no metric {metric!r}; {nearest(metric, METRICS)}")
-    found = METRICS[metric]
-    header = f"{split.replace('_', ' ')} {found.label}{', %' if found.percent else ''}"
-    return Measured(name, header + {True: " ↓", False: " ↑", None: ""}[found.lower_is_better], split, found)
+    inner = METRICS[metric]
+    header = f"{split.replace('_', ' ')} {inner.label}{', %' if inner.percent else ''}"
+    return MetricColumn(name, header + {True: " ↓", False: " ↑", None: ""}[inner.lower_is_better], split, inner)
 
 
 def column_of_records(name: str, rows: Rows) -> Column:
     """The column that a table names; of free outputs for AER where a record has none along the references."""
-    found = column(name)
-    if not (isinstance(found, Measured) and found.metric.name == "aer"):
-        return found
-    records = [record for records in of_task(rows, found.task).values() for record in records]
+    requested = column(name)
+    if not (isinstance(requested, MetricColumn) and requested.metric.name == "aer"):
+        return requested
+    records = [record for records in filter_task(rows, requested.task).values() for record in records]
     free = column(f"{name}_free")
-    splits = [record["splits"][found.split] for record in records if found.split in record["splits"]]
-    old = any(recorded_as("aer_free", split) == "aer" for split in splits)
-    return free if old else found
+    splits = [record["splits"][requested.split] for record in records if requested.split in record["splits"]]
+    old = any(recorded_name("aer_free", split) == "aer" for split in splits)
+    return free if old else requested

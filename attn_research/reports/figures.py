@@ -19,7 +19,7 @@ from attn_research.errors import UserError
 from attn_research.reports.fonts import symbol_label, text_label
 from attn_research.reports.items import Item, bin_item
 
-GOLD, WRONG, CHOSEN, FAINT = "#00a39b", "#c8102e", "#0b5fa5", "#8a8a8a"
+GOLD, WRONG, HIGHLIGHT, FAINT = "#00a39b", "#c8102e", "#0b5fa5", "#8a8a8a"
 CELL = 0.19  # inches
 CELLS = 80  # of a map, each way, at most; symbols of longer items are drawn in groups
 PIXELS = 4000  # of a PNG, each way, at most
@@ -31,14 +31,14 @@ NO_ATTENTION = "no attention:\nnothing to show"
 NO_OUTPUT = "no output"
 
 
-def _colours() -> ListedColormap:
+def _colors() -> ListedColormap:
     """magma from its light end, of which the first seventh is bleached: no weight at all is white, like the paper."""
     shades = matplotlib.colormaps["magma_r"](np.linspace(0, 1, 256))[:, :3]
-    kept = np.clip(np.linspace(0, 7, 256), 0, 1)[:, None]
-    return ListedColormap(kept * shades + 1 - kept)
+    saturation = np.clip(np.linspace(0, 7, 256), 0, 1)[:, None]
+    return ListedColormap(saturation * shades + 1 - saturation)
 
 
-COLOURS = _colours()
+COLORS = _colors()
 
 
 def attention_maps(items: Mapping[str, Item], path: str | Path) -> list[Path]:
@@ -53,7 +53,7 @@ def attention_maps(items: Mapping[str, Item], path: str | Path) -> list[Path]:
     """
     if len({tuple(item.source) for item in items.values()}) != 1:
         raise UserError("the maps of a figure are of one source, but these items have several")
-    if not any(item.written for item in items.values()):
+    if not any(item.output_symbols for item in items.values()):
         raise UserError("there is no attention to draw, since the output has no symbol")
     groups = _group_sizes(list(items.values()))
     items = {title: bin_item(item, *groups) for title, item in items.items()}
@@ -63,7 +63,7 @@ def attention_maps(items: Mapping[str, Item], path: str | Path) -> list[Path]:
     for axes in grid[len(items) :]:
         axes.remove()
     images = [_map(axes, item, title) for axes, (title, item) in zip(grid, items.items(), strict=False)]
-    _colour_bar(figure, images[0], grid[: len(items)])
+    _color_bar(figure, images[0], grid[: len(items)])
     _legend(figure, list(items.values()), groups)
     return save(figure, path)
 
@@ -81,7 +81,7 @@ def bars(item: Item, step: int, path: str | Path, title: str = "") -> list[Path]
         raise UserError(f"there is no output step {step}, since the output has no symbol")
     if not 0 <= step < steps:
         raise UserError(f"there is no output step {step}; the steps are 0 to {steps - 1}")
-    written, weights, groups = item.written[step], item.weights[step : step + 1], _group_sizes([item])
+    written, weights, groups = item.output_symbols[step], item.weights[step : step + 1], _group_sizes([item])
     weights = bin_item(Item(item.source, [written], weights), groups[0], 1).weights[0]
     item, row = bin_item(item, *groups), step // groups[1]
     width, height = _panel(item)
@@ -89,12 +89,12 @@ def bars(item: Item, step: int, path: str | Path, title: str = "") -> list[Path]
     above, below = figure.subplots(2, 1, height_ratios=[1.2, height], sharex=True)
     image = _map(below, item, "")
     below.add_patch(
-        Rectangle((-0.5, row - 0.5), len(item.source), 1, fill=False, edgecolor=CHOSEN, linewidth=1.8, zorder=4)
+        Rectangle((-0.5, row - 0.5), len(item.source), 1, fill=False, edgecolor=HIGHLIGHT, linewidth=1.8, zorder=4)
     )
     _bars(above, weights, image)
     caption = f"{title}{': ' if title else ''}where it looks to write ‘{symbol_label(written).text}’"
-    text_label(caption).put(above.title, SIZE + 1)
-    _colour_bar(figure, image, [below])
+    text_label(caption).apply_to(above.title, SIZE + 1)
+    _color_bar(figure, image, [below])
     _legend(figure, [item], groups)
     return save(figure, path)
 
@@ -112,7 +112,9 @@ def save(figure: Figure, path: str | Path) -> list[Path]:
 
 def _group_sizes(items: Sequence[Item]) -> tuple[int, int]:
     """How many source and output symbols one cell stands for, so that every map has CELLS of them at most."""
-    source, output = (max(map(len, s)) for s in zip(*((item.source, item.written) for item in items), strict=True))
+    source, output = (
+        max(map(len, s)) for s in zip(*((item.source, item.output_symbols) for item in items), strict=True)
+    )
     return max(1, math.ceil(source / CELLS)), max(1, math.ceil(output / CELLS))
 
 
@@ -123,38 +125,39 @@ def _page(items: Sequence[Item]) -> tuple[int, tuple[float, float]]:
     def size(columns: int) -> tuple[float, float]:
         return columns * max(widths) + 0.9, math.ceil(len(items) / columns) * max(heights) + 0.3
 
-    def badness(columns: int) -> float:
+    def cost(columns: int) -> float:
         width, height = size(columns)
         return abs(math.log(width / height / RATIO)) + GAP * (-len(items) % columns)
 
-    best = min(range(1, len(items) + 1), key=badness)
+    best = min(range(1, len(items) + 1), key=cost)
     return best, size(best)
 
 
 def _panel(item: Item) -> tuple[float, float]:
     """Width and height of one map with its labels, in inches."""
     above, beside = (
-        max((symbol_label(symbol).width for symbol in s), default=0) * LETTER for s in (item.source, item.written)
+        max((symbol_label(symbol).width for symbol in s), default=0) * LETTER
+        for s in (item.source, item.output_symbols)
     )
-    return len(item.source) * CELL + beside + 0.3, len(item.written) * CELL + above + 0.5
+    return len(item.source) * CELL + beside + 0.3, len(item.output_symbols) * CELL + above + 0.5
 
 
 def _map(axes: Axes, item: Item, title: str) -> AxesImage:
     """Source symbols from left to right, output symbols from top to bottom."""
-    drawn = item.attends and item.written
-    weights = item.weights if drawn else np.zeros((max(1, len(item.written)), len(item.source)))
-    image = axes.imshow(weights, cmap=COLOURS, vmin=0, vmax=1, aspect="auto", interpolation="nearest")
+    drawn = item.attends and item.output_symbols
+    weights = item.weights if drawn else np.zeros((max(1, len(item.output_symbols)), len(item.source)))
+    image = axes.imshow(weights, cmap=COLORS, vmin=0, vmax=1, aspect="auto", interpolation="nearest")
     _ticks(axes, item)
     if title:
         lines = textwrap.wrap(title, max(12, int(len(item.source) * CELL / LETTER)))
-        text_label("\n".join(lines)).put(axes.title, SIZE + 1)
+        text_label("\n".join(lines)).apply_to(axes.title, SIZE + 1)
     if drawn:
         axes.add_collection(LineCollection(_outline(item.alignment), colors=GOLD, linewidths=1.2, zorder=3))
     else:
         image.set_visible(False)
         axes.set_facecolor("#f2f2f2")
         middle = axes.text(0.5, 0.5, "", transform=axes.transAxes, ha="center", va="center")
-        text_label(NO_OUTPUT if item.attends else NO_ATTENTION).put(middle, SIZE, color=FAINT)
+        text_label(NO_OUTPUT if item.attends else NO_ATTENTION).apply_to(middle, SIZE, color=FAINT)
     return image
 
 
@@ -162,23 +165,23 @@ def _ticks(axes: Axes, item: Item) -> None:
     """The source's symbols above, the output's on the left, wrong ones in red."""
     axes.tick_params(length=0, pad=5, labeltop=True, labelbottom=False)
     axes.spines[:].set_color(FAINT)
-    above, beside = [[*map(symbol_label, symbols)] for symbols in (item.source, item.written)]
-    axes.set_xticks(range(len(above)), [shown.text for shown in above])
-    axes.set_yticks(range(len(beside)), [shown.text for shown in beside])
-    for text, shown in zip(axes.get_xticklabels(), above, strict=True):
-        turned = shown.width > 1
-        shown.put(text, SIZE, rotation=90 * turned, va="bottom" if turned else "baseline")
-    for step, (text, shown) in enumerate(zip(axes.get_yticklabels(), beside, strict=True)):
-        shown.put(text, SIZE, color=WRONG if step in item.wrong else "black")
+    above, beside = [[*map(symbol_label, symbols)] for symbols in (item.source, item.output_symbols)]
+    axes.set_xticks(range(len(above)), [label.text for label in above])
+    axes.set_yticks(range(len(beside)), [label.text for label in beside])
+    for text, label in zip(axes.get_xticklabels(), above, strict=True):
+        is_rotated = label.width > 1
+        label.apply_to(text, SIZE, rotation=90 * is_rotated, va="bottom" if is_rotated else "baseline")
+    for step, (text, label) in enumerate(zip(axes.get_yticklabels(), beside, strict=True)):
+        label.apply_to(text, SIZE, color=WRONG if step in item.wrong else "black")
 
 
 def _bars(axes: Axes, weights: np.ndarray, image: AxesImage) -> None:
-    """A bar for each weight, in the colours of the map; the largest has its number."""
-    colours = image.cmap(image.norm(weights))
-    axes.bar(range(len(weights)), weights, width=0.8, color=colours, edgecolor=FAINT, linewidth=0.5)
+    """A bar for each weight, in the colors of the map; the largest has its number."""
+    colors = image.cmap(image.norm(weights))
+    axes.bar(range(len(weights)), weights, width=0.8, color=colors, edgecolor=FAINT, linewidth=0.5)
     largest = int(np.argmax(weights))
     above = axes.annotate("", (largest, weights[largest]), (0, 2), textcoords="offset points", ha="center")
-    text_label(f"{weights[largest]:.2f}").put(above, SIZE - 1)
+    text_label(f"{weights[largest]:.2f}").apply_to(above, SIZE - 1)
     axes.set_ylim(0, max(1.2 * weights[largest], 0.01))
     axes.yaxis.set_major_locator(MaxNLocator(3))
     axes.tick_params(axis="y", labelsize=SIZE - 1.5)
@@ -198,15 +201,15 @@ def _outline(cells: Sequence[tuple[int, int]]) -> list[list[tuple[float, float]]
     return lines
 
 
-def _colour_bar(figure: Figure, image: AxesImage, beside: Sequence[Axes]) -> None:
+def _color_bar(figure: Figure, image: AxesImage, beside: Sequence[Axes]) -> None:
     bar = figure.colorbar(image, ax=beside, ticks=[0, 0.5, 1], pad=0.01, aspect=30, fraction=0.03)
     bar.ax.tick_params(labelsize=SIZE - 1.5, length=2)
-    text_label("attention weight").put(bar.ax.yaxis.label, SIZE)
+    text_label("attention weight").apply_to(bar.ax.yaxis.label, SIZE)
     bar.outline.set_edgecolor(FAINT)
 
 
 def _legend(figure: Figure, items: Sequence[Item], groups: tuple[int, int]) -> None:
-    """What the outlines and the colour of the outputs mean, if there are any."""
+    """What the outlines and the color of the outputs mean, if there are any."""
     parts = ["columns: source, rows: output"]
     if groups != (1, 1):
         parts.append(f"a cell: the sum over {groups[0]} source and the mean over {groups[1]} output symbols, from 0")
@@ -214,4 +217,4 @@ def _legend(figure: Figure, items: Sequence[Item], groups: tuple[int, int]) -> N
         parts.append("outlined: gold alignment")
     if any(item.wrong for item in items):
         parts.append("red: not as in the reference")
-    text_label("   ·   ".join(parts)).put(figure.supxlabel(""), SIZE - 0.5, color="#555555")
+    text_label("   ·   ".join(parts)).apply_to(figure.supxlabel(""), SIZE - 0.5, color="#555555")

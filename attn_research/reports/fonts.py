@@ -35,7 +35,7 @@ class Label:
         bases = sum(not unicodedata.category(c).startswith("M") for c in self.text)
         return bases * (CODE_SIZE * 0.6 if self.code else 1)
 
-    def put(self, text: Text, size: float, **properties) -> None:
+    def apply_to(self, text: Text, size: float, **properties) -> None:
         """Makes it the content of `text`, at `size` points, as it is: `$` and `_` are no mathematics."""
         font = FontProperties(family=list(families()), size=size * (CODE_SIZE if self.code else 1))
         text.set(text=self.text, fontproperties=font, parse_math=False, **properties)
@@ -53,8 +53,8 @@ def text_label(text: str) -> Label:
     """The label of any text; a character that cannot be shown becomes its code point, as in `D55C`."""
     if all(c in " \n" or is_visible(c) for c in text):
         return Label(text)
-    shown = [c if is_visible(c) else f"{ord(c):04X}" for c in text if c != DOTTED_CIRCLE]
-    return Label(" ".join(shown), code=True)
+    symbols = [c if is_visible(c) else f"{ord(c):04X}" for c in text if c != DOTTED_CIRCLE]
+    return Label(" ".join(symbols), code=True)
 
 
 def is_visible(character: str) -> bool:

@@ -15,7 +15,7 @@ import numpy as np
 
 from attn_research import storage
 from attn_research.errors import UserError
-from attn_research.storage import Damaged
+from attn_research.storage import DamagedFileError
 
 END = "</s>"
 
@@ -38,7 +38,7 @@ class Item:
         return self.weights.shape[1] > 0
 
     @cached_property
-    def written(self) -> list[str]:
+    def output_symbols(self) -> list[str]:
         """The output symbols, and the end symbol if there is a step for it: one for each row of the weights."""
         return [*self.output, *[END] * (len(self.weights) - len(self.output))]
 
@@ -47,10 +47,10 @@ class Item:
         """Steps that wrote another symbol than the reference that has most symbols in common, place by place."""
         references = [[*reference, END] for reference in self.references]
         different = [
-            {step for step, pair in enumerate(zip_longest(self.written, reference)) if len(set(pair)) > 1}
+            {step for step, pair in enumerate(zip_longest(self.output_symbols, reference)) if len(set(pair)) > 1}
             for reference in references
         ]
-        return min(different, key=len, default=set()) & set(range(len(self.written)))
+        return min(different, key=len, default=set()) & set(range(len(self.output_symbols)))
 
 
 def bin_item(item: Item, source: int, output: int) -> Item:
@@ -82,22 +82,22 @@ def load_item(directory: str | Path, index: int) -> Item:
     for path in (lines, maps):
         if not path.is_file():
             raise UserError(f"there is no {path}, so the run is not finished and its attention cannot be drawn")
-    with _told(maps), np.load(io.BytesIO(storage.read(maps)), allow_pickle=False) as kept:
-        if str(index) not in kept:
-            raise UserError(f"{maps} has the weights of items 0 to {len(kept.files) - 1}, but not of item {index}")
-        weights = kept[str(index)]
-    with _told(lines):
-        made = json.loads(storage.read(lines).decode().split("\n")[index])
-        gold = [tuple(pair) for pair in made["alignment"]] if "alignment" in made else ()
-        return Item(made["source"], made["output"], weights, made["references"], gold)
+    with _damaged_file_errors(maps), np.load(io.BytesIO(storage.read(maps)), allow_pickle=False) as arrays:
+        if str(index) not in arrays:
+            raise UserError(f"{maps} has the weights of items 0 to {len(arrays.files) - 1}, but not of item {index}")
+        weights = arrays[str(index)]
+    with _damaged_file_errors(lines):
+        line = json.loads(storage.read(lines).decode().split("\n")[index])
+        gold = [tuple(pair) for pair in line["alignment"]] if "alignment" in line else ()
+        return Item(line["source"], line["output"], weights, line["references"], gold)
 
 
 @contextlib.contextmanager
-def _told(path: Path) -> Iterator[None]:
+def _damaged_file_errors(path: Path) -> Iterator[None]:
     """What cannot be read in a file that has no checksum is damaged too."""
     try:
         yield
     except UserError:
         raise
     except (ValueError, LookupError, TypeError, EOFError, OSError, zipfile.BadZipFile, zlib.error) as error:
-        raise Damaged(f"{path} is damaged: {type(error).__name__}: {error}") from error
+        raise DamagedFileError(f"{path} is damaged: {type(error).__name__}: {error}") from error

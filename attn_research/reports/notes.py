@@ -3,8 +3,8 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from attn_research.metrics.statistics import FEWEST_SEEDS, REPLICATES
-from attn_research.reports.columns import Cell, Column, Measured, Rows, of_task, recorded_as
+from attn_research.metrics.statistics import MIN_SEEDS, REPLICATES
+from attn_research.reports.columns import Cell, Column, MetricColumn, Rows, filter_task, recorded_name
 from attn_research.runs import identity
 
 NAMED = 6  # records that a note names one by one
@@ -32,39 +32,41 @@ def notes(
 
 
 def _interval(records, columns: Sequence[Column], cells: Mapping[str, Sequence[Cell]]) -> list[str]:
-    shown = [cell for row in cells.values() for cell in row]
-    whole = [c.metric.label for c in columns if isinstance(c, Measured) and not any(_by_item(r, c) for r in records)]
+    all_cells = [cell for row in cells.values() for cell in row]
+    whole = [
+        c.metric.label for c in columns if isinstance(c, MetricColumn) and not any(_by_item(r, c) for r in records)
+    ]
     apart = f" (for {' and '.join(dict.fromkeys(whole))}, of seeds alone)" if whole else ""
     sentences = []
-    if any(cell.interval for cell in shown):
+    if any(cell.interval for cell in all_cells):
         sentences.append(
             f"Mean over seeds [95 % interval]: hierarchical bootstrap, {REPLICATES:,} replicates of seeds and test "
             f"items, the same for all rows{apart}. The spread of few seeds is widened as in Student's t."
         )
-    if any(cell.mark for cell in shown):
+    if any(cell.mark for cell in all_cells):
         tied = "†: cannot be told from it, since the 95 % interval of their paired difference holds 0."
         sentences.append(f"Bold: the best of its column. {tied}")
     return sentences
 
 
-def _by_item(record, column: Measured) -> bool:
+def _by_item(record, column: MetricColumn) -> bool:
     split = record["splits"].get(column.split, {"items": (), "metrics": ()})
-    return recorded_as(column.metric.name, split) in split["items"]
+    return recorded_name(column.metric.name, split) in split["items"]
 
 
 def _seeds(finished: Rows, columns: Sequence[Column]) -> list[str]:
     tasks = {label: Counter(record["config"]["data.task"] for record in records) for label, records in finished.items()}
     counts = {label: min(seeds.values(), default=0) for label, seeds in tasks.items()}
-    few = [f"`{label}`" for label, count in counts.items() if count < FEWEST_SEEDS]
+    few = [f"`{label}`" for label, count in counts.items() if count < MIN_SEEDS]
     sentences = []
     if "seeds" not in [column.name for column in columns] and counts:
         each = ", ".join(f"`{label}` {count}" for label, count in counts.items())
         one = next(iter(counts.values()))
         sentences.append(f"Seeds a row: {one if len(set(counts.values())) == 1 else each}.")
     if few:
-        named = "every row" if len(few) == len(counts) else ", ".join(few)
+        rows_text = "every row" if len(few) == len(counts) else ", ".join(few)
         sentences.append(
-            f"Too few seeds to tell ({named}: fewer than {FEWEST_SEEDS}): such a row is not compared, "
+            f"Too few seeds to tell ({rows_text}: fewer than {MIN_SEEDS}): such a row is not compared, "
             "and its interval, if it has one, is over test items alone."
         )
     return sentences
@@ -88,27 +90,30 @@ def _missing(missing: Mapping[str, Sequence[int]]) -> list[str]:
 
 
 def _ceilings(records, columns: Sequence[Column]) -> list[str]:
-    found = {}
-    for split in dict.fromkeys(column.split for column in columns if isinstance(column, Measured)):
+    ceilings = {}
+    for split in dict.fromkeys(column.split for column in columns if isinstance(column, MetricColumn)):
         values = {record["splits"][split]["ceiling"] for record in records if split in record["splits"]}
         if below := sorted(value for value in values if value is not None and value < 1):
-            found[split] = " or ".join(f"{100 * value:.2f}" for value in below)
+            ceilings[split] = " or ".join(f"{100 * value:.2f}" for value in below)
     return [
         f"Ceiling on {split.replace('_', ' ')}: no system that sees the source alone can get more than {value} % exact."
-        for split, value in found.items()
+        for split, value in ceilings.items()
     ]
 
 
 def _signatures(records, columns: Sequence[Column]) -> list[str]:
     """Versions and settings of what another program scored; records made before it did have none."""
-    found = {}
+    signatures = {}
     for column in columns:
-        for record in records if isinstance(column, Measured) else ():
+        for record in records if isinstance(column, MetricColumn) else ():
             split = record["splits"].get(column.split, {})
             if column.metric.name in split.get("signatures", {}):
-                found.setdefault(column.metric.label, set()).add(split["signatures"][column.metric.name])
-    sentences = [f"{label} by sacrebleu: {', '.join(f'`{s}`' for s in sorted(told))}." for label, told in found.items()]
-    mixed = [label for label, told in found.items() if len(told) > 1]
+                signatures.setdefault(column.metric.label, set()).add(split["signatures"][column.metric.name])
+    sentences = [
+        f"{label} by sacrebleu: {', '.join(f'`{s}`' for s in sorted(of_label))}."
+        for label, of_label in signatures.items()
+    ]
+    mixed = [label for label, of_label in signatures.items() if len(of_label) > 1]
     return sentences + [f"{label} has several signatures: its rows were not scored alike." for label in mixed]
 
 
@@ -116,9 +121,9 @@ def _free(finished: Rows, columns: Sequence[Column]) -> list[str]:
     """How many items the AER of free outputs is about, and how many records have no other."""
     sentences = []
     for column in columns:
-        if not (isinstance(column, Measured) and column.metric.name == "aer_free"):
+        if not (isinstance(column, MetricColumn) and column.metric.name == "aer_free"):
             continue
-        rows = of_task(finished, column.task)
+        rows = filter_task(finished, column.task)
         shares = [float((row.parts[1] > 0).mean()) for row in column.comparison(rows).rows.values() if row.by_item]
         covered = f": {_range(shares)} of a row's items" if shares else ""
         name = column.header.removesuffix(" ↓").removesuffix(", %")
@@ -128,10 +133,10 @@ def _free(finished: Rows, columns: Sequence[Column]) -> list[str]:
     return sentences
 
 
-def _old(column: Measured, rows: Rows) -> str:
+def _old(column: MetricColumn, rows: Rows) -> str:
     """How many of the records were made before AER was measured along the references."""
     splits = [record["splits"].get(column.split) for records in rows.values() for record in records]
-    names = [name for split in splits if split and (name := recorded_as("aer_free", split))]
+    names = [name for split in splits if split and (name := recorded_name("aer_free", split))]
     old = names.count("aer")
     if not old:
         return ""
@@ -147,8 +152,10 @@ def _milliseconds(finished: Rows, columns: Sequence[Column]) -> list[str]:
     tasks = [column.task for column in columns if column.name.removeprefix(f"{column.task}:") == "ms"]
     if not tasks or all(record["idle"] for records in finished.values() for record in records):
         return []
-    alone = {label: any(record["idle"] for record in records) for label, records in of_task(finished, tasks[0]).items()}
-    without = ", ".join(f"`{label}`" for label, found in alone.items() if not found)
+    has_idle_runs = {
+        label: any(record["idle"] for record in records) for label, records in filter_task(finished, tasks[0]).items()
+    }
+    without = ", ".join(f"`{label}`" for label, has_idle in has_idle_runs.items() if not has_idle)
     return [f"Milliseconds: of the runs that had the machine to themselves{without and f'; none of {without}'}."]
 
 
@@ -156,14 +163,16 @@ def _origin(records) -> list[str]:
     """Commits, versions and machines, and whether they are mixed."""
     if not records:
         return []
-    commits = _counted(f"commit `{r['commit'][:10]}`" if r["commit"] else "no commit" for r in records)
+    commits = _count(f"commit `{r['commit'][:10]}`" if r["commit"] else "no commit" for r in records)
     dirty = sum(record["dirty"] is not False for record in records if record["commit"])
-    machines = _counted(f"{r['machine']} ({r['device']}, threads: {r['threads']})" for r in records)
-    versions = _counted(f"jax {r['versions']['jax']}, flax {r['versions']['flax']}" for r in records)
+    machines = _count(f"{r['machine']} ({r['device']}, threads: {r['threads']})" for r in records)
+    versions = _count(f"jax {r['versions']['jax']}, flax {r['versions']['flax']}" for r in records)
     mixed = [
-        name for name, found in (("commits", commits), ("machines", machines), ("versions", versions)) if len(found) > 1
+        name
+        for name, counts in (("commits", commits), ("machines", machines), ("versions", versions))
+        if len(counts) > 1
     ]
-    parts = "; ".join(_told(found) for found in (commits, machines, versions))
+    parts = "; ".join(_format_counts(counts) for counts in (commits, machines, versions))
     return [
         f"{len(records)} records: {parts}.",
         *([f"Mixed {' and '.join(mixed)}: the rows were not all made alike."] if mixed else []),
@@ -176,20 +185,23 @@ def _settings(rows: Rows) -> list[str]:
 
     Records that do not tell them are not compared.
     """
-    made = [
+    phrases = [
         (f"`{label}` seed {record['config']['seed']}", record["identity"]["versions"] | record["identity"]["settings"])
         for label, records in rows.items()
         for record in records
         if record.get("identity")
     ]
-    found = {}
-    for name in dict.fromkeys(name for _, settings in made for name in settings):
-        values = [identity.told(settings.get(name)) for _, settings in made]
+    result = {}
+    for name in dict.fromkeys(name for _, settings in phrases for name in settings):
+        values = [identity.format_setting(settings.get(name)) for _, settings in phrases]
         (usual, _), *rarer = Counter(values).most_common()
         for value, _ in rarer:
-            some = tuple(dict.fromkeys(which for (which, _), own in zip(made, values, strict=True) if own == value))
-            found.setdefault(some, []).append(f"{name} {value} instead of {usual}")
-    return [f"Made otherwise than the others: {_first(some)}, with {', '.join(told)}." for some, told in found.items()]
+            some = tuple(dict.fromkeys(which for (which, _), own in zip(phrases, values, strict=True) if own == value))
+            result.setdefault(some, []).append(f"{name} {value} instead of {usual}")
+    return [
+        f"Made otherwise than the others: {_first(some)}, with {', '.join(message)}."
+        for some, message in result.items()
+    ]
 
 
 def _first(names: Sequence[str]) -> str:
@@ -197,12 +209,12 @@ def _first(names: Sequence[str]) -> str:
     return ", ".join(names[:NAMED]) + more
 
 
-def _counted(names) -> dict[str, int]:
+def _count(names) -> dict[str, int]:
     counts = {}
     for name in names:
         counts[name] = counts.get(name, 0) + 1
     return counts
 
 
-def _told(counts: Mapping[str, int]) -> str:
+def _format_counts(counts: Mapping[str, int]) -> str:
     return ", ".join(name if len(counts) == 1 else f"{name} ({count})" for name, count in counts.items())

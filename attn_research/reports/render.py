@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from attn_research.errors import UserError
 from attn_research.registry import nearest
-from attn_research.reports.columns import Cell, Column, Measured
+from attn_research.reports.columns import Cell, Column, MetricColumn
 
 FULL_SIZE = " (published, full size)"
 SPECIAL = {
@@ -48,7 +48,7 @@ FORMULA = (
 
 
 @dataclass(frozen=True)
-class Built:
+class TableData:
     """A table with its numbers; `commits` are those that its records were made at ("None": outside a checkout)."""
 
     title: str
@@ -63,11 +63,11 @@ class Built:
         """Whether the records come from more than one commit."""
         return len(self.commits) > 1
 
-    def render(self, form: str) -> str:
+    def render(self, format_name: str) -> str:
         """The table as `md`, `tex` (booktabs) or `csv` (raw numbers)."""
-        if form not in FORMS:
-            raise UserError(f"a table has no format {form!r}; {nearest(form, FORMS)}")
-        return FORMS[form](self)
+        if format_name not in FORMATS:
+            raise UserError(f"a table has no format {format_name!r}; {nearest(format_name, FORMATS)}")
+        return FORMATS[format_name](self)
 
 
 def escape(text: str) -> str:
@@ -97,7 +97,7 @@ def markdown_code(text: str) -> str:
     return fence + pad + text + pad + fence
 
 
-def md(table: Built) -> str:
+def render_markdown(table: TableData) -> str:
     """GitHub's Markdown: a table, then the notes as a list."""
     lines = [
         ["", *(markdown_escape(column.header) for column in table.columns)],
@@ -115,7 +115,7 @@ def _md_cell(cell: Cell) -> str:
     return " ".join(filter(None, [text, cell.interval_text, cell.source and f"({markdown_escape(cell.source)})"]))
 
 
-def tex(table: Built) -> str:
+def render_latex(table: TableData) -> str:
     """A LaTeX table; needs the package booktabs."""
     lines = [_tex_line(["", *(escape(column.header) for column in table.columns)]), r"\midrule"]
     lines += [
@@ -150,16 +150,18 @@ def _tex_cell(cell: Cell) -> str:
 
 def _tex_note(note: str) -> str:
     parts = note.split("`")
-    return "".join(rf"\texttt{{{escape(p)}}}" if i % 2 else _spaced(p) for i, p in enumerate(parts)) + r"\par"
+    return (
+        "".join(rf"\texttt{{{escape(p)}}}" if i % 2 else _escape_with_spaces(p) for i, p in enumerate(parts)) + r"\par"
+    )
 
 
-def _spaced(text: str) -> str:
+def _escape_with_spaces(text: str) -> str:
     """Escaped, with the blanks at its ends, which stand beside code."""
     blank = " " if text else ""
     return blank * text.startswith(" ") + escape(text) + blank * (text.endswith(" ") and bool(text.strip()))
 
 
-def csv(table: Built) -> str:
+def render_csv(table: TableData) -> str:
     """Raw numbers (shares, not percent), the ends of their intervals, and where published numbers were seen."""
     file = io.StringIO()
     writer = csv_module.writer(file, lineterminator="\n")
@@ -172,13 +174,13 @@ def csv(table: Built) -> str:
 
 
 def _names(column: Column) -> list[str]:
-    ends = [f"{column.name} low", f"{column.name} high"] if isinstance(column, Measured) else []
+    ends = [f"{column.name} low", f"{column.name} high"] if isinstance(column, MetricColumn) else []
     return [column.name, *ends]
 
 
 def _values(column: Column, cell: Cell) -> list[str]:
-    ends = (cell.interval or (None, None)) if isinstance(column, Measured) else ()
+    ends = (cell.interval or (None, None)) if isinstance(column, MetricColumn) else ()
     return ["" if value is None else f"{value:.6g}" for value in (cell.value, *ends)]
 
 
-FORMS: dict[str, Callable[[Built], str]] = {"md": md, "tex": tex, "csv": csv}
+FORMATS: dict[str, Callable[[TableData], str]] = {"md": render_markdown, "tex": render_latex, "csv": render_csv}

@@ -7,7 +7,7 @@ from typing import Any
 from attn_research.config import Config
 from attn_research.errors import UserError
 from attn_research.runs import identity
-from attn_research.training.identify import changed_code
+from attn_research.training.run_status import changed_code
 
 Record = Mapping[str, Any]
 
@@ -22,17 +22,17 @@ def of_current_code(
     Returns:
       The records, and why the others are left out.
     """
-    found, left_out = {}, {}
+    result, left_out = {}, {}
     for config in configs:
         for records in sources:
             if config not in records:
                 continue
             changes = differing_code(records[config], config)
             if not changes:
-                found[config] = records[config]
+                result[config] = records[config]
                 break
-            left_out.setdefault(config, f"{identity.distinct(changes)} since it was made")
-    return found, {config: reason for config, reason in left_out.items() if config not in found}
+            left_out.setdefault(config, f"{identity.join_distinct(changes)} since it was made")
+    return result, {config: reason for config, reason in left_out.items() if config not in result}
 
 
 def differing_code(record: Record, config: Config) -> list[str]:
@@ -46,7 +46,7 @@ def differing_code(record: Record, config: Config) -> list[str]:
         return [str(error)]
 
 
-def of_one_data_set(found: Mapping[Config, Record]) -> tuple[dict[Config, Record], dict[Config, str]]:
+def of_one_data_set(result: Mapping[Config, Record]) -> tuple[dict[Config, Record], dict[Config, str]]:
     """The records without those that were made with other data than most records of their task.
 
     Of as many of each, those of the newest record are taken.
@@ -54,22 +54,22 @@ def of_one_data_set(found: Mapping[Config, Record]) -> tuple[dict[Config, Record
     Returns:
       The records, and why the others are left out.
     """
-    kept, left_out = dict(found), {}
+    selected, left_out = dict(result), {}
     for hash_of in (_ids, _contents):
-        for task in dict.fromkeys(config.data.task for config in kept):
-            of_task = {config: hash_of(record) for config, record in kept.items() if config.data.task == task}
+        for task in dict.fromkeys(config.data.task for config in selected):
+            of_task = {config: hash_of(record) for config, record in selected.items() if config.data.task == task}
             known = {config: data for config, data in of_task.items() if data is not None}
             if len(set(known.values())) < 2:
                 continue
             counts, newest = Counter(known.values()), {}
             for config, data in known.items():
-                newest[data] = max(newest.get(data, ""), str(kept[config].get("date")))
-            chosen = max(counts, key=lambda data: (counts[data], newest[data]))
+                newest[data] = max(newest.get(data, ""), str(selected[config].get("date")))
+            newest_data = max(counts, key=lambda data: (counts[data], newest[data]))
             for config, data in known.items():
-                if data != chosen:
-                    del kept[config]
+                if data != newest_data:
+                    del selected[config]
                     left_out[config] = f"it was made with other data of {task} than the records shown"
-    return kept, left_out
+    return selected, left_out
 
 
 def _ids(record: Record) -> str | None:

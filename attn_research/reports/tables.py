@@ -1,27 +1,27 @@
-"""Tables made from records alone: `Table` is declared by an experiment, what is printed is a `render.Built`."""
+"""Tables made from records alone: `Table` is declared by an experiment, what is printed is a `render.TableData`."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from attn_research.config import Config, diff, flat, from_flat, hints
+from attn_research.config import Config, diff, field_types, flatten, unflatten
 from attn_research.errors import UserError
 from attn_research.registry import nearest
 from attn_research.reports.columns import (
     MISSING,
     Cell,
     Column,
-    Measured,
+    MetricColumn,
     Record,
     Rows,
     column,
     column_of_records,
 )
 from attn_research.reports.notes import PUBLISHED, notes
-from attn_research.reports.render import Built
+from attn_research.reports.render import TableData
 
 Published = Mapping[tuple[str, str], tuple[float | str, str]]
-NOTHING: Mapping = MappingProxyType({})
+EMPTY: Mapping = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Table:
     note: str = ""
 
     def __post_init__(self):
-        fields = hints(Config())
+        fields = field_types(Config())
         if isinstance(self.row, str) and self.row not in fields:
             raise UserError(f"a table's row is no config field {self.row!r}; {nearest(self.row, fields)}")
         for name in self.columns:
@@ -50,18 +50,18 @@ class Table:
 
     def label(self, config: Config) -> str:
         """The row of a config."""
-        return str(flat(config)[self.row]) if isinstance(self.row, str) else self.row(config)
+        return str(flatten(config)[self.row]) if isinstance(self.row, str) else self.row(config)
 
     def group(
-        self, configs: Iterable[Config], found: Mapping[Config, Record]
+        self, configs: Iterable[Config], records_by_config: Mapping[Config, Record]
     ) -> tuple[dict[str, list[Record]], dict[str, list[int]]]:
         """The records of `configs` by row label, and each row's seeds that have none, in the order of `configs`."""
         rows, missing = {}, {}
         for config in configs:
             label = self.label(config)
             rows.setdefault(label, [])
-            if config in found:
-                rows[label].append(found[config])
+            if config in records_by_config:
+                rows[label].append(records_by_config[config])
             else:
                 missing.setdefault(label, []).append(config.seed)
         return rows, missing
@@ -69,10 +69,10 @@ class Table:
     def build(
         self,
         rows: Rows,
-        published: Published = NOTHING,
-        missing: Mapping[str, Sequence[int]] = NOTHING,
+        published: Published = EMPTY,
+        missing: Mapping[str, Sequence[int]] = EMPTY,
         left_out: Sequence[str] = (),
-    ) -> Built:
+    ) -> TableData:
         """The table of `rows` (label to records); runs that diverged are named below it and left out of the numbers.
 
         Args:
@@ -88,22 +88,22 @@ class Table:
             _check_alike(label, records)
         finished = {label: [r for r in records if r["status"] == "finished"] for label, records in rows.items()}
         columns = [column_of_records(name, finished) for name in self.columns]
-        made = {shown.name: shown.cells(finished) for shown in columns}
-        cells = {label: [made[shown.name][label] for shown in columns] for label in rows}
-        below = [*notes(rows, columns, cells, missing), *left_out, *([PUBLISHED] if published else []), self.note]
-        return Built(
+        cells_by_column = {table_column.name: table_column.cells(finished) for table_column in columns}
+        cells = {label: [cells_by_column[table_column.name][label] for table_column in columns] for label in rows}
+        table_notes = [*notes(rows, columns, cells, missing), *left_out, *([PUBLISHED] if published else []), self.note]
+        return TableData(
             title=self.title,
             columns=columns,
             rows=cells,
             published=_published_rows(published, dict(zip(self.columns, columns, strict=True))),
-            notes=list(filter(None, below)),
+            notes=list(filter(None, table_notes)),
             commits=tuple(sorted({str(record["commit"]) for records in rows.values() for record in records})),
         )
 
 
 def _check_alike(label: str, records: Sequence[Record]) -> None:
     """A row is one point of the experiment: on a task its records differ in the seed alone, and each has its own."""
-    configs = [from_flat(record["config"]) for record in records]
+    configs = [unflatten(record["config"]) for record in records]
     for task in dict.fromkeys(config.data.task for config in configs):
         _check_task(label, [config for config in configs if config.data.task == task])
 
@@ -113,21 +113,25 @@ def _check_task(label: str, configs: Sequence[Config]) -> None:
         if others := [name for name in diff(configs[0], config) if name != "seed"]:
             raise UserError(f"the records of row {label!r} differ not only in the seed, but in {', '.join(others)}")
     seeds = [config.seed for config in configs]
-    if twice := sorted({seed for seed in seeds if seeds.count(seed) > 1}):
-        raise UserError(f"row {label!r} has more than one record of seed {twice[0]}")
+    if duplicates := sorted({seed for seed in seeds if seeds.count(seed) > 1}):
+        raise UserError(f"row {label!r} has more than one record of seed {duplicates[0]}")
 
 
 def _published_rows(published: Published, columns: Mapping[str, Column]) -> dict[str, list[Cell]]:
-    measured = {name: shown for name, shown in columns.items() if isinstance(shown, Measured)}
+    metric_columns = {
+        name: table_column for name, table_column in columns.items() if isinstance(table_column, MetricColumn)
+    }
     for label, name in published:
-        if name not in measured:
-            raise UserError(f"the published number of {label!r} is of no column {name!r}; {nearest(name, measured)}")
-    cells = {key: _cited(measured[key[1]], *number) for key, number in published.items()}
+        if name not in metric_columns:
+            raise UserError(
+                f"the published number of {label!r} is of no column {name!r}; {nearest(name, metric_columns)}"
+            )
+    cells = {key: _published_cell(metric_columns[key[1]], *number) for key, number in published.items()}
     return {
         label: [cells.get((label, name), Cell(None, MISSING)) for name in columns]
         for label in dict.fromkeys(label for label, _ in published)
     }
 
 
-def _cited(column: Measured, number: float | str, source: str) -> Cell:
+def _published_cell(column: MetricColumn, number: float | str, source: str) -> Cell:
     return Cell(float(number) / (100 if column.metric.percent else 1), str(number), source=source)

@@ -63,10 +63,10 @@ class Variant(NamedTuple):
 
 def variants() -> dict[str, list[Variant]]:
     """All that are registered, by kind."""
-    return {kind: [describe(kind, Spec(name)) for name in registry.known] for kind, registry in REGISTRIES.items()}
+    return {kind: [describe(kind, Spec(name)) for name in registry.functions] for kind, registry in REGISTRIES.items()}
 
 
-def kind_of(spec: Spec) -> str:
+def find_kind(spec: Spec) -> str:
     """The config field whose variant `spec` names; a user's own is a score.
 
     Raises:
@@ -74,7 +74,7 @@ def kind_of(spec: Spec) -> str:
     """
     if spec.module:
         return "model.attention.score"
-    known = {name: kind for kind, registry in reversed(REGISTRIES.items()) for name in registry.known}
+    known = {name: kind for kind, registry in reversed(REGISTRIES.items()) for name in registry.functions}
     if spec.name not in known:
         raise UserError(f"unknown variant {spec.name!r}; {nearest(spec.name, known)}")
     return known[spec.name]
@@ -91,9 +91,9 @@ def describe(kind: str, spec: Spec) -> Variant:
     signature = f"{spec.partition('(')[0]}({options})"
     field = kind.rpartition(".")[2]
     if not has_weights(kind) or (field == "score" and not bound.traits.attends):
-        return Variant(kind, spec.name, signature, *_read(bound.function), {}, None)
+        return Variant(kind, spec.name, signature, *_parse_docstring(bound.function), {}, None)
     cost = flops(field, spec) / flops("score", Spec("dot"))
-    return Variant(kind, spec.name, signature, *_read(bound.function), _parameters(field, spec), cost)
+    return Variant(kind, spec.name, signature, *_parse_docstring(bound.function), _parameters(field, spec), cost)
 
 
 def has_weights(kind: str) -> bool:
@@ -101,7 +101,7 @@ def has_weights(kind: str) -> bool:
     return kind.rpartition(".")[2] in ATTENTION
 
 
-def _read(function: Callable) -> tuple[str, str, str]:
+def _parse_docstring(function: Callable) -> tuple[str, str, str]:
     """Equation, source and notes, of a docstring `equation   (source)`, an empty line, notes."""
     summary, _, notes = inspect.getdoc(function).partition("\n\n")
     equation, _, reference = _one_line(summary).partition("   (")
@@ -144,14 +144,16 @@ def flops(field: str, spec: Spec) -> int:
     states, lengths = jnp.zeros((1, LENGTH, SIZE)), jnp.full(1, LENGTH)
 
     def attend(params, queries):
-        found = _module(field, spec).apply(params, states, lengths, states[:, 0], SIZE)
-        return jax.lax.scan(lambda history, query: found.step(query, history)[::-2], found.start, queries)
+        bound_attention = _module(field, spec).apply(params, states, lengths, states[:, 0], SIZE)
+        return jax.lax.scan(
+            lambda history, query: bound_attention.step(query, history)[::-2], bound_attention.start, queries
+        )
 
     params = jax.eval_shape(_init(field, spec, SIZE, SIZE))
     return product_flops(jax.make_jaxpr(attend)(params, jnp.zeros((LENGTH, 1, SIZE))).jaxpr)
 
 
-def count(parameters: dict[str, tuple[str, ...]]) -> str:
+def format_count(parameters: dict[str, tuple[str, ...]]) -> str:
     """The number of parameters as a sum of products: `k q + q`; a dash for none."""
     return " + ".join(map(_product, parameters.values())) or "–"
 
@@ -164,12 +166,12 @@ def _product(shape: tuple[str, ...]) -> str:
     return " ".join([str(number)] * (number > 1 or not letters) + letters)
 
 
-def page(kinds: dict[str, list[Variant]]) -> str:
+def render_page(kinds: dict[str, list[Variant]]) -> str:
     """GitHub's Markdown: a table for each kind, and below it what each is called elsewhere."""
-    return "\n" + "\n".join(line for kind, found in kinds.items() for line in _section(kind, found))
+    return "\n" + "\n".join(line for kind, kind_variants in kinds.items() for line in _section(kind, kind_variants))
 
 
-def _section(kind: str, found: list[Variant]) -> list[str]:
+def _section(kind: str, kind_variants: list[Variant]) -> list[str]:
     """Parameters and cost only where they are the attention's own."""
     columns = 5 if has_weights(kind) else 3
     rows = [
@@ -177,14 +179,14 @@ def _section(kind: str, found: list[Variant]) -> list[str]:
             markdown_code(variant.signature),
             markdown_code(variant.equation),
             variant.reference or "–",
-            markdown_escape(count(variant.parameters)),
+            markdown_escape(format_count(variant.parameters)),
             "–" if variant.cost is None else f"{variant.cost:.1f}",
         )
-        for variant in found
+        for variant in kind_variants
     ]
     head = ("variant", "equation", "source", "parameters", "cost / dot")
     table = [f"| {' | '.join(row[:columns])} |" for row in (head, ("---",) * 5, *rows)]
-    notes = [f"- {markdown_code(variant.name)}: {variant.notes}" for variant in found if variant.notes]
+    notes = [f"- {markdown_code(variant.name)}: {variant.notes}" for variant in kind_variants if variant.notes]
     return [f"## `{kind}`", "", *table, "", *notes, *[""] * bool(notes)]
 
 
@@ -196,9 +198,9 @@ def example(field: str, spec: Spec) -> Item:
     params = module.init(jax.random.PRNGKey(0), states, lengths, states[:, 0], 16)
 
     def step(histories, query):
-        _, weights, histories = attend.step(query, histories)
+        _, weights, histories = bound_attention.step(query, histories)
         return histories, weights[0]
 
-    attend = module.apply(params, states, lengths, states[:, 0], 16)
-    weights = jax.lax.scan(step, attend.start, queries)[1]
+    bound_attention = module.apply(params, states, lengths, states[:, 0], 16)
+    weights = jax.lax.scan(step, bound_attention.start, queries)[1]
     return Item([f"k{j}" for j in range(8)], [f"q{t}" for t in range(6)], np.asarray(weights))

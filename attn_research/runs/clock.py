@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import psutil
 
-QUIET = 0.06  # cores in use by others up to which a machine counts as idle
+IDLE_BELOW = 0.06  # cores in use by others up to which a machine counts as idle
 
 
 class Clock:
@@ -23,18 +23,18 @@ class Clock:
     def __init__(self, part: str):
         self.seconds = Counter({part: 0.0})
         self._part, self._since = part, time.perf_counter()
-        self._began, self._others = self._since, _others()
+        self._start, self._other_seconds = self._since, _other_processes_seconds()
 
     @contextmanager
     def part(self, name: str) -> Iterator[None]:
         """Counts the time inside for `name`."""
-        outer = self._turn_to(name)
+        outer = self._switch_to(name)
         try:
             yield
         finally:
-            self._turn_to(outer)
+            self._switch_to(outer)
 
-    def _turn_to(self, name: str) -> str:
+    def _switch_to(self, name: str) -> str:
         now = time.perf_counter()
         self.seconds[self._part] += now - self._since
         outer, self._part, self._since = self._part, name, now
@@ -43,20 +43,20 @@ class Clock:
     @property
     def total(self) -> float:
         """Wall seconds since the clock was made."""
-        return time.perf_counter() - self._began
+        return time.perf_counter() - self._start
 
     @property
-    def others(self) -> float:
+    def other_cores(self) -> float:
         """Cores that all other processes together used on average."""
-        return (_others() - self._others) / self.total
+        return (_other_processes_seconds() - self._other_seconds) / self.total
 
     @property
     def idle(self) -> bool:
         """Whether they used next to no processor time."""
-        return self.others < QUIET
+        return self.other_cores < IDLE_BELOW
 
 
-def _others() -> float:
+def _other_processes_seconds() -> float:
     """Processor seconds that other processes have used; children that have ended are no others."""
     times, own = psutil.cpu_times(), psutil.Process().cpu_times()
     busy = times.user + times.system + getattr(times, "nice", 0.0)

@@ -12,9 +12,9 @@ from typing import Any
 
 PACKAGES = ("attn_research", "jax", "jaxlib", "flax", "optax", "numpy")
 # Whatever else stands in the checkout, tables and READMEs, cannot change a run.
-DECISIVE = ("attn_research", "configs", "experiments/*.py", "setup.cfg")
+RESULT_PATHS = ("attn_research", "configs", "experiments/*.py", "setup.cfg")
 # What a process that trains is started with, unless the user has set it.
-QUICK = {
+FAST_ENV = {
     "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1",  # huge pages for large arrays: a tenth off a large step
     # A third less time to compile, and no slower a step; operations one after another, each with all cores: up to a
     # twelfth off a step, a third off its memory. A jaxlib that does not know a flag ends the process: see setup.cfg.
@@ -22,10 +22,10 @@ QUICK = {
 }
 
 
-def start_again_quick() -> None:
-    """Puts this program, begun anew with `QUICK`, in the place of this process, if it was begun without."""
-    if os.name == "posix" and not QUICK.keys() <= os.environ.keys():
-        os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], QUICK | os.environ)
+def restart_process() -> None:
+    """Puts this program, begun anew with `FAST_ENV`, in the place of this process, if it was begun without."""
+    if os.name == "posix" and not FAST_ENV.keys() <= os.environ.keys():
+        os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], FAST_ENV | os.environ)
 
 
 def environment() -> dict[str, Any]:
@@ -33,10 +33,10 @@ def environment() -> dict[str, Any]:
     import jax
 
     device = jax.devices()[0]
-    named = device.device_kind not in ("", device.platform)
-    return _checkout() | {
+    has_name = device.device_kind not in ("", device.platform)
+    return _package_git_state() | {
         "versions": versions(),
-        "device": f"{device.platform} {device.device_kind}" if named else device.platform,
+        "device": f"{device.platform} {device.device_kind}" if has_name else device.platform,
         "machine": machine(),
         "threads": threads(),
     }
@@ -70,11 +70,11 @@ def machine() -> str:
 
 
 @functools.cache
-def _checkout() -> dict[str, Any]:
-    return checkout(Path(__file__).resolve().parents[2])
+def _package_git_state() -> dict[str, Any]:
+    return git_state(Path(__file__).resolve().parents[2])
 
 
-def checkout(directory: Path, decisive: Sequence[str] = DECISIVE) -> dict[str, Any]:
+def git_state(directory: Path, decisive: Sequence[str] = RESULT_PATHS) -> dict[str, Any]:
     """The git commit at `directory`, and whether files that decide numbers differ from it; both None if it is none."""
     top = _git(directory, "rev-parse", "--show-toplevel")
     if top is None or Path(top).resolve() != directory.resolve():
@@ -85,7 +85,7 @@ def checkout(directory: Path, decisive: Sequence[str] = DECISIVE) -> dict[str, A
 
 def _git(directory: Path, *words: str) -> str | None:
     try:
-        done = subprocess.run(["git", "-C", str(directory), *words], capture_output=True, text=True, check=True)
+        result = subprocess.run(["git", "-C", str(directory), *words], capture_output=True, text=True, check=True)
     except (OSError, subprocess.CalledProcessError):
         return None
-    return done.stdout.strip()
+    return result.stdout.strip()

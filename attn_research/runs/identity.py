@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from attn_research import storage
-from attn_research.config import Config, flat
+from attn_research.config import Config, flatten
 from attn_research.errors import UserError
 from attn_research.registry import Spec, source
-from attn_research.runs.settings import OF_DEVICES
+from attn_research.runs.settings import DEVICE_SETTINGS
 from attn_research.user_modules import Source
 
 FILE = "identity.json"
@@ -44,14 +44,14 @@ class Differences(NamedTuple):
 
 def sources(config: Config) -> dict[str, Source]:
     """The users' files that `config` names, as they are now, by config field; nothing is imported."""
-    specs = {name: value for name, value in flat(config).items() if isinstance(value, Spec)}
-    found = {name: source(spec, name.rpartition(".")[2]) for name, spec in specs.items()}
-    return {name: one for name, one in found.items() if one is not None}
+    specs = {name: value for name, value in flatten(config).items() if isinstance(value, Spec)}
+    code_sources = {name: source(spec, name.rpartition(".")[2]) for name, spec in specs.items()}
+    return {name: one for name, one in code_sources.items() if one is not None}
 
 
-def hash_code(found: Mapping[str, Source]) -> dict[str, dict[str, Any]]:
+def hash_code(code_sources: Mapping[str, Source]) -> dict[str, dict[str, Any]]:
     """The `code` of an identity."""
-    return {name: {"main": one.main_path, "files": one.hashes()} for name, one in found.items()}
+    return {name: {"main": one.main_path, "files": one.hashes()} for name, one in code_sources.items()}
 
 
 def read(directory: Path) -> Identity | None:
@@ -82,21 +82,21 @@ def from_json(value: Mapping[str, Any] | None) -> Identity | None:
     return Identity(*(value.get(name) for name in Identity._fields))
 
 
-def write(directory: Path, identity: Identity, found: Mapping[str, Source]) -> None:
+def write(directory: Path, identity: Identity, code_sources: Mapping[str, Source]) -> None:
     """Writes identity.json, and then the texts of the users' files."""
     storage.write(directory / FILE, json.dumps(identity._asdict(), indent=1, sort_keys=True) + "\n")
-    write_code(directory, found)
+    write_code(directory, code_sources)
 
 
-def write_code(directory: Path, found: Mapping[str, Source]) -> None:
+def write_code(directory: Path, code_sources: Mapping[str, Source]) -> None:
     """Writes the texts of the users' files, and no others."""
     storage.remove(directory / CODE)
-    for name, one in found.items():
+    for name, one in code_sources.items():
         for path, text in one.texts().items():
             storage.write(directory / CODE / name / path, text)
 
 
-def kept_file(directory: Path, identity: Identity, field: str) -> Path:
+def stored_file(directory: Path, identity: Identity, field: str) -> Path:
     """The run's own copy of the file that a config field names.
 
     Raises:
@@ -119,10 +119,10 @@ def compare(then: Identity, now: Identity, task: str) -> Differences:
     Args:
       task: names the data.
     """
-    splits = _others(then.data, now.data) if now.data else []
+    splits = _changed_keys(then.data, now.data) if now.data else []
     data = [f"the data of {task} are others (split {', '.join(splits)})"] if splits else []
     versions = changes(then.versions, now.versions)
-    unknown = {name for name in OF_DEVICES if name not in now.settings}
+    unknown = {name for name in DEVICE_SETTINGS if name not in now.settings}
     settings = changes({name: value for name, value in then.settings.items() if name not in unknown}, now.settings)
     return Differences(data + compare_code(then.code, now.code), versions + settings)
 
@@ -132,30 +132,33 @@ def compare_code(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     phrases = []
     for field in dict.fromkeys([*then, *now]):
         old, new = (code[field]["files"] if field in code else {} for code in (then, now))
-        phrases += [f"{path} of {field} {_change(path, old, new)}" for path in _others(old, new)]
+        phrases += [f"{path} of {field} {_describe_change(path, old, new)}" for path in _changed_keys(old, new)]
     return phrases
 
 
-def _change(path: str, old: Mapping[str, str], new: Mapping[str, str]) -> str:
+def _describe_change(path: str, old: Mapping[str, str], new: Mapping[str, str]) -> str:
     if path not in old:
         return "is new"
     return "was edited" if path in new else "is gone"
 
 
-def _others(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+def _changed_keys(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     return [name for name in dict.fromkeys([*old, *new]) if old.get(name) != new.get(name)]
 
 
 def changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     """A phrase for each name whose value differs."""
-    return [f"{name} was {told(old.get(name))} and is {told(new.get(name))}" for name in _others(old, new)]
+    return [
+        f"{name} was {format_setting(old.get(name))} and is {format_setting(new.get(name))}"
+        for name in _changed_keys(old, new)
+    ]
 
 
-def told(value: Any) -> str:
+def format_setting(value: Any) -> str:
     """A setting's value in a sentence."""
     return "not set" if value is None else str(value)
 
 
-def distinct(phrases: Iterable[str]) -> str:
+def join_distinct(phrases: Iterable[str]) -> str:
     """Phrases as a list in a sentence, each once."""
     return ", ".join(dict.fromkeys(phrases))

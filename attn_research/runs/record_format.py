@@ -51,30 +51,30 @@ def parse(text: str, path: Path, line: int | None = None) -> dict[str, Any]:
     try:
         record = json.loads(text)
     except json.JSONDecodeError as error:
-        place = f"{path}:{line or error.lineno}"
-        raise UserError(f"{place} is not a record: {error.msg} at column {error.colno}") from error
-    place = f"{path}:{line or 1}"
+        location = f"{path}:{line or error.lineno}"
+        raise UserError(f"{location} is not a record: {error.msg} at column {error.colno}") from error
+    location = f"{path}:{line or 1}"
     if not isinstance(record, dict):
-        raise UserError(f"{place} is not a record: it is no JSON object")
+        raise UserError(f"{location} is not a record: it is no JSON object")
     checksum = record.pop(CHECKSUM, None)
     if checksum is not None and checksum != _checksum(record):
-        raise UserError(f"{place} is damaged: its values are not those that its checksum was made of")
+        raise UserError(f"{location} is damaged: its values are not those that its checksum was made of")
     for name, kinds in FIELDS.items():
         outer, dot, inner = name.partition(".")
-        _check(record[outer] if dot else record, inner or outer, kinds, name, place)
+        _check(record[outer] if dot else record, inner or outer, kinds, name, location)
     for name, split in record["splits"].items():
         for part, kinds in OF_SPLIT.items():
-            _check(split, part, kinds, f"splits.{name}.{part}", place)
+            _check(split, part, kinds, f"splits.{name}.{part}", location)
     if record["status"] == "finished" and "test" not in record["splits"]:
-        raise UserError(f"{place} is not a record: it has no 'splits.test'")
+        raise UserError(f"{location} is not a record: it has no 'splits.test'")
     return record
 
 
-def _check(values: Any, key: str, kinds: tuple[type, ...], name: str, place: str) -> None:
+def _check(values: Any, key: str, kinds: tuple[type, ...], name: str, location: str) -> None:
     if not isinstance(values, dict) or key not in values:
-        raise UserError(f"{place} is not a record: it has no {name!r}")
+        raise UserError(f"{location} is not a record: it has no {name!r}")
     if not isinstance(values[key], kinds):
-        raise UserError(f"{place} is not a record: its {name!r} is {str(values[key])[:40]!r}")
+        raise UserError(f"{location} is not a record: its {name!r} is {str(values[key])[:40]!r}")
 
 
 def to_json(record: Mapping[str, Any], indent: int | None = None, checked: bool = False) -> str:

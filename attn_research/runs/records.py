@@ -1,7 +1,7 @@
 """Finished runs as records: `runs/<id>/result.json`, and the committed lines in experiments/results.
 
 A record is a dict of JSON values; its presence means that the run is done. It is matched to a config by value, so that
-a config field that came later, with a default that keeps the behaviour, orphans no record.
+a config field that came later, with a default that keeps the behavior, orphans no record.
 """
 
 import base64
@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from attn_research import storage
-from attn_research.config import Config, digest, flat, from_flat
+from attn_research.config import Config, digest, flatten, unflatten
 from attn_research.errors import UserError
 from attn_research.registry import Spec, fingerprint
 from attn_research.runs.environment import environment
@@ -23,7 +23,7 @@ from attn_research.spelling import normal
 __all__ = [
     "by_config",
     "environment",
-    "find",
+    "find_record",
     "is_done",
     "load_committed",
     "load_runs",
@@ -107,25 +107,25 @@ def by_config(records: Iterable[Record]) -> dict[Config, Record]:
 
     What is no config today matches nothing.
     """
-    found = {}
+    records_by_config = {}
     for record in records:
         try:
-            found.setdefault(normal(from_flat(record["config"])), record)
+            records_by_config.setdefault(normal(unflatten(record["config"])), record)
         except UserError:
             continue
-    return found
+    return records_by_config
 
 
-def find(config: Config, runs: str | Path, committed: Iterable[Record] = ()) -> Record | None:
+def find_record(config: Config, runs: str | Path, committed: Iterable[Record] = ()) -> Record | None:
     """The record of `config` in the run directories under `runs`, else among the `committed` ones, else None."""
-    own = read(Path(runs) / digest(config))
-    first = [own] if own else load_runs(runs)
+    own_record = read(Path(runs) / digest(config))
+    first = [own_record] if own_record else load_runs(runs)
     return by_config([*first, *committed]).get(normal(config))
 
 
 def user_code(config: Config) -> dict[str, str]:
     """Fingerprints of the users' own files that `config` names, by spec string; a field is named for its registry."""
-    specs = [(name.rpartition(".")[2], value) for name, value in flat(config).items() if isinstance(value, Spec)]
+    specs = [(name.rpartition(".")[2], value) for name, value in flatten(config).items() if isinstance(value, Spec)]
     return {spec: code for kind, spec in specs if (code := fingerprint(spec, kind))}
 
 

@@ -4,10 +4,10 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from attn_research.runs.environment import QUICK, machine, threads
+from attn_research.runs.environment import FAST_ENV, machine, threads
 
 # Options of jax, set by JAX_* or by `jax.config.update`.
-JAX = (
+JAX_OPTIONS = (
     "jax_allow_f16_reductions",
     "jax_compiler_enable_remat_pass",
     "jax_default_dtype_bits",
@@ -33,8 +33,12 @@ JAX = (
     "jax_use_shardy_partitioner",
 )
 VARIABLES = ("NVIDIA_TF32_OVERRIDE", "TF_CUDNN_DETERMINISTIC", "NPROC", "PJRT_NPROC", "LIBTPU_INIT_ARGS")
-INERT = ("--xla_dump", "--xla_hlo_profile", "--xla_gpu_cuda_data_dir")  # flags that only write or look something up
-OF_DEVICES = ("platform", "devices")  # what is known only once jax has taken the devices
+IGNORED_FLAGS = (
+    "--xla_dump",
+    "--xla_hlo_profile",
+    "--xla_gpu_cuda_data_dir",
+)  # flags that only write or look something up
+DEVICE_SETTINGS = ("platform", "devices")  # what is known only once jax has taken the devices
 
 Settings = dict[str, Any]
 
@@ -43,19 +47,19 @@ def settings() -> Settings:
     """This process's."""
     import jax
 
-    found = _common(os.environ.get("XLA_FLAGS", ""), threads())
-    return found | {"platform": jax.default_backend(), "devices": jax.device_count()}
+    result = _common(os.environ.get("XLA_FLAGS", ""), threads())
+    return result | {"platform": jax.default_backend(), "devices": jax.device_count()}
 
 
 def worker_settings(pinned: bool) -> Settings:
-    """Those that a worker of a sweep will have, without `OF_DEVICES`; `pinned`: to a core of its own."""
-    return _common((QUICK | os.environ)["XLA_FLAGS"], 1 if pinned else threads())
+    """Those that a worker of a sweep will have, without `DEVICE_SETTINGS`; `pinned`: to a core of its own."""
+    return _common((FAST_ENV | os.environ)["XLA_FLAGS"], 1 if pinned else threads())
 
 
 def _common(xla_flags: str, threads: int) -> Settings:
     import jax
 
-    options = {name: _plain(getattr(jax.config, name, None)) for name in JAX}
+    options = {name: _plain(getattr(jax.config, name, None)) for name in JAX_OPTIONS}
     variables = {name: os.environ[name] for name in VARIABLES if name in os.environ}
     return {"threads": threads, "processor": machine()} | options | variables | _flags(xla_flags)
 
@@ -67,4 +71,4 @@ def _plain(value: Any) -> Any:
 def _flags(text: str) -> Mapping[str, str]:
     """`--xla_a=1 --xla_b` as a dict; of a flag that is given twice the last one counts."""
     pairs = (word.partition("=") for word in text.split())
-    return {name: value or "set" for name, _, value in pairs if not name.startswith(INERT)}
+    return {name: value or "set" for name, _, value in pairs if not name.startswith(IGNORED_FLAGS)}

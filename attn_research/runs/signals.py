@@ -8,15 +8,17 @@ import time
 from collections.abc import Callable, Iterator
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-SAME = 0.2  # seconds within which a second signal is an echo of the first: a closing terminal sends SIGHUP twice
+ECHO_SECONDS = (
+    0.2  # seconds within which a second signal is an echo of the first: a closing terminal sends SIGHUP twice
+)
 
 
-class Stopped(BaseException):
+class StopRequested(BaseException):
     """A signal asked for a stop, and everything worth keeping is on disk."""
 
 
 class StopRequest:
-    """Whether a signal has asked for a stop: call it between two steps, and raise `Stopped` if it says so.
+    """Whether a signal has asked for a stop: call it between two steps, and raise `StopRequested` if it says so.
 
     No exception comes out of a signal handler, since one that is raised in the middle of a library may be lost or do
     harm there. Before the first call there is nothing to keep, and a signal ends the process at once. So does a second
@@ -26,22 +28,22 @@ class StopRequest:
     def __init__(self, end: Callable[[int], None]):
         """Args: end: ends the process, given the signal's number, from another thread than the main one."""
         self.number: int | None = None
-        self._end, self._asked, self._since = end, False, 0.0
+        self._end, self._was_polled, self._since = end, False, 0.0
 
     def __call__(self) -> bool:
-        self._asked = True
+        self._was_polled = True
         return self.number is not None
 
-    def heard(self, number: int) -> None:
+    def notify(self, number: int) -> None:
         """Takes note of a signal."""
-        if self.number is not None and time.monotonic() - self._since < SAME:
+        if self.number is not None and time.monotonic() - self._since < ECHO_SECONDS:
             return
-        if self.number is not None or not self._asked:
+        if self.number is not None or not self._was_polled:
             self._end(number)
         self.number, self._since = number, time.monotonic()
 
     @contextlib.contextmanager
-    def listening(self) -> Iterator["StopRequest"]:
+    def listen(self) -> Iterator["StopRequest"]:
         """Listens to `SIGNALS`, but not to those that this process was started to ignore.
 
         A thread listens, since the main one may be in the middle of a long computation.
@@ -50,7 +52,7 @@ class StopRequest:
         old = {number: handler for number, handler in old.items() if handler is not signal.SIG_IGN}
         incoming, outgoing = os.pipe()
         os.set_blocking(outgoing, False)
-        thread = threading.Thread(target=self._listen, args=(incoming,), daemon=True)
+        thread = threading.Thread(target=self._read_signals, args=(incoming,), daemon=True)
         thread.start()
         before = signal.set_wakeup_fd(outgoing, warn_on_full_buffer=False)
         for number in old:
@@ -66,12 +68,12 @@ class StopRequest:
             os.close(incoming)
             os.close(outgoing)
 
-    def _listen(self, incoming: int) -> None:
+    def _read_signals(self, incoming: int) -> None:
         while number := os.read(incoming, 1)[0]:
             if number in SIGNALS:
-                self.heard(number)
+                self.notify(number)
 
 
-def never() -> bool:
+def never_stop() -> bool:
     """Stands in for a `StopRequest` where no signal is listened to."""
     return False

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from attn_research.config import Config, flat, from_flat, override, program_of, run_file
+from attn_research.config import Config, flatten, override, program_config, run_file, unflatten
 from attn_research.errors import UserError
 from attn_research.registry import Spec
 from attn_research.spelling import normal
@@ -24,42 +24,42 @@ class Experiment(NamedTuple):
 
 
 def load_experiment(
-    path: str | Path, changes: Mapping[str, Any] | None = None, added: Iterable[Mapping[str, Any]] = ()
+    path: str | Path, changes: Mapping[str, Any] | None = None, additions: Iterable[Mapping[str, Any]] = ()
 ) -> Experiment:
     """The experiment in the file at `path`.
 
     Args:
       path: a file that defines `runs()`, `table` and perhaps `PUBLISHED` and `CLAIMS`.
       changes: set in every config.
-      added: each adds the configs that come from setting it in every config, so all seeds of new rows.
+      additions: each adds the configs that come from setting it in every config, so all seeds of new rows.
 
     Raises:
       UserError: the file cannot be run or is no experiment, or a change does not fit.
     """
-    with blaming(path):
+    with locate_errors(path):
         names = {"PUBLISHED": {}, "CLAIMS": []} | run_file(path)
         missing = [name for name in ("runs", "table") if name not in names]
         if missing:
             raise UserError(f"{path} is no experiment: it does not define {' and '.join(missing)}")
-        configs = [_checked(item, path) for item in names["runs"]()]
+        configs = [_check_config(item, path) for item in names["runs"]()]
     if not configs:
         raise UserError(f"{path} has no runs: its runs() yields nothing")
     configs = [override(config, changes or {}) for config in configs]
-    configs += [override(config, change) for change in added for config in configs]
+    configs += [override(config, change) for change in additions for config in configs]
     configs = [normal(config, users=True) for config in configs]
     return Experiment(
         Path(path).stem, programs_first(dict.fromkeys(configs)), names["table"], names["PUBLISHED"], names["CLAIMS"]
     )
 
 
-def _checked(item: Any, path: str | Path) -> Config:
+def _check_config(item: Any, path: str | Path) -> Config:
     if not isinstance(item, Config):
         raise UserError(f"{path}: runs() yields {item!r}, which is no Config")
-    return from_flat(flat(item))
+    return unflatten(flatten(item))
 
 
 @contextlib.contextmanager
-def blaming(path: str | Path) -> Iterator[None]:
+def locate_errors(path: str | Path) -> Iterator[None]:
     """Turns what goes wrong in the file at `path` into a UserError that names the file and its line."""
     try:
         yield
@@ -73,30 +73,30 @@ def blaming(path: str | Path) -> Iterator[None]:
 
 def programs_first(configs: Iterable[Config]) -> tuple[Config, ...]:
     """The first run of every program, then the second ones ...: what the first one compiles is there for the others."""
-    seen: Counter[Config] = Counter()
+    counts: Counter[Config] = Counter()
     ranks = {}
     for config in configs:
-        ranks[config] = seen[program_of(config)]
-        seen[program_of(config)] += 1
+        ranks[config] = counts[program_config(config)]
+        counts[program_config(config)] += 1
     return tuple(sorted(ranks, key=ranks.__getitem__))
 
 
 def labels(configs: Iterable[Config]) -> dict[Config, str]:
     """A short name for each: what it does not share with most of the others, as in `concat seed=1`."""
-    leaves = {config: flat(config) for config in configs}
-    values = {name: Counter(leaf[name] for leaf in leaves.values()) for name in flat(Config())}
+    leaves = {config: flatten(config) for config in configs}
+    values = {name: Counter(leaf[name] for leaf in leaves.values()) for name in flatten(Config())}
     names = [name for name, counts in values.items() if len(counts) > 1]
     short = {name: _shortest(name, names) for name in names}
 
-    def said(leaf: Mapping[str, Any]) -> Iterator[str]:
+    def label_parts(leaf: Mapping[str, Any]) -> Iterator[str]:
         for name in names:
             if values[name][leaf[name]] <= len(leaves) / 2:
-                yield _said(short[name], leaf[name])
+                yield _label_part(short[name], leaf[name])
 
-    return {config: " ".join(said(leaf)) or "run" for config, leaf in leaves.items()}
+    return {config: " ".join(label_parts(leaf)) or "run" for config, leaf in leaves.items()}
 
 
-def _said(name: str, value: Any) -> str:
+def _label_part(name: str, value: Any) -> str:
     return str(value) if isinstance(value, Spec) and "." not in name else f"{name}={value}"
 
 

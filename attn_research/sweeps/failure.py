@@ -10,7 +10,7 @@ from attn_research.errors import UserError
 FILE = "failure.txt"
 
 
-def is_users(error: Exception) -> bool:
+def is_user_error(error: Exception) -> bool:
     """Whether this package itself says that the user did something wrong; a ValueError of a library does not."""
     return isinstance(error, UserError)
 
@@ -24,7 +24,7 @@ def write(directory: Path, text: str) -> Path | None:
     return None
 
 
-def keep_traceback() -> str:
+def write_traceback() -> str:
     """Writes the traceback of the exception that is being handled to a new file, and returns the file's name."""
     with contextlib.suppress(OSError):
         with tempfile.NamedTemporaryFile(
@@ -35,6 +35,6 @@ def keep_traceback() -> str:
     return "no file, since none can be written"
 
 
-def forget(directory: Path) -> None:
+def remove(directory: Path) -> None:
     """Removes what an earlier try left."""
     (directory / FILE).unlink(missing_ok=True)

@@ -16,14 +16,14 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from attn_research.config import Config, digest, flat, program_of
+from attn_research.config import Config, digest, flatten, program_config
 from attn_research.errors import describe
-from attn_research.runs.environment import QUICK
-from attn_research.runs.signals import SIGNALS, Stopped, never
+from attn_research.runs.environment import FAST_ENV
+from attn_research.runs.signals import SIGNALS, StopRequested, never_stop
 from attn_research.sweeps import failure
 
 TARGET = "attn_research.training.loop:run"  # what makes a run
-GRACE = 30.0  # seconds between asking a worker to end, after a checkpoint, and killing it
+GRACE_SECONDS = 30.0  # seconds between asking a worker to end, after a checkpoint, and killing it
 POLL = 0.2  # seconds between two questions whether to stop
 
 
@@ -53,7 +53,7 @@ def pool(
     target: str,
     wandb: str = "off",
     group: str | None = None,
-    stop: Callable[[], bool] = never,
+    stop: Callable[[], bool] = never_stop,
 ) -> Iterator[Iterator[Event]]:
     """Makes the runs of `configs` in directories below `runs`, `jobs` at a time, and gives the events as they come.
 
@@ -63,26 +63,28 @@ def pool(
     Args:
       target: "module:function" that makes a run, called as `training.loop.run` is.
       wandb, group: as `make` has them.
-      stop: is asked now and then whether to stop; the events end with `Stopped` then.
+      stop: is asked now and then whether to stop; the events end with `StopRequested` then.
     """
-    with _Pool(configs, runs, target, {"wandb": wandb, "group": group}) as started:
-        yield started.events(jobs, stop)
+    with _Pool(configs, runs, target, {"wandb": wandb, "group": group}) as workers:
+        yield workers.events(jobs, stop)
 
 
-class Waiting:
+class RunQueue:
     """Runs that wait, in their order, but for each worker those first whose program it has compiled already."""
 
     def __init__(self, configs: Iterable[Config]):
         self._configs = list(configs)
-        self._homes: dict[Config, int] = {}  # the worker that has the program of a variant
+        self._worker_of: dict[Config, int] = {}  # the worker that has the program of a variant
 
     def take(self, worker: int) -> Config | None:
         """The first run whose program this worker has or none has yet, else the first of all."""
-        own = (config for config in self._configs if self._homes.setdefault(program_of(config), worker) == worker)
-        chosen = next(own, self._configs[0] if self._configs else None)
-        if chosen:
-            self._configs.remove(chosen)
-        return chosen
+        reserved = (
+            config for config in self._configs if self._worker_of.setdefault(program_config(config), worker) == worker
+        )
+        config = next(reserved, self._configs[0] if self._configs else None)
+        if config:
+            self._configs.remove(config)
+        return config
 
     def clear(self) -> None:
         """Gives up those that nobody has taken."""
@@ -91,8 +93,8 @@ class Waiting:
 
 class _Pool:
     def __init__(self, configs: Iterable[Config], runs: Path, target: str, options: Mapping[str, Any]):
-        self.waiting, self.runs, self.target, self.options = Waiting(configs), runs, target, options
-        self.happened: queue.SimpleQueue[Event | Exception | None] = queue.SimpleQueue()
+        self.queue, self.runs, self.target, self.options = RunQueue(configs), runs, target, options
+        self.event_queue: queue.SimpleQueue[Event | Exception | None] = queue.SimpleQueue()
         self.workers: list[_Worker] = []
         self.threads: list[threading.Thread] = []
         self.stopped, self.lock = False, threading.Lock()
@@ -103,20 +105,20 @@ class _Pool:
     def __exit__(self, *_: object) -> None:
         with self.lock:
             self.stopped = True
-            self.waiting.clear()
+            self.queue.clear()
         for worker in self.workers:
-            worker.ask_to_end()
+            worker.terminate()
         for worker in self.workers:
-            worker.end()
+            worker.wait_or_kill()
         for thread in self.threads:
             thread.join()
         for worker in self.workers:
             worker.close()
 
     def events(self, jobs: int, stop: Callable[[], bool]) -> Iterator[Event]:
-        pinned = cores()
+        available_cores = cores()
         self.threads = [
-            threading.Thread(target=self._serve, args=(slot, pinned[slot % len(pinned)]), daemon=True)
+            threading.Thread(target=self._serve, args=(slot, available_cores[slot % len(available_cores)]), daemon=True)
             for slot in range(jobs)
         ]
         for thread in self.threads:
@@ -130,18 +132,18 @@ class _Pool:
     def _next_event(self, stop: Callable[[], bool]) -> Event | Exception | None:
         while not stop():
             with contextlib.suppress(queue.Empty):
-                return self.happened.get(timeout=POLL)
-        raise Stopped
+                return self.event_queue.get(timeout=POLL)
+        raise StopRequested
 
     def _serve(self, slot: int, core: int | None) -> None:
         try:
-            self._make_waiting(slot, core)
+            self._make_queued(slot, core)
         except Exception as error:  # whoever reads the events must know
-            self.happened.put(error)
+            self.event_queue.put(error)
         finally:
-            self.happened.put(None)
+            self.event_queue.put(None)
 
-    def _make_waiting(self, slot: int, core: int | None) -> None:
+    def _make_queued(self, slot: int, core: int | None) -> None:
         """One after another of the waiting runs, in one worker as long as it lives."""
         worker = None
         while config := self._next(slot):
@@ -150,16 +152,16 @@ class _Pool:
                 if worker is None:
                     return
                 for event in worker.make(config, {"directory": str(self.runs / digest(config)), **self.options}):
-                    self._tell(event)
+                    self._publish(event)
             except Exception as error:  # of this process, as when it may start no other
-                self._tell(Event(config, "failed", error=describe(error), traceback=traceback.format_exc()))
+                self._publish(Event(config, "failed", error=describe(error), traceback=traceback.format_exc()))
                 if worker:
-                    worker.ask_to_end()
-                    worker.end()
+                    worker.terminate()
+                    worker.wait_or_kill()
 
     def _next(self, slot: int) -> Config | None:
         with self.lock:
-            return self.waiting.take(slot)
+            return self.queue.take(slot)
 
     def _start(self, core: int | None) -> "_Worker | None":
         with self.lock:
@@ -168,33 +170,33 @@ class _Pool:
             self.workers.append(_Worker(self.target, core))
             return self.workers[-1]
 
-    def _tell(self, event: Event) -> None:
+    def _publish(self, event: Event) -> None:
         if self.stopped:
             return
         if event.kind == "failed":
             file = failure.write(self.runs / digest(event.config), f"{event.error}\n\n{event.traceback}")
             event = event._replace(file=file)
-        self.happened.put(event)
+        self.event_queue.put(event)
 
 
 class _Worker:
     """A process that makes runs, and what it prints meanwhile."""
 
     def __init__(self, target: str, core: int | None):
-        words = [sys.executable, "-P", "-X", "faulthandler", "-m", "attn_research.sweeps.worker", target]
-        self.printed = tempfile.TemporaryFile()  # noqa: SIM115 (as long as the process)
+        command = [sys.executable, "-P", "-X", "faulthandler", "-m", "attn_research.sweeps.worker", target]
+        self.log_file = tempfile.TemporaryFile()  # noqa: SIM115 (as long as the process)
         try:
             self.process = subprocess.Popen(
-                words if core is None else [*words, str(core)],
+                command if core is None else [*command, str(core)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
-                stderr=self.printed,
+                stderr=self.log_file,
                 env=_environment(),
                 encoding="utf-8",
                 start_new_session=True,  # Ctrl-C reaches the sweep alone; its children end with a worker
             )
         except OSError:
-            self.printed.close()
+            self.log_file.close()
             raise
 
     def alive(self) -> bool:
@@ -202,31 +204,31 @@ class _Worker:
 
     def make(self, config: Config, options: Mapping[str, Any]) -> Iterator[Event]:
         """The events of one run, the last of which is its end."""
-        self.printed_before = os.fstat(self.printed.fileno()).st_size
+        self.log_start = os.fstat(self.log_file.fileno()).st_size
         yield Event(config, "started")
-        self._ask({"config": flat(config), **options})
+        self._send({"config": flatten(config), **options})
         event = None
-        for event in self._answers(config):
+        for event in self._receive(config):
             if event.kind in ("ended", "busy"):
                 yield event
                 return
             if event.kind in ("report", "warning"):
                 yield event
-        self.end()
+        self.wait_or_kill()
         if event is None or event.kind != "failed":
-            event = Event(config, "failed", error=self._end_in_words())
-        yield event._replace(traceback=event.traceback + "\n" + self._printed())
+            event = Event(config, "failed", error=self._exit_message())
+        yield event._replace(traceback=event.traceback + "\n" + self._read_log())
 
-    def _ask(self, task: dict[str, Any]) -> None:
+    def _send(self, task: dict[str, Any]) -> None:
         with contextlib.suppress(BrokenPipeError):  # it died just now, as its answers will show
             print(json.dumps(task), file=self.process.stdin, flush=True)
 
-    def _answers(self, config: Config) -> Iterator[Event]:
+    def _receive(self, config: Config) -> Iterator[Event]:
         for line in self.process.stdout:
             if line.endswith("\n"):  # else it was killed in the middle of a message
                 yield Event(config, **json.loads(line))
 
-    def _end_in_words(self) -> str:
+    def _exit_message(self) -> str:
         status = self.process.wait()
         number = -status if status < 0 else status - 128  # the latter where a worker has heard the signal
         if status >= 0 and number not in SIGNALS:
@@ -234,18 +236,18 @@ class _Worker:
         hint = " (by hand, or by the system for lack of memory)" if number == signal.SIGKILL else ""
         return f"its process was ended by {signal.Signals(number).name}{hint}"
 
-    def _printed(self) -> str:
-        self.printed.seek(self.printed_before)
-        return self.printed.read().decode(errors="replace")
+    def _read_log(self) -> str:
+        self.log_file.seek(self.log_start)
+        return self.log_file.read().decode(errors="replace")
 
-    def ask_to_end(self) -> None:
+    def terminate(self) -> None:
         if self.alive():
             os.killpg(self.process.pid, signal.SIGTERM)
 
-    def end(self) -> None:
+    def wait_or_kill(self) -> None:
         """Waits for its end, and kills it if it takes its time."""
         try:
-            self.process.wait(GRACE)
+            self.process.wait(GRACE_SECONDS)
         except subprocess.TimeoutExpired:
             os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait()
@@ -255,10 +257,10 @@ class _Worker:
         with contextlib.suppress(BrokenPipeError):
             self.process.stdin.close()
         self.process.stdout.close()
-        self.printed.close()
+        self.log_file.close()
 
 
 def _environment() -> dict[str, str]:
-    """A worker's: `QUICK`, this process's own and its imports, and one thread."""
+    """A worker's: `FAST_ENV`, this process's own and its imports, and one thread."""
     imports = os.pathsep.join(filter(None, sys.path))
-    return QUICK | os.environ | {"PYTHONPATH": imports, "OMP_NUM_THREADS": "1"}
+    return FAST_ENV | os.environ | {"PYTHONPATH": imports, "OMP_NUM_THREADS": "1"}

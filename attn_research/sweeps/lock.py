@@ -8,16 +8,16 @@ from pathlib import Path
 from attn_research.errors import UserError
 
 
-class Busy(UserError):
+class RunLockedError(UserError):
     """Another process makes this run."""
 
 
 @contextlib.contextmanager
-def hold(directory: Path) -> Iterator[None]:
+def lock_run(directory: Path) -> Iterator[None]:
     """Keeps the run in `directory` for this process; its end, of whatever kind, gives the run free.
 
     Raises:
-      Busy: another process has it.
+      RunLockedError: another process has it.
     """
     path = directory.parent / ".locks" / directory.name
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -25,5 +25,5 @@ def hold(directory: Path) -> Iterator[None]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise Busy(f"another process is making {directory}; wait for it, or stop it first") from None
+            raise RunLockedError(f"another process is making {directory}; wait for it, or stop it first") from None
         yield

@@ -13,7 +13,7 @@ from attn_research.config import Config
 from attn_research.sweeps.local import Event
 
 
-class Clock:
+class TimeEstimate:
     """The time that is left, if the rest goes as fast as what was made so far."""
 
     def __init__(self, configs: list[Config]):
@@ -22,78 +22,79 @@ class Clock:
         self.last: dict[Config, int] = {}
         self.started = time.monotonic()
 
-    def at(self, config: Config, step: int) -> None:
+    def update(self, config: Config, step: int) -> None:
         self.first.setdefault(config, step)
         self.last[config] = step
 
-    def without(self, config: Config) -> None:
+    def remove(self, config: Config) -> None:
         """Forgets a run that is not made."""
         self.total -= config.train.steps
         self.first.pop(config, None)
         self.last.pop(config, None)
 
-    def left(self) -> str:
+    def format_remaining(self) -> str:
         """`; about 3 min left`, or nothing as long as nobody can know."""
-        made = sum(self.last.values()) - sum(self.first.values())
-        rest = self.total - sum(self.last.values())
-        if made <= 0 or rest <= 0:
+        steps_done = sum(self.last.values()) - sum(self.first.values())
+        steps_left = self.total - sum(self.last.values())
+        if steps_done <= 0 or steps_left <= 0:
             return ""
-        return f"; about {in_words((time.monotonic() - self.started) * rest / made)} left"
+        return f"; about {format_duration((time.monotonic() - self.started) * steps_left / steps_done)} left"
 
 
-def in_words(seconds: float) -> str:
+def format_duration(seconds: float) -> str:
     """`19 s`, `3 min` or `2.5 h`."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 90 * 60 else f"{seconds / 3600:.1f} h"
 
 
-class Lines:
+class LineDisplay:
     """A line at the start and one at the end of every run."""
 
     def __init__(self, names: Mapping[Config, str], configs: list[Config], outcome: Callable[[Event], str]):
         self.names, self.configs, self.outcome = names, configs, outcome
-        self.clock, self.over = Clock(configs), 0
+        self.estimate, self.finished = TimeEstimate(configs), 0
 
-    def __enter__(self) -> "Lines":
+    def __enter__(self) -> "LineDisplay":
         return self
 
     def __exit__(self, *_: object) -> None:
         pass
 
-    def show(self, event: Event) -> None:
+    def handle(self, event: Event) -> None:
         """What has to be said about an event, if anything."""
         getattr(self, event.kind if event.kind in ("started", "report") else "end")(event)
 
     def started(self, event: Event) -> None:
-        self.say(f"{self.names[event.config]}: started")
+        self.print_line(f"{self.names[event.config]}: started")
 
     def report(self, event: Event) -> None:
-        self.clock.at(event.config, event.numbers["step"])
+        self.estimate.update(event.config, event.numbers["step"])
 
     def end(self, event: Event) -> None:
-        self.over += 1
+        self.finished += 1
         if event.kind == "ended":
-            self.clock.at(event.config, event.config.train.steps)
+            self.estimate.update(event.config, event.config.train.steps)
         else:
-            self.clock.without(event.config)
-        text = f"[{self.over}/{len(self.configs)}] {self.names[event.config]}: {self.outcome(event)}{self.clock.left()}"
-        self.say(text)
+            self.estimate.remove(event.config)
+        name, outcome = self.names[event.config], self.outcome(event)
+        count = f"[{self.finished}/{len(self.configs)}]"
+        self.print_line(f"{count} {name}: {outcome}{self.estimate.format_remaining()}")
 
-    def say(self, text: str) -> None:
+    def print_line(self, text: str) -> None:
         print(text, flush=True)
 
 
-class Bars(Lines):
+class BarDisplay(LineDisplay):
     """A bar for every run at work and one over all, below a line for every run that is over."""
 
     def __init__(self, names: Mapping[Config, str], configs: list[Config], outcome: Callable[[Event], str]):
         super().__init__(names, configs, outcome)
         self.progress = training_progress()
-        self.whole = self.progress.add_task("all runs", total=self.clock.total, note="")
+        self.total_bar = self.progress.add_task("all runs", total=self.estimate.total, note="")
         self.bars: dict[Config, Any] = {}
 
-    def __enter__(self) -> "Bars":
+    def __enter__(self) -> "BarDisplay":
         self.progress.start()
         return self
 
@@ -106,22 +107,22 @@ class Bars(Lines):
 
     def report(self, event: Event) -> None:
         super().report(event)
-        advance(self.progress, self.bars[event.config], event.numbers)
-        self._advance_whole()
+        update_bar(self.progress, self.bars[event.config], event.numbers)
+        self._update_total()
 
     def end(self, event: Event) -> None:
         super().end(event)
         if event.config in self.bars:  # else its process could not be started
             self.progress.remove_task(self.bars.pop(event.config))
-        self._advance_whole()
+        self._update_total()
 
-    def say(self, text: str) -> None:
+    def print_line(self, text: str) -> None:
         self.progress.console.print(text, markup=False, highlight=False, soft_wrap=True)
 
-    def _advance_whole(self) -> None:
-        note = f"{self.over}/{len(self.configs)} runs{self.clock.left()}"
-        made = sum(self.clock.last.values())
-        self.progress.update(self.whole, completed=made, total=self.clock.total, note=note)
+    def _update_total(self) -> None:
+        note = f"{self.finished}/{len(self.configs)} runs{self.estimate.format_remaining()}"
+        steps_done = sum(self.estimate.last.values())
+        self.progress.update(self.total_bar, completed=steps_done, total=self.estimate.total, note=note)
 
 
 class Rate(ProgressColumn):
@@ -138,7 +139,7 @@ def training_progress() -> Progress:
     return Progress(*columns, note, console=Console(file=sys.stdout), transient=True)
 
 
-def advance(progress: Progress, bar: Any, numbers: Mapping[str, Any]) -> None:
+def update_bar(progress: Progress, bar: Any, numbers: Mapping[str, Any]) -> None:
     """Moves a run's bar to what it reported."""
     progress.update(bar, completed=numbers["step"], total=numbers["steps"])
     if "loss" in numbers:

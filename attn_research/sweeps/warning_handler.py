@@ -6,18 +6,18 @@ from contextlib import contextmanager
 
 
 class _Handler(logging.Handler):
-    def __init__(self, say: Callable[[str], None]):
+    def __init__(self, send: Callable[[str], None]):
         super().__init__(logging.WARNING)
-        self.say = say
+        self.say = send
 
     def emit(self, record: logging.LogRecord) -> None:
         self.say(record.getMessage())
 
 
 @contextmanager
-def warnings_to(say: Callable[[str], None]) -> Iterator[None]:
-    """Gives every warning of the package to `say` alone, whatever other libraries do to the root logger."""
-    logger, handler = logging.getLogger("attn_research"), _Handler(say)
+def warnings_to(send: Callable[[str], None]) -> Iterator[None]:
+    """Gives every warning of the package to `send` alone, whatever other libraries do to the root logger."""
+    logger, handler = logging.getLogger("attn_research"), _Handler(send)
     logger.addHandler(handler)
     logger.propagate = False
     try:

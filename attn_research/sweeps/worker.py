@@ -14,83 +14,83 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from attn_research.runs.signals import Stopped, StopRequest
+from attn_research.runs.signals import StopRequest, StopRequested
 
 
 def main(target: str, core: str | None = None) -> None:
     """Makes runs with the function `target` on one core until standard input is closed."""
     if core is not None:
         os.sched_setaffinity(0, {int(core)})
-    with StopRequest(lambda number: os._exit(128 + number)).listening() as stop:
-        say = _channel()
-        tasks = _tasks()
+    with StopRequest(lambda number: os._exit(128 + number)).listen() as stop:
+        send = _open_channel()
+        tasks = _start_task_queue()
         outcome: dict[str, Any] = {}
         try:
             while outcome.get("kind") != "failed":
-                outcome = _outcome(target, tasks.get(), say, stop)
-                say(outcome)
-        except Stopped:
+                outcome = _run_task(target, tasks.get(), send, stop)
+                send(outcome)
+        except StopRequested:
             os._exit(128 + stop.number)
         sys.stdout.flush()
         os._exit(1)
 
 
-def _channel() -> Callable[[dict[str, Any]], None]:
+def _open_channel() -> Callable[[dict[str, Any]], None]:
     """Standard output for messages alone: what a run prints goes to standard error."""
     stream = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
 
-    def say(message: dict[str, Any]) -> None:
+    def send(message: dict[str, Any]) -> None:
         print(json.dumps(message, default=float), file=stream, flush=True)
 
-    return say
+    return send
 
 
-def _tasks() -> queue.SimpleQueue:
+def _start_task_queue() -> queue.SimpleQueue:
     """The runs asked for; this process ends with the one that asks, in the middle of a run too."""
     tasks: queue.SimpleQueue = queue.SimpleQueue()
 
-    def listen() -> None:
+    def read_tasks() -> None:
         for line in sys.stdin:
             tasks.put(json.loads(line))
         os._exit(0)
 
-    threading.Thread(target=listen, daemon=True).start()
+    threading.Thread(target=read_tasks, daemon=True).start()
     return tasks
 
 
-def _outcome(
-    target: str, task: dict[str, Any], say: Callable[[dict[str, Any]], None], stop: StopRequest
+def _run_task(
+    target: str, task: dict[str, Any], send: Callable[[dict[str, Any]], None], stop: StopRequest
 ) -> dict[str, Any]:
     from attn_research.errors import describe
-    from attn_research.sweeps.lock import Busy
+    from attn_research.sweeps.lock import RunLockedError
     from attn_research.sweeps.warning_handler import warnings_to
 
     try:
-        with warnings_to(lambda text: say({"kind": "warning", "error": text})):
-            _make(target, task, say, stop)
+        with warnings_to(lambda text: send({"kind": "warning", "error": text})):
+            _run(target, task, send, stop)
         return {"kind": "ended"}
-    except Busy as error:
+    except RunLockedError as error:
         return {"kind": "busy", "error": str(error)}
     except Exception as error:
         return {"kind": "failed", "error": describe(error), "traceback": traceback.format_exc()}
 
 
-def _make(target: str, task: dict[str, Any], say: Callable[[dict[str, Any]], None], stop: StopRequest) -> None:
-    from attn_research.config import from_flat
+def _run(target: str, task: dict[str, Any], send: Callable[[dict[str, Any]], None], stop: StopRequest) -> None:
+    from attn_research.config import unflatten
     from attn_research.runs import records
-    from attn_research.sweeps.lock import hold
-    from attn_research.sweeps.make import make
+    from attn_research.sweeps.execute import execute_run
+    from attn_research.sweeps.lock import lock_run
 
-    config, directory = from_flat(task["config"]), Path(task["directory"])
-    with hold(directory):
+    config, directory = unflatten(task["config"]), Path(task["directory"])
+    with lock_run(directory):
         if records.is_done(directory, config):  # by another process, since it was asked for
             return
 
         def report(numbers: dict[str, Any]) -> None:
-            say({"kind": "report", "numbers": numbers})
+            send({"kind": "report", "numbers": numbers})
 
-        make(target, config, directory, report, task["wandb"], task["group"], stop)
+        execute_run(target, config, directory, report, task["wandb"], task["group"], stop)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from attn_research.registry import Bound, Registry, Spec
 # links: needs gold alignments, which not every task has.
 auxiliaries = Registry("auxiliary loss", links=False)
 
-LEAST = 1e-9  # weight as which guided alignment takes one of zero
+MIN_WEIGHT = 1e-9  # weight as which guided alignment takes one of zero
 
 Weights = Float[Array, "t b s"]
 Mask = Float[Array, "t b"]
@@ -34,11 +34,11 @@ def coverage(weights: Weights, mask: Mask, links: None) -> Float[Array, " b"]:
 def alignment(weights: Weights, mask: Mask, links: Links) -> Float[Array, " b"]:
     """-sum_t sum_j g_tj log a_tj, g_t the gold links of step t, shared equally   (Chen et al. 2016, guided alignment).
 
-    A step without links counts nothing. A weight of exactly zero, as sparse normalisers give, counts as 1e-9.
+    A step without links counts nothing. A weight of exactly zero, as sparse normalizers give, counts as 1e-9.
     """
     gold = links.swapaxes(0, 1)
     gold = gold / jnp.maximum(gold.sum(-1, keepdims=True), 1)
-    return -((gold * jnp.log(jnp.maximum(weights, LEAST))).sum(-1) * mask).sum(0)
+    return -((gold * jnp.log(jnp.maximum(weights, MIN_WEIGHT))).sum(-1) * mask).sum(0)
 
 
 @auxiliaries.register
@@ -47,14 +47,14 @@ def entropy(weights: Weights, mask: Mask, links: None) -> Float[Array, " b"]:
     return -((weights * jnp.log(jnp.where(weights > 0, weights, 1))).sum(-1) * mask).sum(0)
 
 
-def used(train: config.Train) -> dict[str, Bound]:
+def active_losses(train: config.Train) -> dict[str, Bound]:
     """The losses that the config asks for."""
     return {name: auxiliaries.bind(Spec(name)) for name, coefficient in vars(train.auxiliary).items() if coefficient}
 
 
 def needs_links(train: config.Train) -> bool:
     """Whether a loss reads the gold alignments."""
-    return any(loss.traits.links for loss in used(train).values())
+    return any(loss.traits.links for loss in active_losses(train).values())
 
 
 def check(train: config.Train, score: Spec, task: Spec, has_links: bool) -> None:
@@ -63,7 +63,7 @@ def check(train: config.Train, score: Spec, task: Spec, has_links: bool) -> None
     Raises:
       UserError: the score has no weights, or the task no gold alignments.
     """
-    for name, loss in used(train).items():
+    for name, loss in active_losses(train).items():
         if not scores.bind(score).traits.attends:
             raise UserError(f"train.auxiliary.{name} has no effect: score {str(score)!r} has no weights")
         if loss.traits.links and not has_links:
@@ -73,11 +73,11 @@ def check(train: config.Train, score: Spec, task: Spec, has_links: bool) -> None
 def losses(train: config.Train, weights: Weights, mask: Mask, links: Links | None) -> dict[str, Array]:
     """Every loss that the config asks for, as a mean over the real target symbols and without its coefficient."""
     weights = weights.astype(jnp.promote_types(weights.dtype, jnp.float32))
-    return {name: loss(weights, mask, links).sum() / mask.sum() for name, loss in used(train).items()}
+    return {name: loss(weights, mask, links).sum() / mask.sum() for name, loss in active_losses(train).items()}
 
 
-def add(train: config.Train, loss: Float[Array, ""], parts: dict[str, Array]) -> Float[Array, ""]:
-    """What training minimises: the cross-entropy, and the auxiliary losses times their coefficients."""
+def total_loss(train: config.Train, loss: Float[Array, ""], parts: dict[str, Array]) -> Float[Array, ""]:
+    """What training minimizes: the cross-entropy, and the auxiliary losses times their coefficients."""
     for name, part in parts.items():
         loss = loss + getattr(train.auxiliary, name) * part
     return loss

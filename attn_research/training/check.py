@@ -7,8 +7,8 @@ from collections.abc import Iterable
 import jax
 import jax.numpy as jnp
 
-from attn_research.attention.attention import source_limit
-from attn_research.config import Config, Data, program_of
+from attn_research.attention.attention import max_source_length
+from attn_research.config import Config, Data, program_config
 from attn_research.decoding.search import make_search
 from attn_research.errors import UserError, describe, user_line
 from attn_research.models.seq2seq import Seq2Seq
@@ -22,7 +22,7 @@ ROWS, LENGTH, SYMBOLS = 2, 3, 8  # of the batch that is traced
 
 def check_all(configs: Iterable[Config], files: bool = True) -> None:
     """`check` of every config, each program once."""
-    for config in {(program_of(config), config.data.task): config for config in configs}.values():
+    for config in {(program_config(config), config.data.task): config for config in configs}.values():
         check(config, files)
 
 
@@ -41,7 +41,7 @@ def check(config: Config, files: bool = True) -> None:
         task.traits.find()
     auxiliary.check(config.train, config.model.attention.score, config.data.task, has_links=True)
     try:
-        _trace(dataclasses.replace(program_of(config), data=Data()))
+        _trace(dataclasses.replace(program_config(config), data=Data()))
         try_out(config, Seq2Seq(config.model, SYMBOLS, SYMBOLS))
     except UserError:
         raise
@@ -61,7 +61,7 @@ def check_names(config: Config) -> None:
 
 @functools.lru_cache(maxsize=256)
 def _trace(config: Config) -> None:
-    limit = source_limit(config.model.attention.score)
+    limit = max_source_length(config.model.attention.score)
     length, symbols = min(LENGTH, limit or LENGTH), SYMBOLS + config.decode.beam
     model, search = Seq2Seq(config.model, symbols, symbols), make_search(config.decode)
     ids, lengths = jnp.ones((ROWS, length), jnp.int32), jnp.full(ROWS, length, jnp.int32)
@@ -69,8 +69,8 @@ def _trace(config: Config) -> None:
     def forward(key):
         params = model.init(key, ids, lengths)
         make_optimizer(config.train, config.train.learning_rate).init(params)
-        translating = model.apply(params, ids, lengths, rngs={"dropout": key, "attention": key})
-        logits, weights = translating.force(ids)
+        session = model.apply(params, ids, lengths, rngs={"dropout": key, "attention": key})
+        logits, weights = session.teacher_force(ids)
         mask = jnp.ones(logits.shape[:2], jnp.float32)
         auxiliary.losses(config.train, weights, mask, jnp.ones((ROWS, length, length), jnp.float32))
         return search(model.apply(params, ids, lengths), length, lengths)

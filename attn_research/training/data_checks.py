@@ -20,11 +20,11 @@ def warn_of_other_symbols(spec: Spec, dev: "pyarrow.Table", segmentation: Segmen
     """Warns if a line of text would be split into other symbols than the task's source has."""
     for item, symbols in enumerate(dev["source"].slice(0, SAMPLE).to_pylist()):
         line = segmentation.join(symbols)
-        if (found := segmentation.split(line)) != symbols:
+        if (result := segmentation.split(line)) != symbols:
             log.warning(
                 "task %s: `translate` would read the line %r, item %d of dev, as %s, but its symbols are %s; register "
                 'the task with symbols="words" or another way of reading lines',
-                *(spec, line, item, found[:8], symbols[:8]),
+                *(spec, line, item, result[:8], symbols[:8]),
             )
             return
 

@@ -8,8 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from attn_research import config
-from attn_research.data.batching import Batch, collate, plan
-from attn_research.data.segmentation import Pieces
+from attn_research.data.batching import Batch, collate, plan_batches
+from attn_research.data.segmentation import LearnedSegmentation
 from attn_research.data.vocab import Vocabulary
 from attn_research.decoding.memory import rows_at_once
 from attn_research.decoding.outputs import Outputs
@@ -24,7 +24,7 @@ from attn_research.training.step import cross_entropy, token_mask
 LOGITS = 2**30  # bytes of the logits along the references of a batch, at most
 
 
-class Look(NamedTuple):
+class EvalOutput(NamedTuple):
     """What is seen of one batch."""
 
     nll: jax.Array  # [b] nats, summed over the reference's symbols
@@ -48,27 +48,27 @@ class Evaluation(NamedTuple):
         return {name: METRICS[name].value(*parts) for name, parts in self.items.items()}
 
 
-def make_look(model: Seq2Seq, decode: config.Decode, aligned: bool = False) -> Callable:
-    """A jitted `(params, Batch) -> Look`; with `aligned` it has what the reference's steps attend to."""
+def make_eval_step(model: Seq2Seq, decode: config.Decode, aligned: bool = False) -> Callable:
+    """A jitted `(params, Batch) -> EvalOutput`; with `aligned` it has what the reference's steps attend to."""
     search = make_search(decode)
 
     @jax.jit
-    def look(params: Any, batch: Batch) -> Look:
-        translating = model.apply(params, batch.source, batch.source_lengths)
-        logits, weights = translating.force(batch.target)
+    def eval_step(params: Any, batch: Batch) -> EvalOutput:
+        session = model.apply(params, batch.source, batch.source_lengths)
+        logits, weights = session.teacher_force(batch.target)
         mask = token_mask(batch)
         correct = ((jnp.argmax(logits, -1) == batch.target.T) * mask).sum(0)
         nll = (cross_entropy(logits, batch.target, 0.0) * mask).sum(0)
-        found = search(translating, batch.source.shape[1], batch.source_lengths)
+        n_best = search(session, batch.source.shape[1], batch.source_lengths)
         attended = weights.argmax(-1) if aligned and weights.shape[-1] else None
-        return Look(nll, correct, found.hypothesis(0), attended)
+        return EvalOutput(nll, correct, n_best.hypothesis(0), attended)
 
-    return look
+    return eval_step
 
 
 def _batches(split: Split, symbols: int, batch_size: int, decode: config.Decode) -> Iterator[tuple[Batch, np.ndarray]]:
     """Every row once; of a long shape fewer at a time, so that logits and weights take little memory."""
-    for shape, rows in plan(split.encoded, split.shapes, batch_size):
+    for shape, rows in plan_batches(split.encoded, split.shapes, batch_size):
         s, t = split.shapes[shape]
         size = max(1, min(batch_size, rows_at_once(decode, s), LOGITS // (4 * t * symbols)))
         for start in range(0, len(rows), size):
@@ -77,21 +77,21 @@ def _batches(split: Split, symbols: int, batch_size: int, decode: config.Decode)
 
 
 def evaluate(
-    look: Callable, params: Any, split: Split, vocabulary: Vocabulary, batch_size: int, decode: config.Decode
+    eval_step: Callable, params: Any, split: Split, vocabulary: Vocabulary, batch_size: int, decode: config.Decode
 ) -> Evaluation:
     """Every metric that the split allows; `vocabulary` is the target's."""
     n = len(split.data)
     nll, correct = np.zeros(n), np.zeros(n, int)
     outputs, weights, attended = [[]] * n, [np.zeros(0)] * n, [np.zeros(0, int)] * n
     for batch, rows in _batches(split, len(vocabulary), batch_size, decode):
-        seen = jax.device_get(look(params, batch))
-        nll[rows], correct[rows] = seen.nll[: len(rows)], seen.correct[: len(rows)]
+        output = jax.device_get(eval_step(params, batch))
+        nll[rows], correct[rows] = output.nll[: len(rows)], output.correct[: len(rows)]
         for column, row in enumerate(rows):
-            length, size = seen.outputs.lengths[column], split.encoded.source.lengths[row]
-            outputs[row] = vocabulary.decode(seen.outputs.symbols[:length, column])
-            weights[row] = seen.outputs.weights[:length, column, :size].copy()
-            if seen.attended is not None:
-                attended[row] = seen.attended[:, column]
+            length, size = output.outputs.lengths[column], split.encoded.source.lengths[row]
+            outputs[row] = vocabulary.decode(output.outputs.symbols[:length, column])
+            weights[row] = output.outputs.weights[:length, column, :size].copy()
+            if output.attended is not None:
+                attended[row] = output.attended[:, column]
     tokens = split.encoded.target.lengths
     items = {"loss": (nll, tokens), "perplexity": (nll, tokens), "token": (correct, tokens)}
     if weights[0].shape[-1]:
@@ -107,7 +107,7 @@ def score_lines(split: Split, outputs: list[list[str]]) -> tuple[list[str], dict
     """The outputs as lines of text, the parts of every score of them, and the scores' signatures."""
     texts = [split.segmentation.join(output) for output in outputs]
     references = [list(map(split.segmentation.normalize, right)) for right in split.raw]
-    lowercase = isinstance(split.segmentation, Pieces) and split.segmentation.lowercase
+    lowercase = isinstance(split.segmentation, LearnedSegmentation) and split.segmentation.lowercase
     scores, signatures = score_texts(texts, references, split.tokenize, lowercase)
     return texts, scores, signatures
 
@@ -127,6 +127,6 @@ def _alignment_scores(
     }
 
 
-def selectable(split: Split) -> set[str]:
+def selectable_metrics(split: Split) -> set[str]:
     """The metrics of `split` that can pick the best checkpoint."""
     return {"loss", "token", "exact"} | (set(SCORERS) if split.raw else {"wer", "per"})

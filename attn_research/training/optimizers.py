@@ -1,4 +1,4 @@
-"""Optimisers and learning-rate schedules by name; the mathematics is optax's."""
+"""Optimizers and learning-rate schedules by name; the mathematics is optax's."""
 
 from typing import Annotated
 
@@ -11,21 +11,23 @@ from attn_research.registry import Registry, require
 
 # Parameters from which each array is updated for itself, a sixteenth off the step at 13 million. Fewer are one vector:
 # an eighth less to compile, and a quicker step where the arrays are small.
-LARGE = 500_000
+FLATTEN_BELOW = 500_000
 
 # Functions of the number of steps, that give what share of its peak the rate is at each.
 schedules = Registry("schedule")
 optimizers = Registry("optimizer")
 
-Part = Annotated[float, Range(least=0, most=1)]
-Every = Annotated[float, Range(least=1e-6, most=1)]
+Part = Annotated[float, Range(minimum=0, maximum=1)]
+Every = Annotated[float, Range(minimum=1e-6, maximum=1)]
 
 
 def _rise(warmup: float, steps: int) -> int:
     """Steps of the warmup, after which one at least must follow."""
-    rise = round(warmup * steps)
-    require(rise < steps, f"warmup {warmup!r} of train.schedule takes all of train.steps {steps}, and none is left")
-    return rise
+    warmup_steps = round(warmup * steps)
+    require(
+        warmup_steps < steps, f"warmup {warmup!r} of train.schedule takes all of train.steps {steps}, and none is left"
+    )
+    return warmup_steps
 
 
 @schedules.register
@@ -37,17 +39,18 @@ def constant(steps: int) -> optax.Schedule:
 @schedules.register
 def linear(steps: int, warmup: Share = 0.0) -> optax.Schedule:
     """Up from 0 in the first `warmup` share of the steps, then down to 0."""
-    rise = _rise(warmup, steps)
+    warmup_steps = _rise(warmup, steps)
     return optax.join_schedules(
-        [optax.linear_schedule(0.0, 1.0, rise), optax.linear_schedule(1.0, 0.0, steps - rise)], [rise]
+        [optax.linear_schedule(0.0, 1.0, warmup_steps), optax.linear_schedule(1.0, 0.0, steps - warmup_steps)],
+        [warmup_steps],
     )
 
 
 @schedules.register
 def cosine(steps: int, warmup: Share = 0.0, final: Part = 0.0) -> optax.Schedule:
     """Up in the first `warmup` share of the steps, then half a cosine down to `final` of the peak."""
-    rise = _rise(warmup, steps)
-    return optax.warmup_cosine_decay_schedule(0.0 if rise else 1.0, 1.0, rise, steps, end_value=final)
+    warmup_steps = _rise(warmup, steps)
+    return optax.warmup_cosine_decay_schedule(0.0 if warmup_steps else 1.0, 1.0, warmup_steps, steps, end_value=final)
 
 
 @schedules.register
@@ -75,16 +78,16 @@ def sgd(rate: optax.Schedule, momentum: Share = 0.0) -> optax.GradientTransforma
 
 
 def make_optimizer(train: config.Train, peak: float | Float[Array, ""]) -> optax.GradientTransformation:
-    """The gradient is clipped to a global norm, then goes to the optimiser; `peak` is the highest learning rate."""
+    """The gradient is clipped to a global norm, then goes to the optimizer; `peak` is the highest learning rate."""
     share = schedules.bind(train.schedule)(train.steps)
     optimizer = optimizers.bind(train.optimizer)(lambda step: peak * share(step))
     chain = optax.chain(optax.clip_by_global_norm(train.clip), optimizer)
     vector = optax.flatten(chain)
 
-    def fitting(tree: optax.Params) -> optax.GradientTransformation:
-        return vector if optax.tree.size(tree) < LARGE else chain
+    def optimizer_for(tree: optax.Params) -> optax.GradientTransformation:
+        return vector if optax.tree.size(tree) < FLATTEN_BELOW else chain
 
     return optax.GradientTransformation(
-        lambda params: fitting(params).init(params),
-        lambda updates, state, params: fitting(updates).update(updates, state, params),
+        lambda params: optimizer_for(params).init(params),
+        lambda updates, state, params: optimizer_for(updates).update(updates, state, params),
     )

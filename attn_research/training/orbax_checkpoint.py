@@ -5,7 +5,7 @@ from typing import Any
 
 import orbax.checkpoint as ocp
 
-from attn_research.storage import Damaged
+from attn_research.storage import DamagedFileError
 from attn_research.training.step import TrainState
 
 
@@ -13,7 +13,7 @@ def read(folder: Path, like: dict[str, Any]) -> dict[str, Any]:
     """The tree in a folder, in the form of `like`; a tree that has parameters alone has no name above them.
 
     Raises:
-      Damaged: it cannot be read, or has another form.
+      DamagedFileError: it cannot be read, or has another form.
     """
     alone = folder.name == "default"
     try:
@@ -23,4 +23,4 @@ def read(folder: Path, like: dict[str, Any]) -> dict[str, Any]:
             return checkpointer.restore(folder.resolve(), TrainState(**like))._asdict()
     except Exception as error:  # of many kinds, by Orbax and TensorStore
         reason = " ".join(str(error).split())[:200]
-        raise Damaged(f"{folder} is damaged, or was made by another version of the model: {reason}") from error
+        raise DamagedFileError(f"{folder} is damaged, or was made by another version of the model: {reason}") from error

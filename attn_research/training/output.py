@@ -15,14 +15,14 @@ from attn_research.runs.records import pack
 from attn_research.training.evaluate import Evaluation
 from attn_research.training.prepare import Split
 
-KEPT = 32  # items of the split `test` whose attention weights are written
+ATTENTION_ITEMS = 32  # items of the split `test` whose attention weights are written
 # Metrics whose counts are whole numbers, kept item by item.
-COUNTED = ("exact", "token", "wer", "per", "aer", "aer_free", "bleu", "bleu_lc", "chrf")
+COUNT_METRICS = ("exact", "token", "wer", "per", "aer", "aer_free", "bleu", "bleu_lc", "chrf")
 
 logger = logging.getLogger(__name__)
 
 
-class Lines:
+class MetricsFile:
     """A file with a JSON object a line; what an earlier process wrote after `step`, and damaged lines, are dropped."""
 
     def __init__(self, path: Path, step: int):
@@ -30,8 +30,10 @@ class Lines:
         steps = [_step(line) for line in lines]
         if damaged := steps.count(None):
             logger.warning("%s: %d damaged lines are dropped", path, damaged)
-        kept = [line for line, found in zip(lines, steps, strict=True) if found is not None and found <= step]
-        storage.write(path, b"".join(kept))
+        earlier_lines = [
+            line for line, result in zip(lines, steps, strict=True) if result is not None and result <= step
+        ]
+        storage.write(path, b"".join(earlier_lines))
         self._path = path
 
     def write(self, line: dict[str, Any]) -> None:
@@ -49,9 +51,9 @@ def _whole_lines(path: Path) -> list[bytes]:
 def _step(line: bytes) -> int | None:
     """The step of a line; None where it is damaged."""
     with contextlib.suppress(ValueError):
-        found = json.loads(line)
-        if isinstance(found, dict) and isinstance(found.get("step"), int):
-            return found["step"]
+        result = json.loads(line)
+        if isinstance(result, dict) and isinstance(result.get("step"), int):
+            return result["step"]
     return None
 
 
@@ -65,9 +67,9 @@ def write(directory: Path, name: str, split: Split, evaluation: Evaluation) -> N
     lines = (json.dumps(item, ensure_ascii=False) + "\n" for item in items)
     storage.write(directory / f"{name}.jsonl", "".join(lines))
     if name == "test":
-        kept = evaluation.weights[:KEPT]
+        first_weights = evaluation.weights[:ATTENTION_ITEMS]
         archive = io.BytesIO()
-        np.savez_compressed(archive, **{str(item): weights for item, weights in enumerate(kept)})
+        np.savez_compressed(archive, **{str(item): weights for item, weights in enumerate(first_weights)})
         storage.write(directory / "attention.npz", archive.getvalue())
     storage.seal(directory)
 
@@ -80,7 +82,7 @@ def summary(split: Split, evaluation: Evaluation) -> dict[str, Any]:
         "items": {
             name: dict(zip(METRICS[name].parts, map(pack, parts), strict=True))
             for name, parts in evaluation.items.items()
-            if name in COUNTED
+            if name in COUNT_METRICS
         },
         "signatures": evaluation.signatures,
         "ceiling": None if ceiling is None else float(np.mean(ceiling)),

@@ -11,8 +11,8 @@ import numpy as np
 
 from attn_research import config
 from attn_research.data import task
-from attn_research.data.batching import Encoded, Shape, choose_shapes, count, cover, encode
-from attn_research.data.segmentation import Pieces, Segmentation
+from attn_research.data.batching import EncodedSplit, Shape, choose_shapes, count_symbols, encode, extend_shapes
+from attn_research.data.segmentation import LearnedSegmentation, Segmentation
 from attn_research.data.vocab import Vocabulary
 from attn_research.errors import UserError
 from attn_research.metrics.text import check_tokenizer, choose_tokenizer
@@ -31,7 +31,7 @@ class Split(NamedTuple):
     """One split, as it came and as ids."""
 
     data: "pyarrow.Table"
-    encoded: Encoded
+    encoded: EncodedSplit
     shapes: tuple[Shape, ...]
     segmentation: Segmentation  # of the target
     tokenize: str  # BLEU's tokenizer, if outputs are to be scored as text
@@ -51,7 +51,7 @@ class Split(NamedTuple):
         return self.data[name].to_pylist() if name in self.data.column_names else None
 
 
-class Prepared(NamedTuple):
+class PreparedData(NamedTuple):
     """Everything that a run knows of its data; the vocabularies are the training split's."""
 
     source: Vocabulary
@@ -63,7 +63,7 @@ class Prepared(NamedTuple):
         """Writes what a translator needs."""
         for side, vocabulary, segmentation in zip(SIDES, self[:2], self.segmentations, strict=True):
             vocabulary.save(directory / f"vocabulary_{side}.json")
-            if isinstance(segmentation, Pieces):
+            if isinstance(segmentation, LearnedSegmentation):
                 segmentation.save(directory / f"segmentation_{side}.json")
 
     def fingerprint(self) -> str:
@@ -76,7 +76,7 @@ class Prepared(NamedTuple):
 
 
 @functools.lru_cache(maxsize=4)
-def prepare(data: config.Data) -> Prepared:
+def prepare(data: config.Data) -> PreparedData:
     """Loads the task, builds the vocabularies and chooses the shapes.
 
     Raises:
@@ -85,26 +85,28 @@ def prepare(data: config.Data) -> Prepared:
     import pyarrow
 
     tables = task.tables(data.task)
-    source, target = (Vocabulary.build(count(tables["train"][side])) for side in SIDES)
+    source, target = (Vocabulary.build(count_symbols(tables["train"][side])) for side in SIDES)
     encoded = {
-        name: Encoded(encode(table["source"], source, end=False), encode(table["target"], target, end=True))
+        name: EncodedSplit(encode(table["source"], source, end=False), encode(table["target"], target, end=True))
         for name, table in tables.items()
     }
     pyarrow.default_memory_pool().release_unused()  # it would keep as much as the ids take
     shapes = choose_shapes(encoded["train"], data.shapes)
-    learned = task.learns(data.task)
-    segmentations = task.load(data.task).segmentations if learned else task.plain(data.task, target.symbols)
+    learned = task.learns_segmentation(data.task)
+    segmentations = (
+        task.load(data.task).segmentations if learned else task.default_segmentations(data.task, target.symbols)
+    )
     tokenize = _tokenizer(data.task, tables["train"])
     warn_of_low_bleu(data.task, tables["dev"], tokenize)
     if not learned:
         warn_of_other_symbols(data.task, tables["dev"], segmentations[0])
     splits = {
-        name: Split(table, encoded[name], cover(encoded[name], shapes), segmentations[1], tokenize)
+        name: Split(table, encoded[name], extend_shapes(encoded[name], shapes), segmentations[1], tokenize)
         for name, table in tables.items()
     }
     for name, split in splits.items():
         _check_memory(name, split, data.batch_size)
-    return Prepared(source, target, splits, segmentations)
+    return PreparedData(source, target, splits, segmentations)
 
 
 def _check_memory(name: str, split: Split, batch_size: int) -> None:
@@ -122,8 +124,8 @@ def _check_memory(name: str, split: Split, batch_size: int) -> None:
 
 
 def saved_files(spec: Spec) -> list[str]:
-    """The names of the files that `Prepared.save` writes for a task."""
-    kinds = ("vocabulary", "segmentation") if task.learns(spec) else ("vocabulary",)
+    """The names of the files that `PreparedData.save` writes for a task."""
+    kinds = ("vocabulary", "segmentation") if task.learns_segmentation(spec) else ("vocabulary",)
     return [f"{kind}_{side}.json" for kind in kinds for side in SIDES]
 
 
@@ -138,8 +140,8 @@ def _tokenizer(spec: Spec, train: "pyarrow.Table") -> str:
 
 
 def load_sides(directory: Path, spec: Spec) -> tuple[list[Vocabulary], Sequence[Segmentation]]:
-    """Source's and target's vocabularies and segmentations, as `Prepared.save` wrote them."""
+    """Source's and target's vocabularies and segmentations, as `PreparedData.save` wrote them."""
     vocabularies = [Vocabulary.load(directory / f"vocabulary_{side}.json") for side in SIDES]
-    if task.learns(spec):
-        return vocabularies, [Pieces.load(directory / f"segmentation_{side}.json") for side in SIDES]
-    return vocabularies, task.plain(spec, vocabularies[1].symbols)
+    if task.learns_segmentation(spec):
+        return vocabularies, [LearnedSegmentation.load(directory / f"segmentation_{side}.json") for side in SIDES]
+    return vocabularies, task.default_segmentations(spec, vocabularies[1].symbols)

@@ -25,7 +25,7 @@ class TrainState(NamedTuple):
     peak: Float[Array, ""]  # of the learning rate
 
 
-def first_state(params: Any, train: config.Train, seed: int) -> TrainState:
+def init_state(params: Any, train: config.Train, seed: int) -> TrainState:
     """Before the first step; seed and learning rate are values in it, so that no step is compiled for them."""
     moments, peak = make_optimizer(train, train.learning_rate).init(params), jnp.asarray(train.learning_rate, float)
     return TrainState(params, moments, jnp.int32(0), jax.random.PRNGKey(seed), peak)
@@ -39,21 +39,21 @@ def token_mask(batch: Batch) -> Float[Array, "t b"]:
 def cross_entropy(logits: Float[Array, "t b n"], target: Int[Array, "b t"], smoothing: float) -> Float[Array, "t b"]:
     """-log p of each target symbol, in nats; `smoothing` spreads that share of it evenly over all n symbols."""
     log_p = jax.nn.log_softmax(logits.astype(jnp.promote_types(logits.dtype, jnp.float32)))
-    chosen = jnp.take_along_axis(log_p, target.T[..., None], -1)[..., 0]
-    return -(1 - smoothing) * chosen - smoothing * log_p.mean(-1) if smoothing else -chosen
+    target_log_p = jnp.take_along_axis(log_p, target.T[..., None], -1)[..., 0]
+    return -(1 - smoothing) * target_log_p - smoothing * log_p.mean(-1) if smoothing else -target_log_p
 
 
-def make_step(model: Seq2Seq, train: config.Train) -> Callable:
+def make_train_step(model: Seq2Seq, train: config.Train) -> Callable:
     """A jitted `(TrainState, Batch) -> TrainState, metrics`."""
 
     def loss_per_token(params, batch, key):
         rngs = {"dropout": key, "attention": jax.random.fold_in(key, 1)}
-        translating = model.apply(params, batch.source, batch.source_lengths, rngs=rngs)
-        logits, weights = translating.force(batch.target)
+        session = model.apply(params, batch.source, batch.source_lengths, rngs=rngs)
+        logits, weights = session.teacher_force(batch.target)
         mask = token_mask(batch)
         loss = (cross_entropy(logits, batch.target, train.label_smoothing) * mask).sum() / mask.sum()
         parts = auxiliary.losses(train, weights, mask, batch.links)
-        return auxiliary.add(train, loss, parts), (loss, parts)
+        return auxiliary.total_loss(train, loss, parts), (loss, parts)
 
     def step(state: TrainState, batch: Batch) -> tuple[TrainState, dict[str, Array]]:
         key = jax.random.fold_in(state.key, state.step)

@@ -34,5 +34,5 @@ def _is_users(spec: Spec | None) -> bool:
 
 def _step(model: Seq2Seq) -> tuple:
     source, lengths = jnp.ones((ROWS, POSITIONS), jnp.int32), jnp.ones(ROWS, jnp.int32)
-    translating, _ = model.init_with_output(jax.random.PRNGKey(0), source, lengths)
-    return translating.step(translating.start, source[:, 0])
+    session, _ = model.init_with_output(jax.random.PRNGKey(0), source, lengths)
+    return session.step(session.start, source[:, 0])

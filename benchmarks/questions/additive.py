@@ -3,24 +3,24 @@
 from collections.abc import Mapping
 from typing import Any
 
-from attn_research.runs.environment import QUICK
-from benchmarks.question import OURS, Question, Work
+from attn_research.runs.environment import FAST_ENV
+from benchmarks.question import OURS, Question, SideSpec
 from benchmarks.tables import number, timing
 
 HIDDEN = 512
 SIZES = {16: 64, 50: 32, 100: 16, 200: 8, 500: 2, 1000: 1}  # length -> batch
 
 
-def rows(full: bool) -> dict[str, dict[str, Work]]:
+def rows(full: bool) -> dict[str, dict[str, SideSpec]]:
     """A row a length."""
     return {f"T = S = {length}, B = {SIZES[length]}": _sides(length) for length in (SIZES if full else (16, 200))}
 
 
-def _sides(length: int) -> dict[str, Work]:
+def _sides(length: int) -> dict[str, SideSpec]:
     arguments = {"batch": SIZES[length], "length": length, "hidden": HIDDEN}
     return {
-        OURS: Work("benchmarks.long_sources:ours", arguments, environment=QUICK),
-        "one broadcast": Work("benchmarks.long_sources:broadcast", arguments),
+        OURS: SideSpec("benchmarks.long_sources:ours", arguments, environment=FAST_ENV),
+        "one broadcast": SideSpec("benchmarks.long_sources:broadcast", arguments),
     }
 
 

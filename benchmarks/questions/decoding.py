@@ -3,23 +3,23 @@
 from collections.abc import Mapping
 from typing import Any
 
-from attn_research.runs.environment import QUICK
-from benchmarks.question import OURS, Question, Work
+from attn_research.runs.environment import FAST_ENV
+from benchmarks.question import OURS, Question, SideSpec
 from benchmarks.tables import NONE, Entry, timing
 
 WORKLOAD, SCORE = "W2-64", "dot"
 
 
-def rows(full: bool) -> dict[str, dict[str, Work]]:
+def rows(full: bool) -> dict[str, dict[str, SideSpec]]:
     """Greedy search and a beam of 5, on the first parameters."""
     return {"greedy": _sides(1), "beam 5": _sides(5)}
 
 
-def _sides(beam: int) -> dict[str, Work]:
+def _sides(beam: int) -> dict[str, SideSpec]:
     model = {"workload": WORKLOAD, "score": SCORE}
     return {
-        OURS: Work("benchmarks.searching:search", model | {"beam": beam}, environment=QUICK),
-        "PyTorch loop": Work("benchmarks.pytorch_searching:search", model | {"beam_size": beam}, needs="torch"),
+        OURS: SideSpec("benchmarks.search:search", model | {"beam": beam}, environment=FAST_ENV),
+        "PyTorch loop": SideSpec("benchmarks.pytorch_search:search", model | {"beam_size": beam}, needs="torch"),
     }
 
 

@@ -3,21 +3,21 @@
 from collections.abc import Mapping
 from typing import Any
 
-from benchmarks.question import OURS, Question, Work
+from benchmarks.question import OURS, Question, SideSpec
 from benchmarks.questions import step
 from benchmarks.tables import Entry, number, timing
-from benchmarks.workloads import GROWING
+from benchmarks.workloads import GROWTH_SIZES
 
 VARIANTS = (1, 2, 4, 6)
 STEPS = 50  # of a sweep's runs
 RUNS = {"steps": (100, 400, 1600), "sentences": (7_500, 30_000, 120_000)}  # of a training run
 
 
-def rows(full: bool) -> dict[str, dict[str, Work]]:
+def rows(full: bool) -> dict[str, dict[str, SideSpec]]:
     """A row a size; a step's sizes but for the one that is named are those of W2-64, a run is of configs/dates.py."""
     steps = {
         f"{axis} {size}": {OURS: step.ours(f"{axis} {size}", "dot")}
-        for axis, sizes in GROWING.items()
+        for axis, sizes in GROWTH_SIZES.items()
         for size in (sizes if full else sizes[1:3])
     }
     sweeps = {f"variants {number}": {OURS: _sweep(number)} for number in (VARIANTS if full else VARIANTS[:2])}
@@ -29,12 +29,12 @@ def rows(full: bool) -> dict[str, dict[str, Work]]:
     return steps | sweeps | runs
 
 
-def _run(steps: int = 100, sentences: int = 30_000) -> Work:
-    return Work("benchmarks.commands:memory", {"steps": steps, "sentences": sentences})
+def _run(steps: int = 100, sentences: int = 30_000) -> SideSpec:
+    return SideSpec("benchmarks.commands:memory", {"steps": steps, "sentences": sentences})
 
 
-def _sweep(number: int) -> Work:
-    return Work("benchmarks.commands:variants", {"number": number, "steps": STEPS})
+def _sweep(number: int) -> SideSpec:
+    return SideSpec("benchmarks.commands:variants", {"number": number, "steps": STEPS})
 
 
 def megabytes(entry: Entry) -> float:

@@ -3,19 +3,19 @@
 from collections.abc import Mapping
 from typing import Any
 
-from benchmarks.question import OURS, Question, Work
+from benchmarks.question import OURS, Question, SideSpec
 from benchmarks.questions import step
 
 SIDE = "PyTorch, fused nn.LSTM"
 
 
-def rows(full: bool) -> dict[str, dict[str, Work]]:
+def rows(full: bool) -> dict[str, dict[str, SideSpec]]:
     """Dot, and the additive score, which is the dearest with all queries at once."""
     names = [(workload, score) for workload in ("W1", "W2-64") for score in ("dot", "concat")]
     return {
         f"{workload} {score}": {
             OURS: step.ours(workload, score, feeding="none"),
-            SIDE: step.theirs(workload, score, "no feeding"),
+            SIDE: step.pytorch(workload, score, "no feeding"),
         }
         for workload, score in (names if full else names[:1])
     }

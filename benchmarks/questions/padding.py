@@ -4,15 +4,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from benchmarks.lengths import COUNTS
-from benchmarks.question import OURS, Question, Work
-from benchmarks.tables import about, page
+from benchmarks.question import OURS, Question, SideSpec
+from benchmarks.tables import page, provenance
 
 NAMES = {"Multi30k, German to English": "multi30k_deen", "CMUdict": "g2p_cmudict"}
 
 
-def rows(full: bool) -> dict[str, dict[str, Work]]:
+def rows(full: bool) -> dict[str, dict[str, SideSpec]]:
     """A row a data set; nothing is timed."""
-    return {row: {OURS: Work("benchmarks.lengths:padding", {"name": name})} for row, name in NAMES.items()}
+    return {row: {OURS: SideSpec("benchmarks.lengths:padding", {"name": name})} for row, name in NAMES.items()}
 
 
 def table(record: Mapping[str, Any]) -> str:
@@ -22,7 +22,7 @@ def table(record: Mapping[str, Any]) -> str:
     lines = [[str(count), *_cells([f["shares"][i] for f in facts.values()])] for i, count in enumerate(COUNTS)]
     lines.append(["random batches, each padded to its longest", *_cells([f["random"] for f in facts.values()])])
     notes = [f"{row}: batches of {f['batch']}, {_origin(f)}." for row, f in facts.items()]
-    return page("Real symbols among the padded ones of an epoch", header, lines, [*notes, about(record)])
+    return page("Real symbols among the padded ones of an epoch", header, lines, [*notes, provenance(record)])
 
 
 def _cells(shares: list[Mapping[str, Any]]) -> list[str]:

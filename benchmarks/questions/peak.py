@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from benchmarks.question import OURS, Question, Work
+from benchmarks.question import OURS, Question, SideSpec
 from benchmarks.questions import step
 from benchmarks.tables import NONE, Entry, entries, number, timing
 
@@ -11,23 +11,23 @@ PRODUCT = "product of size "
 STEPS = ("W1", "W2-64", "W2-128")
 
 
-def rows(full: bool) -> dict[str, dict[str, Work]]:
+def rows(full: bool) -> dict[str, dict[str, SideSpec]]:
     """Products, then steps."""
     return {f"{PRODUCT}{size}": _product(size) for size in ((1024, 2048, 4096) if full else (2048,))} | {
         f"{workload} dot": {OURS: step.ours(workload, "dot")} for workload in (STEPS if full else ("W2-64",))
     }
 
 
-def _product(size: int) -> dict[str, Work]:
+def _product(size: int) -> dict[str, SideSpec]:
     return {
-        "XLA": Work("benchmarks.products:xla", {"size": size}),
-        "PyTorch": Work("benchmarks.products:pytorch", {"size": size}, needs="torch"),
+        "XLA": SideSpec("benchmarks.matmul:xla", {"size": size}),
+        "PyTorch": SideSpec("benchmarks.matmul:pytorch", {"size": size}, needs="torch"),
     }
 
 
 def rate(entry: Entry) -> float | None:
     """GFLOP a second."""
-    return entry.middle and entry.facts["flops"] / entry.middle / 1e9
+    return entry.median and entry.facts["flops"] / entry.median / 1e9
 
 
 def peak(record: Mapping[str, Any]) -> tuple[float, str] | None:
@@ -50,14 +50,14 @@ def per_symbol(entry: Entry, record: Mapping[str, Any]) -> str:
 def table(record: Mapping[str, Any]) -> str:
     """Operations, rates and shares."""
     best = peak(record)
-    told = f"the peak is {number(best[0])} GFLOP/s ({best[1]})" if best else "no product could be measured"
+    peak_text = f"the peak is {number(best[0])} GFLOP/s ({best[1]})" if best else "no product could be measured"
     columns = {
         "GFLOP": lambda entry, _: number(entry.facts["flops"] / 1e9),
         "GFLOP/s": lambda entry, _: number(rate(entry)),
         "% of the peak": share,
         "MFLOP a target symbol": per_symbol,
     }
-    return timing(record, f"Operations a second of a training step; {told}", columns)
+    return timing(record, f"Operations a second of a training step; {peak_text}", columns)
 
 
 question = Question(rows, table)

@@ -3,20 +3,20 @@
 from collections.abc import Mapping
 from typing import Any
 
-from benchmarks.question import OURS, Question, Work
+from benchmarks.question import OURS, Question, SideSpec
 from benchmarks.questions import step
 from benchmarks.tables import timing
 
 
-def rows(full: bool) -> dict[str, dict[str, Work]]:
+def rows(full: bool) -> dict[str, dict[str, SideSpec]]:
     """A row for each workload and score; the two loops work in turn."""
     workloads = ("W1", "W2-64", "W2-128", "g2p") if full else ("W1",)
     return {f"{workload} {score}": _row(workload, score) for workload in workloads for score in ("dot", "concat")}
 
 
-def _row(workload: str, score: str) -> dict[str, Work]:
+def _row(workload: str, score: str) -> dict[str, SideSpec]:
     ours = step.ours(workload, score, "none" if workload == "g2p" else "attentional")
-    return {OURS: ours, "jax.lax.scan": ours._replace(target="benchmarks.ours:step_with_lax_scan")}
+    return {OURS: ours, "jax.lax.scan": ours._replace(target="benchmarks.jax_training:step_with_lax_scan")}
 
 
 def table(record: Mapping[str, Any]) -> str:

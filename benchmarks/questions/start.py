@@ -3,19 +3,19 @@
 from collections.abc import Mapping
 from typing import Any
 
-from benchmarks.question import Question, Work
+from benchmarks.question import Question, SideSpec
 from benchmarks.tables import timing
 
 
-def rows(full: bool) -> dict[str, dict[str, Work]]:
+def rows(full: bool) -> dict[str, dict[str, SideSpec]]:
     """Help, and training with a warm and a cold compilation cache."""
     first = {"warm cache": _first_step(True)} | ({"cold cache": _first_step(False)} if full else {})
-    helped = {"--help": Work("benchmarks.commands:help_text", {})}
-    return {"attn-research": helped, "attn-research train configs/dates.py, to its first step": first}
+    help_sides = {"--help": SideSpec("benchmarks.commands:help_text", {})}
+    return {"attn-research": help_sides, "attn-research train configs/dates.py, to its first step": first}
 
 
-def _first_step(warm: bool) -> Work:
-    return Work("benchmarks.commands:first_step", {"warm": warm})
+def _first_step(warm: bool) -> SideSpec:
+    return SideSpec("benchmarks.commands:first_step", {"warm": warm})
 
 
 def table(record: Mapping[str, Any]) -> str:

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from attn_research.runs.environment import QUICK
-from benchmarks.question import OURS, Question, Work
+from attn_research.runs.environment import FAST_ENV
+from benchmarks.question import OURS, Question, SideSpec
 from benchmarks.tables import Entry, number, timing
 
 TITLE = "A training step with input feeding"
@@ -17,21 +17,21 @@ OTHER_WAYS = {
 }
 
 
-def ours(workload: str, score: str, feeding: str = "attentional") -> Work:
+def ours(workload: str, score: str, feeding: str = "attentional") -> SideSpec:
     """The project's own step, as `attn-research train` runs it."""
     arguments = {"workload": workload, "score": score, "feeding": feeding}
-    return Work("benchmarks.ours:step", arguments, environment=QUICK)
+    return SideSpec("benchmarks.jax_training:step", arguments, environment=FAST_ENV)
 
 
-def theirs(workload: str, score: str, style: str) -> Work:
+def pytorch(workload: str, score: str, style: str) -> SideSpec:
     """A PyTorch step; `style` may end in `, huge pages`, such as ours has."""
     style, _, pages = style.partition(", ")
     arguments = {"workload": workload, "score": score, "style": style}
-    environment = {"GLIBC_TUNABLES": QUICK["GLIBC_TUNABLES"]} if pages else {}
-    return Work("benchmarks.pytorch_training:step", arguments, needs="torch", environment=environment)
+    environment = {"GLIBC_TUNABLES": FAST_ENV["GLIBC_TUNABLES"]} if pages else {}
+    return SideSpec("benchmarks.pytorch_training:step", arguments, needs="torch", environment=environment)
 
 
-def rows(full: bool) -> dict[str, dict[str, Work]]:
+def rows(full: bool) -> dict[str, dict[str, SideSpec]]:
     """A row for each workload and score, beside the best eager PyTorch; in full, one of the other ways to write dot."""
     workloads = ("W1", "W2-64", "W2-128") if full else ("W1", "W2-64")
     scores = SCORES if full else ("dot", "concat")
@@ -40,8 +40,8 @@ def rows(full: bool) -> dict[str, dict[str, Work]]:
     return pairs | ways
 
 
-def _row(workload: str, score: str, styles: Mapping[str, str]) -> dict[str, Work]:
-    return {OURS: ours(workload, score)} | {side: theirs(workload, score, style) for side, style in styles.items()}
+def _row(workload: str, score: str, styles: Mapping[str, str]) -> dict[str, SideSpec]:
+    return {OURS: ours(workload, score)} | {side: pytorch(workload, score, style) for side, style in styles.items()}
 
 
 def first_step(entry: Entry, record: Mapping[str, Any]) -> str:

@@ -7,7 +7,7 @@ import jax
 import numpy as np
 from jax.extend.core import ClosedJaxpr, JaxprEqn, Literal, jaxpr_as_fun
 
-from attn_research.attention.guard import is_own
+from attn_research.attention.guard import is_user_function
 from attn_research.attention.laws.trial import Trial, functional
 from attn_research.attention.scores import scores
 from attn_research.registry import Spec
@@ -18,7 +18,7 @@ Values = list[Any]  # arrays
 
 def definition(trial: Trial) -> str | None:
     """Where the user's function begins, if one of the pieces is a user's."""
-    own = _own(trial)
+    own = _user_component(trial)
     return f"{definition_of(own[0])}, {own[0].__name__}" if own else None
 
 
@@ -26,18 +26,18 @@ def not_finite(trial: Trial) -> str | None:
     """The line that makes the first NaN of a value or gradient; else the first that makes an infinite number."""
 
     def value(point: Any) -> Any:
-        contexts = trial.walk(trial.inputs._replace(point=point)).contexts
+        contexts = trial.run_eagerly(trial.inputs._replace(point=point)).contexts
         return (contexts * functional(contexts.shape)).sum()
 
     first = {}
-    for line, given, made in _lines(trial, jax.value_and_grad(value), trial.inputs.point):
-        for name, bad in (("NaN", np.isnan), ("inf", np.isinf)):
-            if name not in first and any(map(_any(bad), made[0])) and not any(map(_any(bad), given[0])):
+    for line, given, result in _lines(trial, jax.value_and_grad(value), trial.inputs.point):
+        for name, is_bad in (("NaN", np.isnan), ("inf", np.isinf)):
+            if name not in first and any(map(_any(is_bad), result[0])) and not any(map(_any(is_bad), given[0])):
                 first[name] = line
-    found = next(((name, first[name]) for name in ("NaN", "inf") if name in first), None)
-    if found is None:
+    actual = next(((name, first[name]) for name in ("NaN", "inf") if name in first), None)
+    if actual is None:
         return definition(trial)
-    name, line = found
+    name, line = actual
     return (
         f"{line}: in {line.code}, {name} arises; a padded position is all zeros, so keep roots, norms, logarithms "
         "and divisions away from zero, as by jnp.sqrt(x + 1e-6)"
@@ -47,11 +47,11 @@ def not_finite(trial: Trial) -> str | None:
 def mixing(trial: Trial) -> str | None:
     """The line that lets what stands in the padding into something else."""
     noise = 10 * np.random.default_rng(3).normal(size=trial.inputs.point.states.shape)
-    states = np.where(trial.real[..., None], trial.inputs.point.states, noise)
+    states = np.where(trial.real_positions[..., None], trial.inputs.point.states, noise)
     noisy = trial.inputs.point._replace(states=states)
-    program = lambda point: trial.walk(trial.inputs._replace(point=point)).weights  # noqa: E731
-    for line, given, made in _lines(trial, program, trial.inputs.point, noisy):
-        if _differ(trial, made) and not _differ(trial, given):
+    program = lambda point: trial.run_eagerly(trial.inputs._replace(point=point)).weights  # noqa: E731
+    for line, given, result in _lines(trial, program, trial.inputs.point, noisy):
+        if _differ(trial, result) and not _differ(trial, given):
             return (
                 f"{line}: in {line.code}, the positions of a source are mixed, its padding among them; leave the "
                 "padding out, in the function that is returned, by source_mask(history.lengths, keys.shape[1]) of "
@@ -62,22 +62,22 @@ def mixing(trial: Trial) -> str | None:
 
 def length(trial: Trial) -> str | None:
     """The same; else that the padded length itself is read."""
-    found, start = mixing(trial), definition(trial)
-    return f"{start} reads the padded length; history.lengths has the real ones" if found == start else found
+    actual, start = mixing(trial), definition(trial)
+    return f"{start} reads the padded length; history.lengths has the real ones" if actual == start else actual
 
 
-def _own(trial: Trial) -> list[Callable]:
-    pieces = list(trial.pieces.values())
-    inner = [value for piece in pieces for value in piece.hyper.values() if isinstance(value, Spec)]
-    return [bound.function for bound in (*pieces, *map(scores.bind, inner)) if is_own(bound.function)]
+def _user_component(trial: Trial) -> list[Callable]:
+    components = list(trial.components.values())
+    inner = [value for component in components for value in component.hyper.values() if isinstance(value, Spec)]
+    return [bound.function for bound in (*components, *map(scores.bind, inner)) if is_user_function(bound.function)]
 
 
 def _lines(trial: Trial, program: Callable, *points: Any) -> Iterator[tuple[Line, list[Values], list[Values]]]:
     """The operations that stand in a user's file: line, what they get and what they make, for each point."""
-    files = [file_of(function) for function in _own(trial)]
-    for operation, given, made in _computed(jax.make_jaxpr(program)(points[0]), *map(jax.tree.leaves, points)):
+    files = [file_of(function) for function in _user_component(trial)]
+    for operation, given, result in _computed(jax.make_jaxpr(program)(points[0]), *map(jax.tree.leaves, points)):
         if line := _line(operation, files):
-            yield line, given, made
+            yield line, given, result
 
 
 def _line(operation: JaxprEqn, files: list[str]) -> Line | None:
@@ -103,8 +103,8 @@ def _computed(program: ClosedJaxpr, *inputs: list) -> Iterator[tuple[JaxprEqn, l
         yield operation, given, [[values[one] for one in operation.outvars] for values in known]
 
 
-def _any(bad: Callable) -> Callable:
-    return lambda x: np.issubdtype(np.asarray(x).dtype, np.floating) and bool(bad(np.asarray(x)).any())
+def _any(is_bad: Callable) -> Callable:
+    return lambda x: np.issubdtype(np.asarray(x).dtype, np.floating) and bool(is_bad(np.asarray(x)).any())
 
 
 def _differ(trial: Trial, runs: list[Values]) -> bool:
@@ -115,9 +115,9 @@ def _differ(trial: Trial, runs: list[Values]) -> bool:
 
 def _real(trial: Trial, x: np.ndarray) -> np.ndarray:
     """What an array has on real positions; all of it, if it has no axis of positions."""
-    rows, padded = trial.real.shape
+    rows, padded = trial.real_positions.shape
     if rows in x.shape and padded in x.shape:
-        return np.moveaxis(x, (x.shape.index(rows), x.shape.index(padded)), (0, 1))[trial.real]
+        return np.moveaxis(x, (x.shape.index(rows), x.shape.index(padded)), (0, 1))[trial.real_positions]
     if rows * padded in x.shape:
-        return np.moveaxis(x, x.shape.index(rows * padded), 0)[trial.real.ravel()]
+        return np.moveaxis(x, x.shape.index(rows * padded), 0)[trial.real_positions.ravel()]
     return x

@@ -8,19 +8,19 @@ import jax
 import numpy as np
 
 from attn_research.annotations import Range, hyperparameters
-from attn_research.attention.laws.compare import other_gradient, unlike
+from attn_research.attention.laws.compare import compare_gradients, compare_runs
 from attn_research.attention.laws.trial import Trial
 from attn_research.registry import Bound, Spec
 
 
-def candidates(hint: Any, value: Any) -> list:
+def other_values(hint: Any, value: Any) -> list:
     """Other values that an annotation allows, whether or not the variant does."""
     if typing.get_origin(hint) is typing.Annotated:
         ranges = [one for one in hint.__metadata__ if isinstance(one, Range)]
-        return [other for other in candidates(hint.__origin__, value) if all(other in one for one in ranges)]
+        return [other for other in other_values(hint.__origin__, value) if all(other in one for one in ranges)]
     if typing.get_origin(hint) in (types.UnionType, typing.Union):
         kinds = [kind for kind in typing.get_args(hint) if kind is not type(None)]
-        return ([] if value is None else [None]) + [other for kind in kinds for other in candidates(kind, value)]
+        return ([] if value is None else [None]) + [other for kind in kinds for other in other_values(kind, value)]
     if typing.get_origin(hint) is typing.Literal:
         return [other for other in typing.get_args(hint) if other != value]
     return {bool: [not value], int: _integers(value), float: _floats(value)}.get(hint, [])
@@ -36,35 +36,35 @@ def _floats(value: Any) -> list[float]:
     return [2.0 * value, value / 2, value + 0.1, 1.0]
 
 
-def changed(bound: Bound, spec: Spec, option: str) -> list[Spec]:
+def changed_specs(bound: Bound, spec: Spec, option: str) -> list[Spec]:
     """`spec` with another value of one option; its default first, if it has another."""
     function, value = bound.function, bound.hyper[option]
     _, default, hint = next(one for one in hyperparameters(function) if one.name == option)
-    values = ([default] if default != value else []) + candidates(hint, value)
-    return [_respelled(spec, option, other) for other in values]
+    values = ([default] if default != value else []) + other_values(hint, value)
+    return [_with_option(spec, option, other) for other in values]
 
 
-def _respelled(spec: Spec, option: str, value: Any) -> Spec:
+def _with_option(spec: Spec, option: str, value: Any) -> Spec:
     hyper = ", ".join(f"{key}={other!r}" for key, other in (spec.hyper | {option: value}).items())
     return Spec(f"{spec.module}:{spec.name}({hyper})".removeprefix(":"))
 
 
-def inert(trial: Trial, piece: str, option: str) -> list[Any]:
+def find_inert_values(trial: Trial, component: str, option: str) -> list[Any]:
     """The other values of an option that were tried, if none of them changes anything."""
-    spec, tried = getattr(trial.config, piece), []
-    for other in changed(trial.pieces[piece], spec, option):
-        if (same := _same(trial, trial.other(**{piece: other}))) is False:
+    spec, inert_values = getattr(trial.config, component), []
+    for other in changed_specs(trial.components[component], spec, option):
+        if (same := _is_same(trial, trial.other(**{component: other}))) is False:
             return []
         if same:
-            tried.append(Spec(other).hyper[option])
-    return tried
+            inert_values.append(Spec(other).hyper[option])
+    return inert_values
 
 
-def _same(trial: Trial, other: Trial) -> bool | None:
+def _is_same(trial: Trial, other: Trial) -> bool | None:
     """Whether two variants find the same, gradients included; None if the other is refused."""
-    if other.refusal():
+    if other.rejection():
         return None
     shapes = [jax.tree.map(np.shape, one.params) for one in (trial, other)]
-    if shapes[0] != shapes[1] or unlike(other.walked, trial.walked):
+    if shapes[0] != shapes[1] or compare_runs(other.eager_run, trial.eager_run):
         return False
-    return not other_gradient(other.outcome.gradient, trial.outcome.gradient)
+    return not compare_gradients(other.compiled_run.gradient, trial.compiled_run.gradient)

@@ -17,13 +17,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from attn_research import config
-from attn_research.attention.attention import Attend, Attention, source_limit
+from attn_research.attention.attention import Attention, BoundAttention, max_source_length
 from attn_research.registry import Bound
 
 HIDDEN, QUERY = 6, 4  # sizes; the query has that of the states where a variant needs both equal
-MARGIN = 2  # padding behind the longest source
-WALKED = 2  # steps taken without compiling
-SPREAD = 0.2  # of what is added to the first parameters, so that none is zero
+PADDING = 2  # padding behind the longest source
+EAGER_STEPS = 2  # steps taken without compiling
+PARAMETER_NOISE = 0.2  # of what is added to the first parameters, so that none is zero
 
 
 class Sizes(NamedTuple):
@@ -54,17 +54,17 @@ class Inputs(NamedTuple):
     order: Any  # [t b]
 
 
-class Outcome(NamedTuple):
+class CompiledRun(NamedTuple):
     """What the compiled program finds."""
 
     contexts: Any  # [t b v]
     weights: Any  # [t b s]
-    at_once: Any  # contexts and weights of all steps at once; None where steps wait for each other
+    all_steps: Any  # contexts and weights of all steps at once; None where steps wait for each other
     value: Any  # a linear function of the contexts
     gradient: Point  # its own
 
 
-class Walk(NamedTuple):
+class EagerRun(NamedTuple):
     """What the first steps find without compiling."""
 
     contexts: Any
@@ -72,11 +72,11 @@ class Walk(NamedTuple):
     histories: Any  # of every head, before the first step and after the last
 
 
-class AllRemembered(Attention):
+class AttentionWithHistory(Attention):
     """The same attention, its history kept whether a piece asked for it or not."""
 
-    def pieces(self) -> dict[str, Bound]:
-        bound = Attention.pieces(self)
+    def components(self) -> dict[str, Bound]:
+        bound = Attention.components(self)
         return {
             name: b._replace(traits=types.SimpleNamespace(**vars(b.traits) | {"remembers": True}))
             for name, b in bound.items()
@@ -92,46 +92,46 @@ class Trial:
     training: bool = False
 
     @cached_property
-    def pieces(self) -> dict[str, Bound]:
-        """The variant's score, normaliser and window, by the names of their config fields."""
-        return Attention(self.config).pieces()
+    def components(self) -> dict[str, Bound]:
+        """The variant's score, normalizer and window, by the names of their config fields."""
+        return Attention(self.config).components()
 
     def any_trait(self, name: str) -> bool:
-        """Whether any piece has it."""
-        return any(getattr(bound.traits, name, False) for bound in self.pieces.values())
+        """Whether any component has it."""
+        return any(getattr(bound.traits, name, False) for bound in self.components.values())
 
     @property
     def leaks(self) -> bool:
         """Whether it is declared that padding gets weight."""
-        return self.pieces["normalizer"].traits.leaks
+        return self.components["normalizer"].traits.leaks
 
     @property
     def mass(self) -> str:
         """What the weights of a step sum to."""
-        masses = {bound.traits.mass for name, bound in self.pieces.items() if name != "score"}
+        masses = {bound.traits.mass for name, bound in self.components.items() if name != "score"}
         return "one" if masses == {"one"} else "at most one"
 
     @cached_property
     def lengths(self) -> np.ndarray:
         """Two rows of the full length, a third of it, one symbol, none."""
-        source = min(self.sizes.source, source_limit(self.config.score) or self.sizes.source)
+        source = min(self.sizes.source, max_source_length(self.config.score) or self.sizes.source)
         return np.array([source, source, source // 3, 1, 0], np.int32)[: self.sizes.rows]
 
     @property
-    def padded(self) -> int:
+    def padded_length(self) -> int:
         """The padded length."""
-        return self.sizes.source + MARGIN
+        return self.sizes.source + PADDING
 
     @cached_property
-    def real(self) -> np.ndarray:
+    def real_positions(self) -> np.ndarray:
         """True on real positions [b s]."""
-        return np.arange(self.padded)[None] < self.lengths[:, None]
+        return np.arange(self.padded_length)[None] < self.lengths[:, None]
 
     @cached_property
     def inputs(self) -> Inputs:
         """The first two rows are one source, asked by different queries; padding is zero."""
         rng = np.random.default_rng(0)
-        states = rng.normal(size=(self.sizes.rows, self.padded, HIDDEN)) * self.real[..., None]
+        states = rng.normal(size=(self.sizes.rows, self.padded_length, HIDDEN)) * self.real_positions[..., None]
         states[:2] = states[0]
         queries = rng.normal(size=(self.sizes.steps, self.sizes.rows, self.query_size))
         order = np.tile(np.arange(self.sizes.rows), (self.sizes.steps, 1))
@@ -164,7 +164,7 @@ class Trial:
             return str(error)
         return None
 
-    def refusal(self) -> str | None:
+    def rejection(self) -> str | None:
         """Why such a config can't be."""
         try:
             jax.eval_shape(lambda: self._first(self.query_size)[1])
@@ -172,89 +172,89 @@ class Trial:
             return str(error)
         return None
 
-    def _first(self, query_size: int) -> tuple[Attend, Any]:
-        states, lengths = jnp.zeros((self.sizes.rows, self.padded, HIDDEN)), jnp.asarray(self.lengths)
+    def _first(self, query_size: int) -> tuple[BoundAttention, Any]:
+        states, lengths = jnp.zeros((self.sizes.rows, self.padded_length, HIDDEN)), jnp.asarray(self.lengths)
         key = jax.random.PRNGKey(0)
         return Attention(self.config).init_with_output(key, states, lengths, states[:, 0], query_size)
 
     def _first_step(self, query_size: int) -> Any:
-        attend, _ = self._first(query_size)
-        return attend.step(jnp.zeros((self.sizes.rows, query_size)), attend.start)[:2]
+        bound_attention, _ = self._first(query_size)
+        return bound_attention.step(jnp.zeros((self.sizes.rows, query_size)), bound_attention.start)[:2]
 
     @cached_property
     def params(self) -> Any:
         """First parameters, each moved a bit."""
         rng = np.random.default_rng(1)
         _, first = self._first(self.query_size)
-        return jax.tree.map(lambda leaf: np.asarray(leaf) + SPREAD * rng.normal(size=leaf.shape), first)
+        return jax.tree.map(lambda leaf: np.asarray(leaf) + PARAMETER_NOISE * rng.normal(size=leaf.shape), first)
 
-    def attend(self, inputs: Inputs, module: type[Attention] = Attention) -> Attend:
+    def bound_attention(self, inputs: Inputs, module: type[Attention] = Attention) -> BoundAttention:
         """The attention over a batch of sources."""
         rngs = {"attention": jax.random.PRNGKey(2)} if self.training else None
         (params, states, queries), lengths, _ = jax.tree.map(jnp.asarray, inputs)
         return module(self.config).apply(params, states, lengths, states[:, 0], queries.shape[-1], rngs=rngs)
 
     @cached_property
-    def outcome(self) -> Outcome:
+    def compiled_run(self) -> CompiledRun:
         """What the program finds on the inputs as they are."""
         return self.run(self.inputs)
 
-    def run(self, inputs: Inputs) -> Outcome:
+    def run(self, inputs: Inputs) -> CompiledRun:
         """What the program finds on other inputs of the same shapes."""
         return jax.device_get(self._program(inputs))
 
     @cached_property
     def _program(self) -> Callable:
         def value(point, lengths, order):
-            attend = self.attend(Inputs(point, lengths, order))
-            contexts, weights = _scan(attend, point.queries, order)
-            at_once = None if attend.remembers else attend.all_steps(point.queries)
-            return (contexts * functional(contexts.shape)).sum(), (contexts, weights, at_once)
+            bound_attention = self.bound_attention(Inputs(point, lengths, order))
+            contexts, weights = _scan(bound_attention, point.queries, order)
+            all_steps = None if bound_attention.remembers else bound_attention.all_steps(point.queries)
+            return (contexts * functional(contexts.shape)).sum(), (contexts, weights, all_steps)
 
         def program(inputs):
-            (found, rest), gradient = jax.value_and_grad(value, has_aux=True)(*inputs)
-            return Outcome(*rest, found, gradient)
+            (total, rest), gradient = jax.value_and_grad(value, has_aux=True)(*inputs)
+            return CompiledRun(*rest, total, gradient)
 
         return jax.jit(program)
 
     @cached_property
-    def walked(self) -> Walk:
+    def eager_run(self) -> EagerRun:
         """The first steps on the inputs as they are."""
-        return self.walk(self.inputs)
+        return self.run_eagerly(self.inputs)
 
-    def walk(self, inputs: Inputs, module: type[Attention] = Attention) -> Walk:
+    def run_eagerly(self, inputs: Inputs, module: type[Attention] = Attention) -> EagerRun:
         """The first steps, one after the other, without compiling."""
-        attend = self.attend(inputs, module)
-        histories, found = attend.start, []
-        for query in jnp.asarray(inputs.point.queries[:WALKED]):
-            context, weights, histories = attend.step(query, histories)
-            found.append((context, weights))
-        contexts, weights = (jnp.stack(one) for one in zip(*found, strict=True))
-        return Walk(contexts, weights, (attend.start, histories))
+        bound_attention = self.bound_attention(inputs, module)
+        histories, results = bound_attention.start, []
+        for query in jnp.asarray(inputs.point.queries[:EAGER_STEPS]):
+            context, weights, histories = bound_attention.step(query, histories)
+            results.append((context, weights))
+        contexts, weights = (jnp.stack(one) for one in zip(*results, strict=True))
+        return EagerRun(contexts, weights, (bound_attention.start, histories))
 
     def other(self, **changes: Any) -> "Trial":
         """The same trial of another variant."""
-        return trial_of(dataclasses.replace(self.config, **changes), self.sizes, self.training)
+        return get_trial(dataclasses.replace(self.config, **changes), self.sizes, self.training)
 
     def in_training(self) -> "Trial":
         """The same trial with random numbers to draw from."""
-        return trial_of(self.config, self.sizes, training=True)
+        return get_trial(self.config, self.sizes, training=True)
 
 
 @functools.cache
-def trial_of(attention: config.Attention, sizes: Sizes, training: bool = False) -> Trial:
+def get_trial(attention: config.Attention, sizes: Sizes, training: bool = False) -> Trial:
     """The one trial of a variant at given sizes, so that what was found is found once."""
     return Trial(attention, sizes, training)
 
 
-def _scan(attend: Attend, queries: Any, orders: Any) -> tuple[Any, Any]:
+def _scan(bound_attention: BoundAttention, queries: Any, orders: Any) -> tuple[Any, Any]:
     def step(histories, x):
         query, order = x
         histories = jax.tree.map(lambda leaf: leaf[order] if leaf.ndim else leaf, histories)
-        context, weights, histories = attend.step(query, histories)
+        context, weights, histories = bound_attention.step(query, histories)
         return histories, (context, weights)
 
-    return jax.lax.scan(step, attend.start, (queries, orders))[1]
+    return jax.lax.scan(step, bound_attention.start, (queries, orders))[1]
 
 
 def functional(shape: tuple[int, int, int]) -> Any:

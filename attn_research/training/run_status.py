@@ -18,29 +18,29 @@ from attn_research.runs.identity import Differences, Identity
 from attn_research.runs.settings import Settings
 from attn_research.user_modules import Source
 
-FRESH = "--fresh makes such a run anew and keeps the old one beside it"
-SAME = Differences([], [])
+FRESH_HINT = "--fresh makes such a run anew and keeps the old one beside it"
+NO_DIFFERENCES = Differences([], [])
 log = logging.getLogger(__name__)
 
 
-class Standing(NamedTuple):
+class RunStatus(NamedTuple):
     """What there is of a run, and in what it differs from what would be made now."""
 
     directory: Path
-    begun: bool  # it has a checkpoint to go on from, or a record
-    done: bool  # it has a record
-    recorded: bool  # what made it is known
+    started: bool  # it has a checkpoint to go on from, or a record
+    finished: bool  # it has a record
+    has_identity: bool  # what made it is known
     differences: Differences
 
     @classmethod
-    def new(cls, directory: Path) -> "Standing":
+    def new(cls, directory: Path) -> "RunStatus":
         """Of a run that is not begun."""
-        return cls(directory, False, False, True, SAME)
+        return cls(directory, False, False, True, NO_DIFFERENCES)
 
     @property
-    def refusal(self) -> list[str]:
+    def conflicts(self) -> list[str]:
         """The differences that forbid to take the run for the one of its config, or to go on with it."""
-        return self.differences.content if self.done else self.differences.all
+        return self.differences.content if self.finished else self.differences.all
 
 
 def identify(config: Config, settings: Settings, with_data: bool = True) -> Identity:
@@ -55,7 +55,7 @@ def identify(config: Config, settings: Settings, with_data: bool = True) -> Iden
     return Identity(data, identity.hash_code(identity.sources(config)), versions(), settings, None)
 
 
-def stand(directory: Path, config: Config, settings: Callable[[], Settings]) -> Standing:
+def check_run(directory: Path, config: Config, settings: Callable[[], Settings]) -> RunStatus:
     """Compares what is in a run's directory with what its config would make now.
 
     Args:
@@ -65,26 +65,26 @@ def stand(directory: Path, config: Config, settings: Callable[[], Settings]) -> 
       UserError: data or a user's file that are not there, though the run is not done.
     """
     record = records.read(directory)
-    done = record is not None and records.is_done(directory, config)
-    if not (done or has_checkpoint(directory)):
-        return Standing.new(directory)
+    finished = record is not None and records.is_done(directory, config)
+    if not (finished or has_checkpoint(directory)):
+        return RunStatus.new(directory)
     try:
         then = identity.read(directory)
     except UserError as error:
-        return Standing(directory, True, done, True, Differences([str(error)], []))
+        return RunStatus(directory, True, finished, True, Differences([str(error)], []))
     if then is None:
-        code = changed_code(record, config) if done else []
-        return Standing(directory, True, done, False, Differences(code, []))
-    now = _identify(config, settings(), directory, done)
-    return Standing(directory, True, done, True, identity.compare(then, now, str(config.data.task)))
+        code = changed_code(record, config) if finished else []
+        return RunStatus(directory, True, finished, False, Differences(code, []))
+    now = _identify(config, settings(), directory, finished)
+    return RunStatus(directory, True, finished, True, identity.compare(then, now, str(config.data.task)))
 
 
-def _identify(config: Config, settings: Settings, directory: Path, done: bool) -> Identity:
+def _identify(config: Config, settings: Settings, directory: Path, finished: bool) -> Identity:
     """As `identify`; a finished run is not lost with its data, but then they are not compared, which is told."""
     try:
         return identify(config, settings)
     except UserError as error:
-        if not done:
+        if not finished:
             raise
         log.warning("the data of %s cannot be compared: %s", directory, error)
         return identify(config, settings, with_data=False)
@@ -101,32 +101,32 @@ def has_checkpoint(directory: Path) -> bool:
     return any(path.name.isdigit() for path in directory.glob("checkpoints/*/*"))
 
 
-def refuse(standings: Iterable[Standing]) -> None:
+def reject_changed(statuses: Iterable[RunStatus]) -> None:
     """Raises a UserError if a run was made with other things than are there now."""
-    standings = list(standings)
-    refused = [standing for standing in standings if standing.refusal]
-    if refused:
-        first = refused[0].directory
-        which = str(first) if len(standings) == 1 else f"{len(refused)} of {len(standings)} runs ({first} first)"
-        phrases = identity.distinct(phrase for standing in refused for phrase in standing.refusal)
-        raise UserError(f"{which}: made with something else than there is now: {phrases}; {FRESH}")
+    statuses = list(statuses)
+    rejected = [status for status in statuses if status.conflicts]
+    if rejected:
+        first = rejected[0].directory
+        which = str(first) if len(statuses) == 1 else f"{len(rejected)} of {len(statuses)} runs ({first} first)"
+        phrases = identity.join_distinct(phrase for status in rejected for phrase in status.conflicts)
+        raise UserError(f"{which}: made with something else than there is now: {phrases}; {FRESH_HINT}")
 
 
-def tell(standings: Iterable[Standing]) -> None:
+def warn_differences(statuses: Iterable[RunStatus]) -> None:
     """Says in a sentence of each kind which finished runs were made in another environment, or are not recorded."""
-    standings = [standing for standing in standings if standing.begun]
-    others = [standing for standing in standings if standing.differences.environment]
-    unknown = [standing for standing in standings if not standing.recorded]
-    if others:
-        phrases = identity.distinct(phrase for standing in others for phrase in standing.differences.environment)
-        log.warning("%s taken as it is, though made with other settings: %s; %s", _which(others), phrases, FRESH)
+    statuses = [status for status in statuses if status.started]
+    changed = [status for status in statuses if status.differences.environment]
+    unknown = [status for status in statuses if not status.has_identity]
+    if changed:
+        phrases = identity.join_distinct(phrase for status in changed for phrase in status.differences.environment)
+        log.warning("%s taken as it is, though made with other settings: %s; %s", _which(changed), phrases, FRESH_HINT)
     if unknown:
         log.warning("what made %s is not recorded, so it is not compared with what there is now", _which(unknown))
 
 
-def _which(standings: list[Standing]) -> str:
-    rest = f" (and {len(standings) - 1} more)" if len(standings) > 1 else ""
-    return f"{standings[0].directory}{rest}"
+def _which(statuses: list[RunStatus]) -> str:
+    rest = f" (and {len(statuses) - 1} more)" if len(statuses) > 1 else ""
+    return f"{statuses[0].directory}{rest}"
 
 
 @contextlib.contextmanager
@@ -148,7 +148,7 @@ def set_aside(directory: Path) -> Iterator[None]:
         log.warning("the run that was in %s is in %s now", directory, aside)
 
 
-def begin(
+def start_run(
     directory: Path, config: Config, settings: Settings, sources: Mapping[str, Source] | None = None
 ) -> Identity | None:
     """Writes what makes the run, before anything else is written, or compares it with what made it so far.
@@ -162,20 +162,20 @@ def begin(
     Raises:
       UserError: the run was begun with something else; nothing has been written.
     """
-    standing = stand(directory, config, lambda: settings)
-    standing = standing._replace(done=False)  # whatever there is, training would go on from it
-    refuse([standing])
-    tell([standing])
-    if not standing.recorded:
+    status = check_run(directory, config, lambda: settings)
+    status = status._replace(finished=False)  # whatever there is, training would go on from it
+    reject_changed([status])
+    warn_differences([status])
+    if not status.has_identity:
         return None
     commit = environment()["commit"]
-    found = identity.sources(config) if sources is None else sources
-    if not standing.begun:
-        now = identify(config, settings)._replace(code=identity.hash_code(found), commit=commit)
-        identity.write(directory, now, found)
+    user_sources = identity.sources(config) if sources is None else sources
+    if not status.started:
+        now = identify(config, settings)._replace(code=identity.hash_code(user_sources), commit=commit)
+        identity.write(directory, now, user_sources)
         return now
     then = identity.read(directory)
     if then.commit != commit:
         log.warning("%s was begun at commit %s and goes on at %s", directory, then.commit, commit)
-    identity.write_code(directory, found)
+    identity.write_code(directory, user_sources)
     return then

@@ -6,12 +6,12 @@ import re
 from collections import Counter
 from typing import NamedTuple
 
-from attn_research.data.formats import STYLES, YEARS, pieces, written
+from attn_research.data.formats import STYLES, YEARS, format_parts, render_date
 
 NUMBER = re.compile(r"\d+")
 
 
-class Reading(NamedTuple):
+class Interpretation(NamedTuple):
     """A way to read a skeleton (a text with all numbers replaced): what its numbers are, and the month if named."""
 
     locale: str
@@ -26,31 +26,31 @@ def skeleton(text: str) -> str:
 
 
 @functools.cache
-def index(locales: tuple[str, ...]) -> dict[str, set[Reading]]:
+def interpretation_index(locales: tuple[str, ...]) -> dict[str, set[Interpretation]]:
     """Skeleton -> all ways in which a date of the `locales` gets it; complete, since a skeleton depends on nothing but
     locale, style, month and weekday."""
-    found = {}
+    interpretations = {}
     week = [datetime.date(2000, month, day) for month in range(1, 13) for day in range(1, 8)]
     for locale in locales:
         for style in STYLES:
             for date in week:
-                formatted = pieces(date, locale, style)
+                formatted = format_parts(date, locale, style)
                 order = "".join(kind for kind, text in formatted if NUMBER.search(text)).replace("L", "M")
                 month = 0 if "M" in order else date.month
                 key = skeleton("".join(text for _, text in formatted))
-                found.setdefault(key, set()).add(Reading(locale, style, order, month))
-    return found
+                interpretations.setdefault(key, set()).add(Interpretation(locale, style, order, month))
+    return interpretations
 
 
-def readings(text: str, locales: tuple[str, ...]) -> Counter:
+def count_interpretations(text: str, locales: tuple[str, ...]) -> Counter:
     """How many (locale, style) pairs write each date as `text`."""
-    found = Counter()
+    counts = Counter()
     numbers = NUMBER.findall(text)
-    for locale, style, order, month in index(locales).get(skeleton(text), ()):
+    for locale, style, order, month in interpretation_index(locales).get(skeleton(text), ()):
         date = _date(dict(zip(order, numbers, strict=True)), month)
-        if date and written(date, locale, style) == text:
-            found[date] += 1
-    return found
+        if date and render_date(date, locale, style) == text:
+            counts[date] += 1
+    return counts
 
 
 def _date(parts: dict[str, str], month: int) -> datetime.date | None:
@@ -67,5 +67,5 @@ def _date(parts: dict[str, str], month: int) -> datetime.date | None:
 
 def ceiling(text: str, locales: tuple[str, ...]) -> float:
     """Probability of the likeliest date, given that any date of 1950 to 2049, locale and style was equally likely."""
-    counts = readings(text, locales).values()
+    counts = count_interpretations(text, locales).values()
     return max(counts) / sum(counts)

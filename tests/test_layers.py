@@ -1,4 +1,4 @@
-"""The house: which package stands on which floor, and that imports only go down."""
+"""Which package belongs to which layer, and that imports only go down."""
 
 import ast
 import configparser
@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "attn_research"
-FLOORS = {
+LAYERS = {
     "errors": -1,
     "source_lines": -1,
     "annotations": 0,
@@ -38,7 +38,7 @@ FLOORS = {
     "__main__": 6,
 }
 # Besides the modules of one package.
-SIDEWAYS = (
+SAME_LAYER = (
     {"annotations", "registry", "presets", "config", "user_modules"},
     {"__main__", "cli", "commands"},
 )
@@ -58,9 +58,9 @@ def imports(path: Path) -> set[str]:
 
 
 def is_allowed(importing: str, imported: str) -> bool:
-    if importing == imported or any({importing, imported} <= together for together in SIDEWAYS):
+    if importing == imported or any({importing, imported} <= together for together in SAME_LAYER):
         return True
-    return FLOORS[imported] < FLOORS[importing]
+    return LAYERS[imported] < LAYERS[importing]
 
 
 @pytest.mark.parametrize("module", MODULES, ids=str)
@@ -72,8 +72,8 @@ def test_imports_go_down(module):
     assert part == "__init__" or not [name for name in own if not is_allowed(part, name)]
 
 
-def test_every_part_has_a_floor():
-    assert {module.parts[0].removesuffix(".py") for module in MODULES} - {"__init__"} <= set(FLOORS)
+def test_every_part_has_a_layer():
+    assert {module.parts[0].removesuffix(".py") for module in MODULES} - {"__init__"} <= set(LAYERS)
 
 
 def test_configs_know_nothing_of_experiments():
@@ -102,10 +102,10 @@ def bounds(option: str) -> dict[str, str]:
     setup = configparser.ConfigParser()
     setup.read(ROOT / "setup.cfg", encoding="utf-8")
     section, _, name = option.rpartition("/")
-    found = [
+    actual = [
         re.fullmatch(r"([\w-]+)(?: >= ([\w.]+))?(, < [\d.]+)?", line) for line in setup[section][name].split("\n")[1:]
     ]
-    return {plain(match[1]): match[2] or "" for match in found}
+    return {plain(match[1]): match[2] or "" for match in actual}
 
 
 @pytest.mark.parametrize("option", ["options/install_requires", "options.extras_require/test"])

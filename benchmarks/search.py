@@ -9,10 +9,10 @@ import jax
 from attn_research.config import Decode
 from attn_research.data.vocab import EOS
 from attn_research.decoding.search import make_search
-from attn_research.models.seq2seq import first_parameters
+from attn_research.models.seq2seq import init_parameters
 from attn_research.runs.compilation_cache import enable_compilation_cache
-from benchmarks import ours, same
-from benchmarks.question import Ready
+from benchmarks import agreement, jax_training
+from benchmarks.question import PreparedSide
 from benchmarks.workloads import WORKLOADS, make_batch, make_config
 
 DECODE = Decode(ratio=1.0, extra=4)
@@ -22,31 +22,31 @@ SHARPER = 100.0
 CASES = ((3.0, True), (0.0, False))
 
 
-def peaked(params: Any, ending: float) -> Any:
+def sharpen(params: Any, ending: float) -> Any:
     """Untrained, all symbols are about as likely and rounding decides which is the best; this tells them apart."""
     output = params["params"]["output"]
     output = {"W": SHARPER * output["W"], "b": output["b"].at[EOS].set(ending)}
     return {"params": params["params"] | {"output": output}}
 
 
-def search(directory: Path, workload: str, score: str, beam: int) -> Ready:
+def search(directory: Path, workload: str, score: str, beam: int) -> PreparedSide:
     """Greedy search with a beam of 1."""
     enable_compilation_cache()
     sizes = WORKLOADS[workload]
     config = make_config(sizes, score, "attentional")
-    model = ours.make_model(sizes, config)
-    first = first_parameters(model, config.seed)
+    model = jax_training.make_model(sizes, config)
+    first = init_parameters(model, config.seed)
     find = make_search(Decode(DECODE.ratio, DECODE.extra, beam))
 
     @jax.jit
     def outputs(params, source, lengths):
-        found = find(model.apply(params, source, lengths), source.shape[1], lengths).hypothesis(0)
-        return {"symbols": found.symbols.T, "log p": found.log_probability}
+        best = find(model.apply(params, source, lengths), source.shape[1], lengths).hypothesis(0)
+        return {"symbols": best.symbols.T, "log p": best.log_probability}
 
     groups = {}
     for ending, ragged in CASES:
-        params, batch = peaked(first, ending), make_batch(sizes, ragged)
+        params, batch = sharpen(first, ending), make_batch(sizes, ragged)
         run = functools.partial(outputs, params, batch.source, batch.source_lengths)
-        groups |= {f"parameters {ending}": ours.by_name(params), f"outputs {ending}": jax.device_get(run())}
-    same.write(directory, **groups)
-    return Ready(lambda: jax.device_get(run()), {})
+        groups |= {f"parameters {ending}": jax_training.by_name(params), f"outputs {ending}": jax.device_get(run())}
+    agreement.write(directory, **groups)
+    return PreparedSide(lambda: jax.device_get(run()), {})

@@ -3,7 +3,7 @@
 import jax.numpy as jnp
 import numpy as np
 
-from attn_research.models.encoder import Encoded
+from attn_research.models.encoder import EncoderOutput
 
 B, S, T, E, H = 3, 5, 4, 3, 4
 LENGTHS = np.array([4, 1, 5])
@@ -13,24 +13,24 @@ def close(a, b):
     np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
 
 
-def numbers(shape, seed=0):
+def random_array(shape, seed=0):
     return np.random.default_rng([seed, *shape]).normal(size=shape).astype(np.float32)
 
 
-def source(padding=0.0, padded=S, layers=1, parts=1, direction="both"):
+def encoder_output(padding=0.0, padded=S, layers=1, parts=1, direction="both"):
     """Encoder states with `padding` behind their ends, and last states that are none of them."""
-    states = numbers((B, S, H))
+    states = random_array((B, S, H))
     real = np.arange(S)[None, :, None] < LENGTHS[:, None, None]
     states = np.pad(np.where(real, states, padding), ((0, 0), (0, padded - S), (0, 0)), constant_values=padding)
-    last = [tuple(jnp.asarray(numbers((B, H), 10 * n + m)) for m in range(parts)) for n in range(layers)]
-    return Encoded(jnp.asarray(states, jnp.float32), jnp.asarray(LENGTHS), last, direction)
+    last = [tuple(jnp.asarray(random_array((B, H), 10 * n + m)) for m in range(parts)) for n in range(layers)]
+    return EncoderOutput(jnp.asarray(states, jnp.float32), jnp.asarray(LENGTHS), last, direction)
 
 
-def given():
+def random_parameters():
     """`param` of the variants, and the numpy arrays that it hands out."""
     arrays = {}
 
     def param(name, init, shape):
-        return jnp.asarray(arrays.setdefault(name, numbers(shape, sum(map(ord, name)))))
+        return jnp.asarray(arrays.setdefault(name, random_array(shape, sum(map(ord, name)))))
 
     return param, arrays

@@ -10,19 +10,19 @@ from typing import TYPE_CHECKING
 
 from attn_research import storage
 from attn_research.cache import cache_root
-from attn_research.storage import Damaged
+from attn_research.storage import DamagedFileError
 
 if TYPE_CHECKING:
     import pyarrow
 
-CODE = Path(__file__).parent
+CODE_DIRECTORY = Path(__file__).parent
 PACKAGES = ("babel", "datasets", "pyarrow")  # what else decides about it
 
 
-def kept(name: str, make: Callable[[], "dict[str, pyarrow.Table]"]) -> "dict[str, pyarrow.Table]":
+def cached_tables(name: str, make: Callable[[], "dict[str, pyarrow.Table]"]) -> "dict[str, pyarrow.Table]":
     """The tables that `make` draws, or those that the same code drew before under this name."""
     directory = cache_root() / "data" / _key(name)
-    with contextlib.suppress(OSError, Damaged):  # they are not there, or not as they were written
+    with contextlib.suppress(OSError, DamagedFileError):  # they are not there, or not as they were written
         storage.verify(directory)
         return _read(directory)
     tables = make()
@@ -52,6 +52,6 @@ def _key(name: str) -> str:
     sha = hashlib.sha256(f"{name} {platform.python_version()}".encode())
     for package in PACKAGES:
         sha.update(importlib.metadata.version(package).encode())
-    for file in (*sorted(CODE.rglob("*.py")), Path(storage.__file__)):
+    for file in (*sorted(CODE_DIRECTORY.rglob("*.py")), Path(storage.__file__)):
         sha.update(file.read_bytes())
     return sha.hexdigest()[:16]

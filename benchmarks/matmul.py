@@ -4,24 +4,24 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.question import Ready
+from benchmarks.question import PreparedSide
 
 
 def _pair(size: int) -> np.ndarray:
     return np.random.default_rng(0).standard_normal((2, size, size), np.float32)
 
 
-def xla(directory: Path, size: int) -> Ready:
+def xla(directory: Path, size: int) -> PreparedSide:
     """As XLA has it."""
     import jax
 
     left, right = jax.numpy.asarray(_pair(size))
     product = jax.jit(lambda left, right: left @ right)
     product(left, right).block_until_ready()
-    return Ready(lambda: product(left, right).block_until_ready(), {"flops": 2 * size**3})
+    return PreparedSide(lambda: product(left, right).block_until_ready(), {"flops": 2 * size**3})
 
 
-def pytorch(directory: Path, size: int) -> Ready:
+def pytorch(directory: Path, size: int) -> PreparedSide:
     """As PyTorch has it."""
     import torch
 
@@ -29,4 +29,4 @@ def pytorch(directory: Path, size: int) -> Ready:
 
     torch.set_num_threads(threads())
     left, right = torch.tensor(_pair(size))
-    return Ready(lambda: left @ right, {"flops": 2 * size**3})
+    return PreparedSide(lambda: left @ right, {"flops": 2 * size**3})

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 TOLERANCE = 1e-4  # largest difference, relative to the largest entry of an array
-CANCELLED = 1e-6  # of the largest entry of all: an array below it is a sum that cancels, and is known no better
+CANCELLATION = 1e-6  # of the largest entry of all: an array below it is a sum that cancels, and is known no better
 STEPS = 3  # training steps whose losses must agree, so that clipping and Adam are compared too
 Arrays = Mapping[str, np.ndarray]
 
@@ -27,17 +27,17 @@ def read(directory: Path) -> dict[str, dict[str, np.ndarray]]:
     return groups
 
 
-def require_same(what: str, expected: Arrays, found: Arrays) -> float:
+def require_close(what: str, expected: Arrays, actual: Arrays) -> float:
     """The largest difference of arrays of the same names.
 
     Raises:
       ValueError: they have other names, or one differs by more than TOLERANCE.
     """
-    if set(expected) != set(found):
-        raise ValueError(f"{what}: the two sides differ in {', '.join(sorted(set(expected) ^ set(found)))}")
-    floor = CANCELLED * max(np.abs(array).max() for array in expected.values())
+    if set(expected) != set(actual):
+        raise ValueError(f"{what}: the two sides differ in {', '.join(sorted(set(expected) ^ set(actual)))}")
+    smallest_scale = CANCELLATION * max(np.abs(array).max() for array in expected.values())
     differences = {
-        name: float(np.abs(array - found[name]).max() / max(np.abs(array).max(), floor))
+        name: float(np.abs(array - actual[name]).max() / max(np.abs(array).max(), smallest_scale))
         for name, array in expected.items()
     }
     worst = max(differences, key=differences.get)

@@ -1,11 +1,11 @@
 import pyarrow
-from damage import ways
+from damage import damages
 
-from attn_research.data import kept, task
+from attn_research.data import table_cache, task
 from attn_research.registry import Spec
 
 
-def drawn(calls):
+def draw_tables(calls):
     """Something to keep, which tells how often it was drawn."""
 
     def draw():
@@ -18,36 +18,38 @@ def drawn(calls):
 def test_what_was_drawn_is_read_the_next_time(tmp_path, monkeypatch):
     monkeypatch.setenv("ATTN_RESEARCH_CACHE", str(tmp_path))
     calls = []
-    first, second = (kept.kept("letters", drawn(calls)) for _ in range(2))
+    first, second = (table_cache.cached_tables("letters", draw_tables(calls)) for _ in range(2))
     assert len(calls) == 1
     assert list(first) == list(second) == ["train", "dev"]
-    assert first == second == drawn([])()
-    assert [path.name for path in (tmp_path / "data").iterdir()] == [kept._key("letters")], "no draft stays behind"
-    kept.kept("other letters", drawn(calls))
+    assert first == second == draw_tables([])()
+    assert [path.name for path in (tmp_path / "data").iterdir()] == [table_cache._key("letters")], (
+        "no draft stays behind"
+    )
+    table_cache.cached_tables("other letters", draw_tables(calls))
     assert len(calls) == 2
 
 
 def test_other_code_draws_anew(tmp_path, monkeypatch):
     monkeypatch.setenv("ATTN_RESEARCH_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(kept, "CODE", tmp_path)
+    monkeypatch.setattr(table_cache, "CODE_DIRECTORY", tmp_path)
     calls = []
     for text in ("x = 1", "x = 2"):
         (tmp_path / "code.py").write_text(text)
-        kept.kept("letters", drawn(calls))
+        table_cache.cached_tables("letters", draw_tables(calls))
     assert len(calls) == 2
 
 
 def test_what_is_damaged_is_drawn_anew_and_replaced(tmp_path, monkeypatch):
     """Never are other data read, whatever happened to whichever file of an entry."""
     monkeypatch.setenv("ATTN_RESEARCH_CACHE", str(tmp_path))
-    calls, right = [], drawn([])()
-    kept.kept("letters", drawn(calls))
+    calls, right = [], draw_tables([])()
+    table_cache.cached_tables("letters", draw_tables(calls))
     for file in [path for path in (tmp_path / "data").rglob("*") if path.is_file()]:
-        for number, damage in enumerate(ways(file, 50), len(calls) + 1):
+        for number, damage in enumerate(damages(file, 50), len(calls) + 1):
             damage(file)
-            assert kept.kept("letters", drawn(calls)) == right
+            assert table_cache.cached_tables("letters", draw_tables(calls)) == right
             assert len(calls) == number
-            assert kept.kept("letters", drawn(calls)) == right
+            assert table_cache.cached_tables("letters", draw_tables(calls)) == right
             assert len(calls) == number, "the entry is whole again"
     assert len(list((tmp_path / "data").iterdir())) == 1
 
@@ -55,10 +57,10 @@ def test_what_is_damaged_is_drawn_anew_and_replaced(tmp_path, monkeypatch):
 def test_a_cache_that_cannot_be_written_is_done_without(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("ATTN_RESEARCH_CACHE", str(tmp_path / "file"))
-    assert len(kept.kept("letters", drawn([]))["train"]) == 2
+    assert len(table_cache.cached_tables("letters", draw_tables([]))["train"]) == 2
 
 
-def test_a_kept_task_is_the_drawn_one(tmp_path, monkeypatch):
+def test_a_cached_task_is_the_drawn_one(tmp_path, monkeypatch):
     monkeypatch.setenv("ATTN_RESEARCH_CACHE", str(tmp_path))
     spec = Spec("dates(train=50, dev=5, test=5)")
     drawn, read = (task.tables(spec) for _ in range(2))
@@ -79,5 +81,5 @@ def test_a_task_of_the_same_name_in_another_file_is_another_one(tmp_path, monkey
             f"    return from_columns(dict.fromkeys(('train', 'dev', 'test'), {columns}))\n"
             "copy.traits = {'generated': True}\n"
         )
-        found = task.tables(Spec(f"{file}:copy"))
-        assert found["train"]["source"].to_pylist() == [[symbol]]
+        actual = task.tables(Spec(f"{file}:copy"))
+        assert actual["train"]["source"].to_pylist() == [[symbol]]

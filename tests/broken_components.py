@@ -1,9 +1,9 @@
-"""Scores and normalisers that each break a law; at the end two normalisers and a window that break none."""
+"""Scores and normalizers that each break a law; at the end two normalizers and a window that break none."""
 
 import jax
 import jax.numpy as jnp
 
-from attn_research.attention.history import Remembering
+from attn_research.attention.history import StatefulComponent
 from attn_research.attention.scores import general
 
 
@@ -32,19 +32,19 @@ def silent_coverage(param, keys, query_size):
 
 def undeclared_memory(param, keys, query_size):
     score = general(param, keys, query_size)
-    return Remembering(
+    return StatefulComponent(
         jnp.zeros(keys.shape[:2], keys.dtype),
         lambda query, history: score(query, history) - history.memory,
-        lambda done, history: history.memory + done.weights,
+        lambda step_result, history: history.memory + step_result.weights,
     )
 
 
 def memory_of_the_batch(param, keys, query_size):
     score = general(param, keys, query_size)
-    return Remembering(
+    return StatefulComponent(
         jnp.zeros((), keys.dtype),
         lambda query, history: score(query, history) + history.memory * keys.sum(-1),
-        lambda done, history: history.memory + done.query.sum(),
+        lambda step_result, history: history.memory + step_result.query.sum(),
     )
 
 
@@ -106,14 +106,14 @@ def coarse(param, keys, query_size):
     return lambda query, history: (score(query, history) + 1e3) - 1e3
 
 
-def unnormalised(param, keys, query_size):
+def unnormalized(param, keys, query_size):
     return lambda logits, visible, query, history: jnp.where(visible, jax.nn.sigmoid(logits), 0)
 
 
 def leaking(param, keys, query_size):
     def weights(logits, visible, query, history):
-        kept = jax.nn.softmax(logits, where=visible)
-        return kept + jnp.where(visible.any(-1, keepdims=True), 1e-7 * ~visible, 0)
+        masked = jax.nn.softmax(logits, where=visible)
+        return masked + jnp.where(visible.any(-1, keepdims=True), 1e-7 * ~visible, 0)
 
     return weights
 

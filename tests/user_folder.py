@@ -6,7 +6,7 @@ import sys
 import fake_runs
 import pytest
 
-import attn_research.sweeps.make as make_module
+import attn_research.sweeps.execute as execute_module
 from attn_research.data.task import tasks
 from attn_research.sweeps import local
 
@@ -25,7 +25,7 @@ SCORES = "def cosine(param, keys, query_size):\n    return lambda query, history
 
 
 @pytest.fixture
-def house(tmp_path, monkeypatch):
+def user_folder(tmp_path, monkeypatch):
     """A folder with an experiment, a config and a score, where runs are faked."""
     (tmp_path / "small.py").write_text(EXPERIMENT)
     (tmp_path / "dates.py").write_text("from attn_research.config import Config\nconfig = Config()\n")
@@ -34,9 +34,9 @@ def house(tmp_path, monkeypatch):
     (tmp_path / "results").mkdir()
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(local, "TARGET", "fake_runs:run")
-    monkeypatch.setitem(tasks.known, "fake", fake_runs.fake)
+    monkeypatch.setitem(tasks.functions, "fake", fake_runs.fake)
     monkeypatch.setenv("ATTN_RESEARCH_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(make_module, "enable_compilation_cache", lambda: None)
+    monkeypatch.setattr(execute_module, "enable_compilation_cache", lambda: None)
     return tmp_path
 
 

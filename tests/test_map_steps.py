@@ -5,8 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from attn_research.attention.at_once import at_once
 from attn_research.attention.attention import Attention
+from attn_research.attention.map_steps import map_steps
 from attn_research.config import Attention as Config
 from attn_research.registry import Spec
 
@@ -26,7 +26,7 @@ def narrow(query, number):
 @pytest.mark.parametrize(("step", "loops"), [(wide, True), (narrow, False)])
 def test_values_and_gradients_are_those_of_vmap(step, loops):
     queries, numbers = jnp.asarray(rng.normal(size=(5, B, A))), jnp.arange(5.0)
-    together = lambda queries: at_once(step, queries, numbers)  # noqa: E731
+    together = lambda queries: map_steps(step, queries, numbers)  # noqa: E731
     mapped = lambda queries: jax.vmap(step)(queries, numbers)  # noqa: E731
     assert ("scan" in str(jax.make_jaxpr(together)(queries))) == loops
     np.testing.assert_allclose(together(queries), mapped(queries), rtol=1e-5, atol=1e-5)

@@ -12,13 +12,13 @@ from flax.traverse_util import flatten_dict
 from attn_research.config import Config
 from attn_research.data.batching import Batch
 from attn_research.models import decoder, encoder
-from attn_research.models.seq2seq import Seq2Seq, first_parameters
+from attn_research.models.seq2seq import Seq2Seq, init_parameters
 from attn_research.runs.clock import Clock
 from attn_research.runs.compilation_cache import enable_compilation_cache
-from attn_research.training.compiled import Compiled
-from attn_research.training.step import TrainState, first_state, make_step
-from benchmarks import same
-from benchmarks.question import Ready
+from attn_research.training.program import CompiledFunction
+from attn_research.training.step import TrainState, init_state, make_train_step
+from benchmarks import agreement
+from benchmarks.question import PreparedSide
 from benchmarks.server import peak_bytes
 from benchmarks.workloads import WORKLOADS, Workload, make_batch, make_config
 
@@ -37,8 +37,8 @@ class Training:
     """The project's training step, and its state."""
 
     def __init__(self, model: Seq2Seq, config: Config):
-        self.compiled, self.clock = Compiled(make_step(model, config.train)), Clock("train")
-        self.state = first_state(first_parameters(model, config.seed), config.train, config.seed)
+        self.compiled, self.clock = CompiledFunction(make_train_step(model, config.train)), Clock("train")
+        self.state = init_state(init_parameters(model, config.seed), config.train, config.seed)
 
     def step(self, batch: Batch) -> dict[str, float]:
         """One step; its metrics are fetched, so that it is done when this returns."""
@@ -46,7 +46,7 @@ class Training:
         return {name: float(value) for name, value in metrics.items()}
 
 
-def step(directory: Path, workload: str, score: str, feeding: str = "attentional") -> Ready:
+def step(directory: Path, workload: str, score: str, feeding: str = "attentional") -> PreparedSide:
     """A training step; writes what the other sides are compared with."""
     enable_compilation_cache()
     sizes = WORKLOADS[workload]
@@ -54,19 +54,19 @@ def step(directory: Path, workload: str, score: str, feeding: str = "attentional
     ragged, full = make_batch(sizes, ragged=True), make_batch(sizes, ragged=False)
     training = Training(make_model(sizes, config), config)
     parameters = by_name(training.state.params)
-    began = time.perf_counter()
+    start = time.perf_counter()
     metrics = training.step(ragged)
-    first = time.perf_counter() - began
+    first = time.perf_counter() - start
     gradients = first_gradients(training.state, metrics["gradient_norm"], config.train.clip)
-    losses = [metrics["loss"], *(training.step(ragged)["loss"] for _ in range(1, same.STEPS))]
-    same.write(directory, parameters=parameters, gradients=gradients, losses={"loss": np.array(losses)})
+    losses = [metrics["loss"], *(training.step(ragged)["loss"] for _ in range(1, agreement.STEPS))]
+    agreement.write(directory, parameters=parameters, gradients=gradients, losses={"loss": np.array(losses)})
     flops = training.compiled.flops(training.clock, training.state, full)
     training.step(full)
     facts = {"first": first, "flops": flops, "symbols": full.target.size, "peak_bytes": peak_bytes()}
-    return Ready(lambda: training.step(full), facts)
+    return PreparedSide(lambda: training.step(full), facts)
 
 
-def step_with_lax_scan(directory: Path, workload: str, score: str, feeding: str = "attentional") -> Ready:
+def step_with_lax_scan(directory: Path, workload: str, score: str, feeding: str = "attentional") -> PreparedSide:
     """The training step with `jax.lax.scan` in place of the project's own loop."""
     encoder.scan = decoder.scan = jax.lax.scan
     return step(directory, workload, score, feeding)

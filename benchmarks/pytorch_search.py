@@ -11,11 +11,11 @@ from torch import Tensor
 from attn_research.data.vocab import BOS, EOS, PAD
 from attn_research.decoding.outputs import length_limits
 from attn_research.runs.environment import threads
-from benchmarks import same
-from benchmarks.pytorch import WellWritten
+from benchmarks import agreement
+from benchmarks.pytorch import EfficientModel
 from benchmarks.pytorch_training import load, tensors
-from benchmarks.question import Ready
-from benchmarks.searching import CASES, DECODE
+from benchmarks.question import PreparedSide
+from benchmarks.search import CASES, DECODE
 from benchmarks.workloads import WORKLOADS, make_batch
 
 EQUAL = 0.95  # share of outputs that must agree: two sums in another order may turn a tie
@@ -24,7 +24,7 @@ EQUAL = 0.95  # share of outputs that must agree: two sums in another order may 
 class Stepper:
     """The decoder over one batch of sources, for k hypotheses of each."""
 
-    def __init__(self, model: WellWritten, source: Tensor, lengths: Tensor):
+    def __init__(self, model: EfficientModel, source: Tensor, lengths: Tensor):
         self.model = model
         self.states, self.padding, self.h, self.c = model.encode(source, lengths)
         self.score = model.score(model.score_weights, self.states)
@@ -43,7 +43,7 @@ class Stepper:
         return (h, c, vector), self.model.output(vector).log_softmax(-1)
 
 
-def greedy(model: WellWritten, source: Tensor, lengths: Tensor, limits: Tensor) -> tuple[Tensor, Tensor]:
+def greedy(model: EfficientModel, source: Tensor, lengths: Tensor, limits: Tensor) -> tuple[Tensor, Tensor]:
     """Symbols [b t], and log p of the whole outputs."""
     stepper = Stepper(model, source, lengths)
     state, symbols = stepper.start(1), torch.full((len(source), 1), BOS)
@@ -58,76 +58,76 @@ def greedy(model: WellWritten, source: Tensor, lengths: Tensor, limits: Tensor) 
     return torch.cat(outputs, 1), total
 
 
-class Kept(NamedTuple):
+class Hypotheses(NamedTuple):
     """Hypotheses, the best first."""
 
     total: Tensor  # [b k]
     symbols: Tensor  # [b k t]
 
-    def best(self, k: int) -> tuple["Kept", Tensor]:
+    def best(self, k: int) -> tuple["Hypotheses", Tensor]:
         """The best k, and where they stood."""
-        total, places = self.total.topk(k, -1)
-        return Kept(total, pick(self.symbols, places)), places
+        total, indices = self.total.topk(k, -1)
+        return Hypotheses(total, gather(self.symbols, indices)), indices
 
 
-def pick(values: Tensor, places: Tensor) -> Tensor:
+def gather(values: Tensor, indices: Tensor) -> Tensor:
     """Values [b n ...] at places [b k]."""
-    return values[torch.arange(len(values))[:, None], places]
+    return values[torch.arange(len(values))[:, None], indices]
 
 
-def beam(model: WellWritten, source: Tensor, lengths: Tensor, limits: Tensor, k: int) -> tuple[Tensor, Tensor]:
+def beam(model: EfficientModel, source: Tensor, lengths: Tensor, limits: Tensor, k: int) -> tuple[Tensor, Tensor]:
     """The best of k hypotheses: its symbols [b t] and log p."""
     stepper, b, steps = Stepper(model, source, lengths), len(source), int(limits.max())
     state, nothing = stepper.start(k), torch.full((b, k), -torch.inf)
-    going = Kept(nothing.clone(), torch.full((b, k, steps), PAD))
-    going.total[:, 0] = 0
-    ended, last = Kept(nothing, going.symbols), torch.full((b, k), BOS)
+    alive = Hypotheses(nothing.clone(), torch.full((b, k, steps), PAD))
+    alive.total[:, 0] = 0
+    finished, last = Hypotheses(nothing, alive.symbols), torch.full((b, k), BOS)
     for t in range(steps):
         state, log_p = stepper.step(state, last)
-        found, parents = continuations(going, log_p, t)
-        ends = (found.symbols[:, :, t] == EOS) | (t + 1 >= limits[:, None])
-        new = Kept(found.total.masked_fill(~ends, -torch.inf)[:, :k], found.symbols[:, :k])
-        ended, _ = Kept(*(torch.cat(two, 1) for two in zip(ended, new, strict=True))).best(k)
-        going, places = found._replace(total=found.total.masked_fill(ends, -torch.inf)).best(k)
-        if not (going.total > ended.total[:, -1:]).any():
+        candidates, parents = continuations(alive, log_p, t)
+        ends = (candidates.symbols[:, :, t] == EOS) | (t + 1 >= limits[:, None])
+        new = Hypotheses(candidates.total.masked_fill(~ends, -torch.inf)[:, :k], candidates.symbols[:, :k])
+        finished, _ = Hypotheses(*(torch.cat(two, 1) for two in zip(finished, new, strict=True))).best(k)
+        alive, indices = candidates._replace(total=candidates.total.masked_fill(ends, -torch.inf)).best(k)
+        if not (alive.total > finished.total[:, -1:]).any():
             break
-        state = tuple(pick(part, pick(parents, places)) for part in state)
-        last = going.symbols[:, :, t]
-    return ended.symbols[:, 0], ended.total[:, 0]
+        state = tuple(gather(part, gather(parents, indices)) for part in state)
+        last = alive.symbols[:, :, t]
+    return finished.symbols[:, 0], finished.total[:, 0]
 
 
-def continuations(going: Kept, log_p: Tensor, t: int) -> tuple[Kept, Tensor]:
+def continuations(alive: Hypotheses, log_p: Tensor, t: int) -> tuple[Hypotheses, Tensor]:
     """The best 2 k hypotheses with a symbol more, and which one each goes on from."""
     k, n = log_p.shape[1:]
-    total, places = (going.total[..., None] + log_p).flatten(1).topk(2 * k, -1)
-    parents = places // n
-    symbols = pick(going.symbols, parents)
-    symbols[:, :, t] = places % n
-    return Kept(total, symbols), parents
+    total, indices = (alive.total[..., None] + log_p).flatten(1).topk(2 * k, -1)
+    parents = indices // n
+    symbols = gather(alive.symbols, parents)
+    symbols[:, :, t] = indices % n
+    return Hypotheses(total, symbols), parents
 
 
 @torch.inference_mode()
-def search(directory: Path, workload: str, score: str, beam_size: int) -> Ready:
+def search(directory: Path, workload: str, score: str, beam_size: int) -> PreparedSide:
     """Greedy search with a beam of 1; its outputs are compared with ours before it is timed."""
     torch.set_num_threads(threads())
-    sizes, expected, equal = WORKLOADS[workload], same.read(directory), []
-    model = WellWritten(expected[f"parameters {CASES[0][0]}"], score)
+    sizes, expected, equal = WORKLOADS[workload], agreement.read(directory), []
+    model = EfficientModel(expected[f"parameters {CASES[0][0]}"], score)
     for ending, ragged in CASES:
         load(model, expected[f"parameters {ending}"])
         source, lengths, _ = tensors(make_batch(sizes, ragged))
         limits = torch.tensor(length_limits(DECODE, sizes.source_length))[lengths]
         run = functools.partial(find, model, source, lengths, limits, beam_size)
-        equal.append(compare(expected[f"outputs {ending}"], *(found.numpy() for found in run())))
-    return Ready(run, {"equal": min(equal)})
+        equal.append(compare(expected[f"outputs {ending}"], *(array.numpy() for array in run())))
+    return PreparedSide(run, {"equal": min(equal)})
 
 
 @torch.inference_mode()
-def find(model: WellWritten, source: Tensor, lengths: Tensor, limits: Tensor, k: int) -> tuple[Tensor, Tensor]:
+def find(model: EfficientModel, source: Tensor, lengths: Tensor, limits: Tensor, k: int) -> tuple[Tensor, Tensor]:
     """Symbols and log p of the best outputs."""
     return greedy(model, source, lengths, limits) if k == 1 else beam(model, source, lengths, limits, k)
 
 
-def compare(expected: same.Arrays, symbols: np.ndarray, total: np.ndarray) -> float:
+def compare(expected: agreement.Arrays, symbols: np.ndarray, total: np.ndarray) -> float:
     """The share of equal outputs, whose probabilities agree.
 
     Raises:
@@ -138,5 +138,5 @@ def compare(expected: same.Arrays, symbols: np.ndarray, total: np.ndarray) -> fl
     equal = (padded == expected["symbols"]).all(1)
     if equal.mean() < EQUAL:
         raise ValueError(f"{equal.sum()} of {len(equal)} outputs of the two searches are equal")
-    same.require_same("search", {"log p": expected["log p"][equal]}, {"log p": total[equal]})
+    agreement.require_close("search", {"log p": expected["log p"][equal]}, {"log p": total[equal]})
     return float(equal.mean())

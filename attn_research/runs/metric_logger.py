@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
-from attn_research.config import Config, digest, flat
+from attn_research.config import Config, digest, flatten
 from attn_research.errors import UserError
 from attn_research.registry import nearest
 
@@ -19,10 +19,10 @@ BESIDE = ("step", "seconds")  # of its lines, beside the metrics
 log = logging.getLogger(__name__)
 
 
-class Mirror(Protocol):
+class MetricLogger(Protocol):
     """Takes the numbers of one run; as a context it finishes by itself, as failed if it is left by an exception."""
 
-    def __enter__(self) -> "Mirror": ...
+    def __enter__(self) -> "MetricLogger": ...
 
     def __exit__(self, kind, *_) -> None: ...
 
@@ -33,8 +33,8 @@ class Mirror(Protocol):
         """The run's last numbers; nothing may be logged afterwards."""
 
 
-def mirror(mode: str, config: Config, directory: str | Path, group: str | None = None) -> Mirror:
-    """The mirror of the run of `config`: off, into files below `directory`, or online.
+def make_logger(mode: str, config: Config, directory: str | Path, group: str | None = None) -> MetricLogger:
+    """The logger of the run of `config`: off, into files below `directory`, or online.
 
     The run's id is the config's digest, and a run that is started again goes on under the same id.
 
@@ -47,13 +47,13 @@ def mirror(mode: str, config: Config, directory: str | Path, group: str | None =
     """
     if mode not in MODES:
         raise UserError(f"there is no wandb mode {mode!r}; {nearest(mode, MODES)}")
-    return Off() if mode == "off" else Wandb(mode, config, Path(directory), group)
+    return NullLogger() if mode == "off" else WandbLogger(mode, config, Path(directory), group)
 
 
-class Off:
-    """The mirror that shows nothing."""
+class NullLogger:
+    """The logger that shows nothing."""
 
-    def __enter__(self) -> "Off":
+    def __enter__(self) -> "NullLogger":
         return self
 
     def __exit__(self, kind, *_) -> None:
@@ -66,8 +66,8 @@ class Off:
         pass
 
 
-class Wandb:
-    """The mirror at wandb, which is imported only here and says nothing on the terminal.
+class WandbLogger:
+    """The logger at wandb, which is imported only here and says nothing on the terminal.
 
     The run never fails by it: what goes wrong is told once, and the run goes on. An offline folder holds a run from its
     beginning: what an earlier process has logged is read from `metrics.jsonl` and logged again.
@@ -93,7 +93,7 @@ class Wandb:
             group=group,
             id=name,
             name=name,
-            config=flat(config),
+            config=flatten(config),
             dir=directory,
             mode=mode,
             resume="allow",
@@ -101,7 +101,7 @@ class Wandb:
             settings=wandb.Settings(silent=True, console="off", disable_git=True, disable_code=True),
         )
 
-    def __enter__(self) -> "Wandb":
+    def __enter__(self) -> "WandbLogger":
         return self
 
     def __exit__(self, kind, *_) -> None:
@@ -147,10 +147,10 @@ class Wandb:
 
 def _read_lines(path: Path) -> list[dict[str, Any]]:
     """The whole lines of a metrics.jsonl; damaged ones are left out."""
-    found = []
+    result = []
     for text in path.read_bytes().split(b"\n"):
         with contextlib.suppress(ValueError):
             line = json.loads(text)
             if isinstance(line, dict) and isinstance(line.get("step"), int):
-                found.append(line)
-    return found
+                result.append(line)
+    return result

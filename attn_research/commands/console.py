@@ -6,12 +6,12 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 
-def complain(text: str) -> None:
+def print_error(text: str) -> None:
     """One line on standard error."""
     print(f"attn-research: {' '.join(text.split())}", file=sys.stderr)
 
 
-def show_markdown(text: str) -> None:
+def print_markdown(text: str) -> None:
     """As it is; drawn, on a terminal."""
     if not sys.stdout.isatty():
         print(text, end="")
@@ -22,14 +22,16 @@ def show_markdown(text: str) -> None:
     Console().print(Markdown(text))
 
 
-def measured(metrics: Mapping[str, float | None]) -> str:
+def format_metrics(metrics: Mapping[str, float | None]) -> str:
     """`exact 98.1, loss 0.113`: shares in percent; a number that was not finite is a dash."""
     from attn_research.metrics import METRICS
 
-    return ", ".join(f"{name} {_number(metrics[name], METRICS[name].percent)}" for name in METRICS if name in metrics)
+    return ", ".join(
+        f"{name} {_format_number(metrics[name], METRICS[name].percent)}" for name in METRICS if name in metrics
+    )
 
 
-def _number(value: float | None, percent: bool) -> str:
+def _format_number(value: float | None, percent: bool) -> str:
     if value is None or math.isnan(value):
         return "–"
     return f"{100 * value:.1f}" if percent else f"{value:.4g}"
@@ -40,23 +42,23 @@ def diverged(record: Mapping[str, Any]) -> bool:
     return record["status"] != "finished"
 
 
-def tell_diverged(records: Collection[Mapping[str, Any]]) -> int:
+def report_diverged(records: Collection[Mapping[str, Any]]) -> int:
     """Complains if some of an experiment's records are of runs that diverged; the status to end with."""
     count = sum(map(diverged, records))
     if count:
-        complain(
+        print_error(
             f"{count} of {len(records)} finished runs diverged; a table leaves them out, a sweep keeps them as they are"
         )
     return 1 if count else 0
 
 
-def outcome(record: Mapping[str, Any]) -> str:
+def format_outcome(record: Mapping[str, Any]) -> str:
     """How a run ended, in a few words: the metric it was selected by (exact match, if by the loss), and its time."""
-    from attn_research.sweeps.progress import in_words
+    from attn_research.sweeps.progress import format_duration
 
     if diverged(record):
         return f"{record['status']}: {record['failure']}"
     select = record["config"]["train.select"]
-    shown = "exact" if select == "loss" else select
-    text = measured({shown: record["splits"]["test"]["metrics"][shown]})
-    return f"{text}, {in_words(record['seconds']['total'])}"
+    metric = "exact" if select == "loss" else select
+    text = format_metrics({metric: record["splits"]["test"]["metrics"][metric]})
+    return f"{text}, {format_duration(record['seconds']['total'])}"

@@ -7,10 +7,10 @@ import time
 import pytest
 from fake_runs import configs
 
-import attn_research.sweeps.make as make_module
-from attn_research.config import Config, digest, flat
+import attn_research.sweeps.execute as execute_module
+from attn_research.config import Config, digest, flatten
 from attn_research.runs import records
-from attn_research.runs.mirror import mirror
+from attn_research.runs.metric_logger import make_logger
 
 BLOCK = 32768
 FULL, LAST = 1, 4
@@ -58,19 +58,19 @@ def values(items):
 
 def test_an_offline_run_is_written_and_read_back(tmp_path):
     steps = {step: {"loss": 1 / (1 + step), "exact": step / 100} for step in range(0, 100, 10)}
-    with mirror("offline", Config(), tmp_path / "run", "score_functions") as shown:
+    with make_logger("offline", Config(), tmp_path / "run", "score_functions") as logger:
         for step, metrics in steps.items():
-            shown.log(metrics, step)
-        shown.finish({"test/exact": 0.97})
-    found = list(read_back(tmp_path / "run"))
-    (run,) = (record.run for record in found if record.WhichOneof("record_type") == "run")
+            logger.log(metrics, step)
+        logger.finish({"test/exact": 0.97})
+    actual = list(read_back(tmp_path / "run"))
+    (run,) = (record.run for record in actual if record.WhichOneof("record_type") == "run")
     assert (run.run_id, run.run_group, run.project) == (digest(Config()), "score_functions", "attn-research")
-    assert values(run.config.update) == flat(Config())
-    history = [record.history for record in found if record.WhichOneof("record_type") == "history"]
+    assert values(run.config.update) == flatten(Config())
+    history = [record.history for record in actual if record.WhichOneof("record_type") == "history"]
     assert {entry.step.num: values(entry.item) for entry in history} == steps
-    summaries = [values(record.summary.update) for record in found if record.WhichOneof("record_type") == "summary"]
+    summaries = [values(record.summary.update) for record in actual if record.WhichOneof("record_type") == "summary"]
     assert {"test/exact": 0.97} in summaries
-    (end,) = (record.exit for record in found if record.WhichOneof("record_type") == "exit")
+    (end,) = (record.exit for record in actual if record.WhichOneof("record_type") == "exit")
     assert end.exit_code == 0
 
 
@@ -83,20 +83,20 @@ def log_lines(directory, steps):
 @pytest.mark.parametrize("left", [4, None])
 def test_a_resumed_offline_run_has_all_its_steps_in_the_last_folder(tmp_path, left):
     """`left`: the step with which the second process begins; None: it has no more steps to make."""
-    with pytest.raises(KeyboardInterrupt), mirror("offline", Config(), tmp_path) as shown:
+    with pytest.raises(KeyboardInterrupt), make_logger("offline", Config(), tmp_path) as logger:
         for step in (1, 2, 3):
             log_lines(tmp_path, [step])
-            shown.log({"loss": 1 / step}, step)
+            logger.log({"loss": 1 / step}, step)
         raise KeyboardInterrupt
     assert steps(tmp_path) == {step: {"loss": 1 / step} for step in (1, 2, 3)}
     with (tmp_path / "metrics.jsonl").open("a") as file:
         file.write("damaged\n[]\n")
     time.sleep(1.1)  # wandb names its folders by the second
-    with mirror("offline", Config(), tmp_path) as shown:
+    with make_logger("offline", Config(), tmp_path) as logger:
         if left:
             log_lines(tmp_path, [left])
-            shown.log({"loss": 1 / left}, left)
-        shown.finish({})
+            logger.log({"loss": 1 / left}, left)
+        logger.finish({})
     assert steps(tmp_path) == {step: {"loss": 1 / step} for step in (1, 2, 3, *([left] if left else []))}
 
 
@@ -135,9 +135,9 @@ def test_a_run_goes_on_whatever_call_of_wandb_fails(broken, mode, tmp_path, monk
     monkeypatch.setattr(wandb, "init", init)
     if broken == "import":
         monkeypatch.setitem(sys.modules, "wandb", None)
-    monkeypatch.setattr(make_module, "enable_compilation_cache", lambda: None)
+    monkeypatch.setattr(execute_module, "enable_compilation_cache", lambda: None)
     reported, (config,) = [], configs("fake")
-    make_module.make("fake_runs:run", config, tmp_path, reported.append, mode)
+    execute_module.execute_run("fake_runs:run", config, tmp_path, reported.append, mode)
     assert records.is_done(tmp_path, config) and len(reported) == 2
     (message,) = [record.getMessage() for record in caplog.records]
     assert message.startswith("wandb fails (") and message.endswith("its numbers stand in its directory")
@@ -148,14 +148,16 @@ def test_a_failing_wandb_hides_no_failure_of_the_run(tmp_path, monkeypatch):
     import wandb
 
     monkeypatch.setattr(wandb, "init", lambda **_: Failing("finish"))
-    monkeypatch.setattr(make_module, "enable_compilation_cache", lambda: None)
+    monkeypatch.setattr(execute_module, "enable_compilation_cache", lambda: None)
     with pytest.raises(RuntimeError, match="the cat sat"):
-        make_module.make("fake_runs:run", *configs("fake(how='raise')"), tmp_path, lambda numbers: None, "offline")
+        execute_module.execute_run(
+            "fake_runs:run", *configs("fake(how='raise')"), tmp_path, lambda numbers: None, "offline"
+        )
 
 
 def test_a_run_left_by_an_exception_has_failed(tmp_path):
-    with pytest.raises(KeyboardInterrupt), mirror("offline", Config(), tmp_path) as shown:
-        shown.log({"loss": 1.0}, 0)
+    with pytest.raises(KeyboardInterrupt), make_logger("offline", Config(), tmp_path) as logger:
+        logger.log({"loss": 1.0}, 0)
         raise KeyboardInterrupt
     (end,) = (record.exit for record in read_back(tmp_path) if record.WhichOneof("record_type") == "exit")
     assert end.exit_code == 1
@@ -163,18 +165,19 @@ def test_a_run_left_by_an_exception_has_failed(tmp_path):
 
 def test_online_without_an_account_is_one_sentence(tmp_path):
     with pytest.raises(ValueError, match=r"^wandb cannot mirror online: .*; the mode 'offline' needs no account$"):
-        mirror("online", Config(), tmp_path)
+        make_logger("online", Config(), tmp_path)
 
 
 def test_no_other_mode(tmp_path):
     with pytest.raises(ValueError, match=r"no wandb mode 'ofline'; .*did you mean offline\?"):
-        mirror("ofline", Config(), tmp_path)
+        make_logger("ofline", Config(), tmp_path)
 
 
 def test_off_writes_nothing_and_does_not_import_wandb(tmp_path):
     code = (
-        "import sys; from attn_research.config import Config; from attn_research.runs.mirror import mirror\n"
-        f"with mirror('off', Config(), {str(tmp_path / 'run')!r}, 'group') as shown:\n"
+        "import sys; from attn_research.config import Config\n"
+        "from attn_research.runs.metric_logger import make_logger\n"
+        f"with make_logger('off', Config(), {str(tmp_path / 'run')!r}, 'group') as shown:\n"
         "    shown.log({'loss': 1.0}, 0); shown.finish({})\n"
         "assert 'wandb' not in sys.modules"
     )
@@ -201,11 +204,13 @@ class Recorder:
         self.summary = summary
 
 
-def test_a_run_is_mirrored(tmp_path, monkeypatch):
+def test_a_run_is_logged(tmp_path, monkeypatch):
     recorders, (config,) = [], configs("fake")
-    monkeypatch.setattr(make_module, "enable_compilation_cache", lambda: None)
-    monkeypatch.setattr(make_module, "mirror", lambda *words: recorders.append(Recorder(*words)) or recorders[0])
-    make_module.make("fake_runs:run", config, tmp_path, lambda numbers: None, "offline", "scores")
+    monkeypatch.setattr(execute_module, "enable_compilation_cache", lambda: None)
+    monkeypatch.setattr(
+        execute_module, "make_logger", lambda *words: recorders.append(Recorder(*words)) or recorders[0]
+    )
+    execute_module.execute_run("fake_runs:run", config, tmp_path, lambda numbers: None, "offline", "scores")
     (recorder,) = recorders
     assert recorder.arguments == ("offline", config, tmp_path, "scores")
     assert recorder.logged == [(50, {"loss": 1.0}), (100, {"loss": 1.0})]

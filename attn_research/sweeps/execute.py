@@ -1,4 +1,4 @@
-"""One run with everything around it: the lock is the caller's, the cache, the mirror and old failures are done here."""
+"""One run with everything around it: the lock is the caller's, the cache, the logger and old failures are done here."""
 
 import importlib
 from collections.abc import Callable, Mapping
@@ -7,21 +7,21 @@ from typing import Any
 
 from attn_research.config import Config
 from attn_research.runs.compilation_cache import enable_compilation_cache
-from attn_research.runs.mirror import mirror
-from attn_research.runs.signals import never
+from attn_research.runs.metric_logger import make_logger
+from attn_research.runs.signals import never_stop
 from attn_research.sweeps import failure
 
-PROGRESS = ("step", "steps")  # of a report, beside its metrics
+PROGRESS_KEYS = ("step", "steps")  # of a report, beside its metrics
 
 
-def make(
+def execute_run(
     target: str,
     config: Config,
     directory: Path,
     report: Callable[[Mapping[str, Any]], None],
     wandb: str = "off",
     group: str | None = None,
-    stop: Callable[[], bool] = never,
+    stop: Callable[[], bool] = never_stop,
 ) -> None:
     """Makes the run of `config` in `directory` with the function `target` ("module:function").
 
@@ -31,23 +31,23 @@ def make(
       group: the experiment's name at wandb.
       stop: as `training.loop.run` has it.
     """
-    failure.forget(directory)
+    failure.remove(directory)
     enable_compilation_cache()
     module, _, function = target.partition(":")
     run = getattr(importlib.import_module(module), function)
-    with mirror(wandb, config, directory, group) as shown:
+    with make_logger(wandb, config, directory, group) as logger:
 
-        def tell(numbers: Mapping[str, Any]) -> None:
-            shown.log({name: value for name, value in numbers.items() if name not in PROGRESS}, numbers["step"])
+        def log_and_report(numbers: Mapping[str, Any]) -> None:
+            logger.log({name: value for name, value in numbers.items() if name not in PROGRESS_KEYS}, numbers["step"])
             report(numbers)
 
-        shown.finish(summary(run(config, directory, tell, stop)))
+        logger.finish(summary(run(config, directory, log_and_report, stop)))
 
 
 def summary(record: Mapping[str, Any]) -> dict[str, float]:
     """`{"test/exact": 0.98, ...}`: the metrics of a record."""
     return {
         f"{split}/{name}": value
-        for split, found in record["splits"].items()
-        for name, value in found["metrics"].items()
+        for split, split_record in record["splits"].items()
+        for name, value in split_record["metrics"].items()
     }
