@@ -23,7 +23,7 @@ ACTIVATIONS = {"tanh": jnp.tanh, "sigmoid": nn.sigmoid, "relu": nn.relu, "softpl
 @scores.register(remembers=True, exact_gradient=lambda hyper: not hyper["stop_gradient"])
 def coverage(
     param: Param, keys: Keys, query_size: int, units: Size | None = None, bias: bool = False,
-    fertility: Factor | None = None, start: Literal["zero", "uniform_weights"] = "zero", stop_gradient: bool = False,
+    fertility: Factor | None = None, start: Literal["zero", "uniform"] = "zero", stop_gradient: bool = False,
 ) -> Score:  # fmt: skip
     """C_j the sum of the weights so far   (Sockeye's "count"; ESPnet's coverage starts it "uniform").
 

@@ -65,7 +65,7 @@ class Decoder(nn.Module):
         bound_attention = attention(source.states, source.lengths, source.last[-1][-1], query_size)
         self._check(bound_attention)
         combine, size = self._combination(bound_attention.context_size, embedding)
-        joins = combinations.bind(c.combination).traits.feedback
+        joins = combinations.bind(c.combination).traits.fed
         combine = broadcast_positions(combine, bound_attention.latent.values) if bound_attention.latent else combine
         start, run_step = self._layers(source, bound_attention, embedding, size)
 
@@ -120,7 +120,7 @@ class Decoder(nn.Module):
         vectors = [jax.ShapeDtypeStruct((1, size), jnp.float32) for size in sizes]
         blank = lambda name, init, shape: jnp.zeros(shape)  # noqa: E731
         size = jax.eval_shape(lambda *vectors: bound(blank, *sizes)(*vectors), *vectors).shape[-1]
-        if bound.traits.feedback:
+        if bound.traits.fed:
             embedding += self._fed(size, context_size)
         return Parameters(name="combination")(bound, context_size, hidden, embedding), size
 
@@ -154,7 +154,7 @@ class Decoder(nn.Module):
         c, score = self.config, str(self.attention.score)
         waits = placements.bind(c.placement).traits.waits
         reads = combinations.bind(c.combination).traits.reads
-        if combinations.bind(c.combination).traits.feedback and c.input_feeding == "none":
+        if combinations.bind(c.combination).traits.fed and c.input_feeding == "none":
             raise UserError(
                 f"fed of combination {str(c.combination)!r} has no effect with input_feeding 'none'; set "
                 "model.decoder.input_feeding=attentional"
