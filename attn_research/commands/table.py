@@ -11,6 +11,7 @@ from attn_research.commands.console import print_error, print_markdown, report_d
 from attn_research.commands.sweep import check_requested, read_experiment
 from attn_research.config import Config
 from attn_research.errors import UserError
+from attn_research.reports import user_metrics
 from attn_research.reports.render import FORMATS, TableData
 from attn_research.reports.selection import of_current_code, of_one_data_set
 from attn_research.reports.tables import EMPTY
@@ -51,7 +52,7 @@ def load_records(experiment: Experiment, runs: Path, committed: Path) -> tuple[R
     own, others = records.load_runs(runs), records.load_committed(committed)
     result, left_out = of_current_code(experiment.runs, records.by_config(own), records.by_config(others))
     warn_unrecorded(list(result.values()), experiment.name)
-    return result, left_out
+    return user_metrics.add(result, runs, experiment.table.columns), left_out
 
 
 def build(

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 
 from attn_research.errors import UserError
-from attn_research.metrics import METRICS, Comparison, Metric, Scores
+from attn_research.metrics import METRICS, Comparison, Metric, Scores, user
 from attn_research.metrics.statistics import has_enough_seeds
 from attn_research.registry import Spec, nearest
 from attn_research.runs.records import unpack
@@ -190,11 +190,13 @@ RECORD_COLUMNS = {
 def column(name: str) -> Column:
     """The column that a table names: one of RECORD_COLUMNS, or `split/metric`; either after `task:`.
 
+    A metric of a user's own is `FILE.py:name`.
+
     Raises:
       UserError: neither; the nearest name is told.
     """
     task, colon, rest = name.partition(":")
-    if colon:
+    if colon and "/" not in task:
         inner = column(rest)
         return replace(inner, name=name, header=f"{task}: {inner.header}", task=task)
     split, slash, metric = name.partition("/")
@@ -202,9 +204,9 @@ def column(name: str) -> Column:
         return RECORD_COLUMNS[name]
     if not slash:
         raise UserError(f"a table has no column {name!r}; {nearest(name, [*RECORD_COLUMNS, 'test/exact'])}")
-    if metric not in METRICS:
+    if metric not in METRICS and ":" not in metric:
         raise UserError(f"column {name!r} has no metric {metric!r}; {nearest(metric, METRICS)}")
-    inner = METRICS[metric]
+    inner = METRICS[metric] if metric in METRICS else user.find(metric)
     header = f"{split.replace('_', ' ')} {inner.label}{', %' if inner.percent else ''}"
     return MetricColumn(name, header + {True: " ↓", False: " ↑", None: ""}[inner.lower_is_better], split, inner)
 
