@@ -175,7 +175,8 @@ class Registry:
         explicit = [
             f"{key}={_literal(value)}"
             for key, value in bound.hyper.items()
-            if key in getattr(bound.traits, "written", ()) or (key in spec.hyper and repr(value) != repr(defaults[key]))
+            if key in getattr(bound.traits, "explicit", ())
+            or (key in spec.hyper and repr(value) != repr(defaults[key]))
         ]
         return Spec(f"{name}({', '.join(explicit)})" if explicit else name)
 

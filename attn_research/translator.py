@@ -11,8 +11,7 @@ import numpy as np
 from attn_research import storage
 from attn_research.attention.attention import max_source_length
 from attn_research.config import Config, field_types, override, unflatten
-from attn_research.data.batching import EncodedSplit, Sentences, collate
-from attn_research.data.buckets import buckets, longest
+from attn_research.data.batching import EncodedSplit, Sentences, bucket_sources, collate, max_length
 from attn_research.data.segmentation import Segmentation
 from attn_research.data.vocab import EOS, UNK, Vocabulary
 from attn_research.decoding.memory import fits, rows_at_once
@@ -58,7 +57,7 @@ class Translator:
 
         self._decode = decode
         self._allowed = max_source_length(config.model.attention.score)
-        self._longest = longest(partial(fits, config.decode))
+        self._longest = max_length(partial(fits, config.decode))
 
     def split(self, line: str) -> list[str]:
         """A line of text, with or without its end, as the task's source symbols."""
@@ -106,7 +105,7 @@ class Translator:
         ids = [self.source.encode(source) for source in sources]
         encoded = EncodedSplit(Sentences.from_lists(ids), Sentences.from_lists([[EOS]] * len(ids)))
         translations: dict[int, list[Translation]] = {}
-        for bucket in buckets([len(source) for source in sources], partial(rows_at_once, self.config.decode)):
+        for bucket in bucket_sources([len(source) for source in sources], partial(rows_at_once, self.config.decode)):
             batch = collate(encoded, bucket.rows, (bucket.length, 1), bucket.size)
             outputs = jax.device_get(self._decode(self.params, batch))
             translations |= {

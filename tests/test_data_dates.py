@@ -8,8 +8,18 @@ from collections import Counter
 import pytest
 from babel.dates import format_date
 
-from attn_research.data.ambiguity import ceiling, count_interpretations, interpretation_index, skeleton
-from attn_research.data.formats import STYLES, TRAINING_LOCALES, UNSEEN_LOCALES, align, format_parts, render_date
+from attn_research.data.date_formats import (
+    STYLES,
+    TRAINING_LOCALES,
+    UNSEEN_LOCALES,
+    align,
+    ceiling,
+    count_interpretations,
+    format_parts,
+    interpretation_index,
+    render_date,
+    skeleton,
+)
 from attn_research.data.task import load
 from attn_research.registry import Spec
 

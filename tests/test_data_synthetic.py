@@ -82,7 +82,7 @@ def test_the_seed_alone_decides_the_sources():
         ("longest=8, longest_test=8", "longest_test of a synthetic task is 8, but must be at least 9"),
         ("train=0", "train of task 'copy' is 0"),
         ("test=-1", "test of task 'copy' is -1"),
-        ("symbols=1, longest=1", "its symbols and sizes up to 1 give too few; raise symbols or longest"),
+        ("symbols=1, longest=1", "too few exist with sizes up to 1; raise symbols or longest"),
     ],
 )
 def test_impossible_options_are_reported(options, message):

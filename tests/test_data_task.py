@@ -58,7 +58,7 @@ def test_a_task_of_ones_own(mine):
 @pytest.mark.parametrize(
     ("body", "message"),
     [
-        ("return {}", "gives a dict, but must give a datasets.DatasetDict"),
+        ("return {}", "returns a dict, but must return a datasets.DatasetDict"),
         ("return DatasetDict(train=split(), test=split())", "has no split 'dev'; known: test, train"),
         ("return DatasetDict(train=split(), dev=split(source=[], target=[]), test=split())", "split 'dev' .* is empty"),
         ("return DatasetDict(train=split().remove_columns('source'), dev=split(), test=split())", "no column 'source'"),

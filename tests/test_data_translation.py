@@ -131,7 +131,7 @@ def test_different_numbers_of_lines_are_reported(folder):
 @pytest.mark.parametrize(("split", "side"), [("dev", "de"), ("test", "en")])
 def test_an_empty_line_of_a_test_is_reported(folder, split, side):
     edit(folder / f"{split}.{side}", 4, " \t")
-    refused(folder, rf"^{split}.de:4 is empty on one side, and only training pairs may be left out$")
+    refused(folder, rf"^{split}.de:4 is empty on one side, and only training pairs can be left out$")
 
 
 def test_empty_and_long_training_pairs_are_left_out_and_told(folder, caplog):

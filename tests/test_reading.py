@@ -144,8 +144,8 @@ def test_numbered_pronunciations_are_further_references(tmp_path, caplog):
     assert splits["test"]["references"][0] == [["a", "b", "l"], ["e", "b", "l"]]
     assert ["".join(word) for word in splits["train"]["source"]] == ["abel", "x(y)", "abel", "cat", "copper(2)"]
     message = [record.getMessage() for record in caplog.records if record.name.startswith("attn_research")]
-    assert "test.tsv:3: abel(1) is read as a further line of abel (numbered words read so: 2)" in message
-    assert any(line.startswith("test.tsv:5: copper(2) is read as it is") for line in message)
+    assert "test.tsv:3: abel(1) is read as a further line of abel (2 words in total)" in message
+    assert any(line.startswith("test.tsv:5: copper(2) is read unchanged") for line in message)
     assert len(message) == 4
 
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from attn_research.config import Config, Decode
-from attn_research.data.buckets import MIN_SIZE, ROWS, SYMBOLS, buckets, longest, padded_length
+from attn_research.data.batching import MAX_ROWS, MAX_SYMBOLS, MIN_SIZE, bucket_sources, max_length, padded_length
 from attn_research.decoding.memory import MEMORY, fits, rows_at_once
 from attn_research.decoding.outputs import length_limits
 from attn_research.models.seq2seq import Seq2Seq, init_parameters
@@ -24,20 +24,20 @@ def translator(run):
     return load(run, {"decode.beam": 2, "decode.ratio": 1.0, "decode.extra": 2})
 
 
-@given(st.lists(st.integers(1, 2 * SYMBOLS), max_size=3 * ROWS))
+@given(st.lists(st.integers(1, 2 * MAX_SYMBOLS), max_size=3 * MAX_ROWS))
 def test_every_source_is_in_one_bucket_that_holds_it(lengths):
-    actual = buckets(lengths)
+    actual = bucket_sources(lengths)
     assert sorted(row for bucket in actual for row in bucket.rows) == list(range(len(lengths)))
     for bucket in actual:
         most = max(lengths[row] for row in bucket.rows)
         assert most <= bucket.length == padded_length(most) <= max(MIN_SIZE, 1.5 * most)
-        assert len(bucket.rows) <= bucket.size <= ROWS
-        assert bucket.size == 1 or bucket.size * bucket.length <= SYMBOLS
+        assert len(bucket.rows) <= bucket.size <= MAX_ROWS
+        assert bucket.size == 1 or bucket.size * bucket.length <= MAX_SYMBOLS
 
 
 def test_few_shapes_hold_all_lengths():
     assert len({padded_length(length) for length in range(1, 1000)}) <= 15
-    sizes = {bucket.size for count in range(1, 200) for bucket in buckets([5] * count)}
+    sizes = {bucket.size for count in range(1, 200) for bucket in bucket_sources([5] * count)}
     assert sizes == {8, 16, 32, 64}
 
 
@@ -59,18 +59,18 @@ def test_text_is_split_and_symbols_are_taken_as_they_are(translator):
     assert lines[0].output == lines[1].output
 
 
-@given(st.lists(st.integers(1, 2000), max_size=ROWS), st.integers(1, 100), st.floats(0, 10))
+@given(st.lists(st.integers(1, 2000), max_size=MAX_ROWS), st.integers(1, 100), st.floats(0, 10))
 def test_no_bucket_takes_more_memory_than_a_search_may(lengths, beam, ratio):
     decode = Decode(beam=beam, ratio=ratio)
-    lengths = [length for length in lengths if length <= longest(partial(fits, decode))]
-    for bucket in buckets(lengths, partial(rows_at_once, decode)):
+    lengths = [length for length in lengths if length <= max_length(partial(fits, decode))]
+    for bucket in bucket_sources(lengths, partial(rows_at_once, decode)):
         steps = length_limits(decode, bucket.length)[-1]
         assert 4 * bucket.size * beam * steps * bucket.length <= MEMORY
 
 
 def test_a_source_longer_than_memory_allows_is_reported(run):
     translator = load(run, {"decode.beam": 100})
-    most = longest(partial(fits, translator.config.decode))
+    most = max_length(partial(fits, translator.config.decode))
     assert 300 < most < 1000
     message = (
         f"source 1 has {most + 1} symbols, but at most {most} fit into the memory of a search with decode.beam 100"

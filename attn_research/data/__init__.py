@@ -1,4 +1,4 @@
-"""Tasks as `datasets.DatasetDict`s, and the way from their symbols to padded batches."""
+"""Tasks (data/task.py), vocabularies and padded batches."""
 
 from attn_research.data import dates, probes, synthetic, transduction, translation
 

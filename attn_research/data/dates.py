@@ -1,8 +1,7 @@
-"""Human-readable dates of 1950 to 2049 in many locales, to be written as ISO 8601, character by character.
+"""Dates of 1950 to 2049 as people write them in many locales, to ISO 8601, character by character.
 
-The formats, month names and digits are the Unicode CLDR's (as in Babel), always of the Gregorian calendar. An item is
-a date, a locale and one of the styles short, medium, long and full, each drawn uniformly. Every date belongs to one
-split only.
+Formats, month names and digits are those of the Unicode CLDR (from Babel), in the Gregorian calendar. An item is a
+date, a locale and one of the styles short, medium, long and full, each drawn uniformly. No date is in two splits.
 """
 
 import datetime
@@ -11,16 +10,24 @@ import random
 from typing import Annotated, Literal, NamedTuple
 
 from attn_research.annotations import Items, Range
-from attn_research.data.ambiguity import ceiling
-from attn_research.data.formats import STYLES, TRAINING_LOCALES, UNSEEN_LOCALES, YEARS, FormatPart, align, format_parts
+from attn_research.data.date_formats import (
+    STYLES,
+    TRAINING_LOCALES,
+    UNSEEN_LOCALES,
+    YEARS,
+    FormatPart,
+    align,
+    ceiling,
+    format_parts,
+)
 from attn_research.data.task import DatasetDict, from_columns, tasks
 
-# How many of the 36,525 dates each split draws from; train draws from the others.
+# The number of the 36,525 dates that each split draws from. Train draws from all others.
 DATES = {"dev": 1500, "test": 4000, "test_unseen": 2000}
-MIN_LENGTH = 10  # characters of an ISO date; with a lower limit hardly a date would be drawn
+MIN_LENGTH = 10  # characters of an ISO date; almost no text is shorter
 
 
-@tasks.register(symbols="composed", generated=True, written=("train",))
+@tasks.register(symbols="composed", generated=True, explicit=("train",))
 def dates(
     locale: Literal["shown", "hidden"] = "shown",
     train: Items = 30_000,
@@ -28,15 +35,15 @@ def dates(
     test: Items = 2000,
     longest: Annotated[int, Range(minimum=MIN_LENGTH, maximum=10_000)] = 40,
 ) -> DatasetDict:
-    """`<en> M a r c h   9 ,   1 9 8 7` to `1 9 8 7 - 0 3 - 0 9`.
+    """A date as text to ISO 8601: `<en> M a r c h   9 ,   1 9 8 7` to `1 9 8 7 - 0 3 - 0 9`.
 
-    The locale is the first source symbol when it is `shown`; both ways have the same items. `test_unseen` (half as many
-    items as test) has locales that training never shows, of scripts that it does; their symbols are unknown to the
-    model. A text of more than `longest` characters is drawn anew (of 40: some full Mongolian dates, 0.3 % of all). The
-    gold alignment is described in `formats.align`.
+    With `locale="shown"` the locale is the first source symbol; with "hidden" it is missing from the same items.
+    `test_unseen` has half as many items as test. Its locales do not occur in training (their symbols are unknown to the
+    model), but their scripts do. A text of more than `longest` characters is drawn again (with 40, only some full
+    Mongolian dates, 0.3 % of all). `date_formats.align` describes the gold alignment.
 
-    `ceiling` stands in dev and test when the locale is hidden; otherwise no text has two readings, nor has it in
-    test_unseen for a system that knows which locales the split has.
+    Dev and test have a column `ceiling` when the locale is hidden. Otherwise no text is ambiguous; nor is any in
+    test_unseen, for a system that knows the locales of that split.
     """
     sizes = {"train": train, "dev": dev, "test": test, "test_unseen": (test + 1) // 2}
     splits = {}
@@ -49,7 +56,7 @@ def dates(
 
 
 class Item(NamedTuple):
-    """A drawn date, and how it is written."""
+    """A date and its text."""
 
     date: datetime.date
     locale: str
@@ -70,7 +77,7 @@ def _draw(split: str, size: int, locales: tuple[str, ...], longest: int) -> list
 
 @functools.cache
 def _days() -> dict[str, list[int]]:
-    """The dates of each split, as ordinals."""
+    """Returns the dates of each split, as ordinals."""
     first, after = datetime.date(YEARS.start, 1, 1), datetime.date(YEARS.stop, 1, 1)
     days = list(range(first.toordinal(), after.toordinal()))
     random.Random("days").shuffle(days)

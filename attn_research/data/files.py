@@ -1,4 +1,4 @@
-"""Data folders and their text files, plain or as .gz."""
+"""Data folders and their text files, plain or compressed (.gz)."""
 
 import codecs
 import gzip
@@ -12,14 +12,14 @@ from typing import IO
 from attn_research.errors import UserError
 from attn_research.registry import nearest
 
-ROOT = "ATTN_RESEARCH_DATA"  # environment variable: a folder that holds data folders
+ROOT = "ATTN_RESEARCH_DATA"  # environment variable: the parent of the data folders
 
 
 def find_folder(path: str) -> Path:
-    """The folder `path`; a relative one is looked for from the working directory, then in $ATTN_RESEARCH_DATA.
+    """Returns the folder `path`. A relative path is resolved in the working directory, then in $ATTN_RESEARCH_DATA.
 
     Raises:
-      UserError: there is none; the nearest name is told.
+      UserError: there is no such folder; the message names the nearest match.
     """
     roots = [Path.cwd()] + ([Path(os.environ[ROOT])] if ROOT in os.environ else [])
     for root in roots:
@@ -37,10 +37,10 @@ def _folders(parent: Path) -> Iterator[Path]:
 
 
 def find_file(folder: Path, name: str) -> Path:
-    """The file `name` or `name`.gz in `folder`.
+    """Returns the file `name` or `name`.gz in `folder`.
 
     Raises:
-      UserError: there is neither; the nearest name is told.
+      UserError: neither exists; the message names the nearest match.
     """
     for file in (folder / name, folder / f"{name}.gz"):
         if file.is_file():
@@ -49,9 +49,9 @@ def find_file(folder: Path, name: str) -> Path:
 
 
 def decode_lines(stream: Iterable[bytes]) -> Iterator[str | UnicodeDecodeError]:
-    r"""The lines of a UTF-8 stream without their ends, or the error in place of a line that is not UTF-8.
+    r"""Yields the lines of a UTF-8 stream without line ends. A line that is not UTF-8 yields its error.
 
-    A line ends in `\n` or `\r\n`, and in nothing else. A byte order mark at the start belongs to no line.
+    Only `\n` and `\r\n` end a line. A byte order mark at the start is dropped.
     """
     for number, line in enumerate(stream):
         line = line if number else line.removeprefix(codecs.BOM_UTF8)
@@ -62,7 +62,7 @@ def decode_lines(stream: Iterable[bytes]) -> Iterator[str | UnicodeDecodeError]:
 
 
 def read_lines(file: Path) -> Iterator[str]:
-    """The lines of a UTF-8 file without their ends; see `decode_lines`.
+    """Yields the lines of a UTF-8 file without line ends, as `decode_lines`.
 
     Raises:
       UserError: the file cannot be read, or a line is not UTF-8.
@@ -74,7 +74,7 @@ def read_lines(file: Path) -> Iterator[str]:
 
 
 def open_stream(file: str | Path) -> IO[bytes]:
-    """The bytes of a file, plain or as .gz."""
+    """Opens a file, plain or .gz, for reading bytes."""
     return gzip.open(file) if Path(file).suffix == ".gz" else open(file, "rb")
 
 

@@ -1,4 +1,4 @@
-"""Hashes of data: symbols, references, raw lines, alignments, every column that can change a number."""
+"""Hashes of a task's data, over every column that can change a number."""
 
 import functools
 import hashlib
@@ -14,12 +14,12 @@ from attn_research.registry import Spec
 if TYPE_CHECKING:
     import pyarrow
 
-WHERE = "where"  # the places of items in their files: for messages alone
+WHERE = "where"  # not hashed: file and line of an item, only for messages
 
 
 @functools.lru_cache(maxsize=4)
 def fingerprint(spec: Spec) -> Mapping[str, str]:
-    """First 16 hex characters of a sha256 over the columns of each split of a task, by the split's name.
+    """Returns the first 16 hex characters of a sha256 over the columns of each split, by split name.
 
     Raises:
       UserError: as `task.load`.
@@ -37,25 +37,25 @@ def _hash(table: "pyarrow.Table") -> str:
 
 
 def _update(sha: Any, array: Any) -> None:
-    """Takes up values, not how they lie in memory: list lengths, then what is in the lists."""
+    """Hashes values, independent of the memory layout: for lists their lengths, then their items."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
     kind = array.type
     if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
-        sha.update(_numbers(pc.list_value_length(array).cast(pa.int64())))
+        sha.update(_to_bytes(pc.list_value_length(array).cast(pa.int64())))
         _update(sha, array.flatten())
     elif pa.types.is_string(kind) or pa.types.is_large_string(kind):
-        sha.update(_numbers(pc.binary_length(array).cast(pa.int64())))
+        sha.update(_to_bytes(pc.binary_length(array).cast(pa.int64())))
         sha.update("".join(text or "" for text in array.to_pylist()).encode())
     elif pa.types.is_integer(kind):
-        sha.update(_numbers(array.cast(pa.int64())))
+        sha.update(_to_bytes(array.cast(pa.int64())))
     elif pa.types.is_floating(kind):
-        sha.update(_numbers(array.cast(pa.float64())))
+        sha.update(_to_bytes(array.cast(pa.float64())))
     else:
         sha.update(repr(array.to_pylist()).encode())
 
 
-def _numbers(array: Any) -> bytes:
-    """The numbers, and -1 where there is none."""
-    return np.ascontiguousarray(array.fill_null(-1).to_numpy(zero_copy_only=False)).tobytes()
+def _to_bytes(numbers: Any) -> bytes:
+    """Returns the numbers as bytes, with -1 for null."""
+    return np.ascontiguousarray(numbers.fill_null(-1).to_numpy(zero_copy_only=False)).tobytes()

@@ -11,38 +11,41 @@ from attn_research.registry import nearest
 
 HUB = "hub:"
 TRANSLATION = "translation"  # a column of texts by language, {"de": ..., "en": ...}
-DEV = ("dev", "val", "valid", "validation")  # what the development split may be called
+DEV = ("dev", "val", "valid", "validation")  # accepted names of the development split
 
-Languages = tuple[str, str]  # of the source, of the target
+Languages = tuple[str, str]  # (source, target)
 
 
 class Pairs(NamedTuple):
     """One split: line `numbers[i]`, from 1, of both sides."""
 
     title: str  # `train.de.gz and train.en.gz`
-    name: str  # of the source's part alone
+    name: str  # the source's file or split, for `where`
     numbers: Sequence[int]
     sources: Sequence[str]
     targets: Sequence[str]
 
     def where(self, i: int) -> str:
-        """The place of pair `i`, for messages."""
+        """Returns file and line of pair `i`, for messages."""
         return f"{self.name}:{self.numbers[i]}"
 
     def select(self, indices: Collection[int]) -> "Pairs":
-        """The pairs at these indices."""
+        """Returns the pairs at these indices."""
         columns = (self.numbers, self.sources, self.targets)
         return Pairs(self.title, self.name, *([column[i] for i in indices] for column in columns))
 
 
 def read_pairs(path: str, languages: Languages, test: str, configuration: str = "") -> dict[str, Pairs]:
-    """The pairs of train, dev, test (what is called `test` there) and of every other `test_<what>`.
+    """Reads the pairs of train, dev, test and every further split `test_<name>`.
 
     Args:
-      configuration: of a data set of the hub that has several.
+      path: a folder, or `hub:NAME`.
+      languages: of the source and of the target.
+      test: the name of the test split there.
+      configuration: the configuration of a hub data set that has several.
 
     Raises:
-      UserError: something is not there, cannot be read, or has not as many lines on both sides.
+      UserError: something is missing or cannot be read, or the two sides have different numbers of lines.
     """
     if path.startswith(HUB):
         return _from_hub(path.removeprefix(HUB), configuration, languages, test)
@@ -52,7 +55,7 @@ def read_pairs(path: str, languages: Languages, test: str, configuration: str = 
 
 
 def _split_names(names: Collection[str], test: str) -> dict[str, str]:
-    """`{split: its name there}`; a name that is not in `names` where something is missing."""
+    """Returns `{split: its name in the data}`. The name of a missing split is not in `names`."""
     extra_tests = [name for name in names if name.startswith("test_") and name != test]
     dev = next((name for name in DEV if name in names), DEV[0])
     return {"train": "train", "dev": dev, "test": test} | {name: name for name in sorted(extra_tests)}
@@ -63,10 +66,10 @@ def _from_folder(path: str, languages: Languages, test: str) -> dict[str, Pairs]
 
 
 def find_files(path: str, languages: Languages, test: str) -> dict[str, list[Path]]:
-    """The source's and the target's file of every split in the folder `path`.
+    """Returns the source and target file of every split in the folder `path`.
 
     Raises:
-      UserError: the folder or a file is not there.
+      UserError: the folder or a file is missing.
     """
     folder = find_folder(path)
     files = [name.removesuffix(".gz") for name in os.listdir(folder)]
@@ -93,7 +96,7 @@ def _from_hub(name: str, configuration: str, languages: Languages, test: str) ->
 
 
 def _load(name: str, configuration: str) -> Any:
-    """A data set of the hub, or of a folder with data files."""
+    """Loads a data set of the hub, or a folder with data files."""
     import datasets
 
     try:
@@ -114,7 +117,7 @@ def _load(name: str, configuration: str) -> Any:
 
 
 def _from_columns(data: Any, part: str, languages: Languages, name: str) -> Pairs:
-    """The pairs of a split with a column for each language, or with a column of texts by language."""
+    """Returns the pairs of a split with a column for each language, or with a column of texts by language."""
     title = f"split {part!r} of data set {name!r}"
     if TRANSLATION in data.column_names and not set(languages) <= set(data.column_names):
         inside, data = data.features[TRANSLATION], data.select_columns(TRANSLATION).flatten()

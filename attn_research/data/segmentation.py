@@ -1,4 +1,4 @@
-"""How a line of text becomes symbols, and symbols a line again."""
+"""Segmentations: a line of text to symbols, and symbols to a line."""
 
 import re
 from collections.abc import Callable, Iterable, Sequence
@@ -12,26 +12,26 @@ from attn_research.errors import UserError
 from attn_research.normal_form import compose, normal
 from attn_research.storage import DamagedFileError
 
-SPACE = "▁"  # stands for the space before a word
+SPACE = "▁"  # marks the space before a word
 
 
 class Segmentation(Protocol):
-    """Both ways between lines and symbols."""
+    """Converts lines to symbols and back."""
 
     def normalize(self, line: str) -> str:
-        """The line as `split` reads it and `join` writes it."""
+        """Returns the line in the form that `split` reads and `join` writes."""
 
     def split(self, line: str) -> list[str]: ...
 
     def texts(self, line: str) -> list[str]:
-        """What stands in the line for each symbol of `split`."""
+        """Returns the part of the line that each symbol of `split` comes from."""
 
     def join(self, symbols: Sequence[str]) -> str: ...
 
 
 @dataclass(frozen=True)
 class Characters:
-    """Every character of the line's normal form is a symbol; with `names`, a name in <> is kept whole."""
+    """Every character of the normalized line is a symbol. With `names`, a name in <> is one symbol."""
 
     names: bool = True
     normalize: Callable[[str], str] = str
@@ -48,7 +48,7 @@ class Characters:
 
 
 class Words:
-    """What stands between spaces is a symbol."""
+    """Spaces separate the symbols."""
 
     def normalize(self, line: str) -> str:
         return normal(line)
@@ -65,10 +65,10 @@ class Words:
 
 @dataclass(frozen=True)
 class LearnedSegmentation:
-    """Words and punctuation marks, or the subwords of them, that a training split has; anything else is UNKNOWN.
+    """Words and punctuation marks, or subwords, learned from a training split. Anything else is UNKNOWN.
 
-    A symbol that follows a space begins with SPACE, so that `join` gives back the line with its spaces made single, in
-    Unicode's composed form and, if that was asked for, in lower case.
+    A symbol after a space begins with SPACE. So `join` restores the line, with single spaces, in composed form (NFC)
+    and, with `lowercase`, in lower case.
     """
 
     tokenizer: Any  # tokenizers.Tokenizer
@@ -77,10 +77,10 @@ class LearnedSegmentation:
     def learn(
         cls, lines: Iterable[str], units: Literal["words", "subwords"], vocabulary: int, lowercase: bool
     ) -> "LearnedSegmentation":
-        """The `vocabulary` most frequent words of `lines`, or as many subwords by byte-pair encoding.
+        """Learns the `vocabulary` most frequent words of `lines`, or as many subwords by byte-pair encoding.
 
         Raises:
-          UserError: there are more characters than `vocabulary`, so that subwords cannot be made of them.
+          UserError: the lines have more distinct characters than `vocabulary`, too many for subwords.
         """
         from tokenizers import Tokenizer, models, trainers
 
@@ -90,7 +90,7 @@ class LearnedSegmentation:
         }[units]
         tokenizer = Tokenizer(model(unk_token=UNKNOWN))
         tokenizer.normalizer, tokenizer.pre_tokenizer = _normalizer(lowercase), _pre_tokenizer()
-        size = vocabulary + 1  # UNKNOWN is one of the tokenizer's own, but none of ours
+        size = vocabulary + 1  # the tokenizer counts UNKNOWN, `vocabulary` does not
         tokenizer.train_from_iterator(lines, trainer(vocab_size=size, special_tokens=[UNKNOWN], show_progress=False))
         if tokenizer.get_vocab_size() > size:
             characters = tokenizer.get_vocab_size() - 1
@@ -102,7 +102,7 @@ class LearnedSegmentation:
 
     @property
     def lowercase(self) -> bool:
-        """Whether lines are read and written in lower case."""
+        """Whether lines are lower-cased."""
         return self.normalize("A") == "a"
 
     def split(self, line: str) -> list[str]:
@@ -112,7 +112,7 @@ class LearnedSegmentation:
         return [line[start:end] for start, end in self.tokenizer.encode(line).offsets]
 
     def split_all(self, lines: Sequence[str]) -> list[list[str]]:
-        """`split` of many lines at once, which is quicker."""
+        """Splits many lines at once, which is faster."""
         return [encoding.tokens for encoding in self.tokenizer.encode_batch(lines)]
 
     def join(self, symbols: Sequence[str]) -> str:
@@ -120,26 +120,26 @@ class LearnedSegmentation:
         return " ".join("".join(marked).replace(SPACE, " ").split())
 
     def save(self, path: str | Path) -> None:
-        """Writes the `tokenizers` library's own JSON."""
+        """Writes the JSON format of the `tokenizers` library."""
         storage.write(path, self.tokenizer.to_str(pretty=True))
 
     @classmethod
     def load(cls, path: str | Path) -> "LearnedSegmentation":
-        """Reads what `save` wrote.
+        """Reads a segmentation that `save` wrote.
 
         Raises:
-          DamagedFileError: it is missing or differs.
+          DamagedFileError: the file is missing or damaged.
         """
         from tokenizers import Tokenizer
 
         data = storage.read(Path(path))
         try:
             return cls(Tokenizer.from_str(data.decode()))
-        except Exception as error:  # tokenizers raises this class itself
+        except Exception as error:  # tokenizers raises no subclass
             raise DamagedFileError(f"{path} is damaged: {error}") from error
 
 
-# How a line becomes source symbols, by the trait `symbols` of its task.
+# The source segmentation by the trait `symbols` of a task.
 SEGMENTATIONS: dict[str, Segmentation] = {
     "characters": Characters(),
     "composed": Characters(normalize=compose),

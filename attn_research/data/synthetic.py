@@ -1,9 +1,11 @@
-"""Synthetic tasks whose right answer, and the source symbol that each target symbol copies, are known exactly.
+"""Synthetic tasks with exact gold alignments: every target symbol copies one source symbol.
 
-Every task has a size: the length of `copy` and its like, the number of pairs of `recall`. Train, dev and test draw it
-uniformly from 1 to `longest`; `test_long` draws it from `longest + 1` to `longest_test`. A checksum of a source decides
-whether it belongs to train, dev or test, so that no source is in two of them, however small the space is; within a
-split a short source may come several times. Dev and `test_long` have as many items as test.
+Every task has a size: the number of symbols (`copy`, `reverse`, `sort`, `repeat`), or as the task's docstring says
+(data/probes.py). Train, dev and test draw it uniformly from 1 to `longest`, and `test_long` from `longest + 1` to
+`longest_test`. Dev and `test_long` have as many items as test.
+
+A checksum of a source decides whether it belongs to train, dev or test. So no source is in two of them, even where few
+sources are possible. A short source may occur several times in a split.
 """
 
 import random
@@ -24,12 +26,12 @@ class Item(NamedTuple):
     source_positions: Sequence[int]
 
 
-Draw = Callable[[random.Random, int], Item]  # an item of the given size
+Draw = Callable[[random.Random, int], Item]  # draws an item of a given size
 Symbols = Annotated[int, Range(minimum=1, maximum=1_000_000)]
 Times = Annotated[int, Range(minimum=1, maximum=1000)]
 
 SPLIT_DIGITS = {"dev": (0,), "test": (1,), "train": range(2, 10)}  # last digit of the checksum
-MAX_TRIES = 100  # drawn sources for each one that is wanted, before the space is called too small
+MAX_TRIES = 100  # sources drawn for each item of a split, before the task has too few sources
 
 
 @tasks.register(symbols="words", outputs="words", generated=True)
@@ -41,7 +43,7 @@ def copy(
     test: Items = 1000,
     seed: Seed = 0,
 ) -> DatasetDict:
-    """The source again."""
+    """The source unchanged: `5 2 8` to `5 2 8`."""
     return make_splits(
         _from_order(symbols, lambda source: range(len(source))), longest, longest_test, train, test, seed
     )
@@ -56,7 +58,7 @@ def reverse(
     test: Items = 1000,
     seed: Seed = 0,
 ) -> DatasetDict:
-    """The source from its end."""
+    """The source from its last symbol to its first: `5 2 8` to `8 2 5`."""
     draw = _from_order(symbols, lambda source: range(len(source))[::-1])
     return make_splits(draw, longest, longest_test, train, test, seed)
 
@@ -70,7 +72,7 @@ def sort(
     test: Items = 1000,
     seed: Seed = 0,
 ) -> DatasetDict:
-    """The symbols by their number; equal ones keep their order."""
+    """The source in ascending order: `5 2 8` to `2 5 8`. The alignment keeps the order of equal symbols."""
 
     def order(source):
         return sorted(range(len(source)), key=source.__getitem__)
@@ -88,7 +90,7 @@ def repeat(
     test: Items = 1000,
     seed: Seed = 0,
 ) -> DatasetDict:
-    """Every symbol `times` times in a row."""
+    """Every symbol of the source `times` times: `5 2` to `5 5 2 2`."""
 
     def order(source):
         return [i for i in range(len(source)) for _ in range(times)]
@@ -97,7 +99,7 @@ def repeat(
 
 
 def _from_order(symbols: int, order: Callable[[list[int]], Sequence[int]]) -> Draw:
-    """Draws sources of `symbols` symbols, copied in the given order."""
+    """Returns a function that draws a source over `symbols` symbols and copies its positions in the given order."""
 
     def draw(rng: random.Random, size: int) -> Item:
         source = [rng.randrange(symbols) for _ in range(size)]
@@ -109,7 +111,19 @@ def _from_order(symbols: int, order: Callable[[list[int]], Sequence[int]]) -> Dr
 def make_splits(
     draw: Draw, longest: int, longest_test: int, train: int, test: int, seed: int, shortest: int = 1
 ) -> DatasetDict:
-    """The splits of a task whose items `draw` draws; sizes begin at `shortest`."""
+    """Returns the splits of a synthetic task.
+
+    Args:
+      draw: draws an item of a given size.
+      longest: the largest size in train, dev and test.
+      longest_test: the largest size in `test_long`.
+      train: the number of training items.
+      test: the number of items of each other split.
+      shortest: the smallest size.
+
+    Raises:
+      UserError: `longest` or `longest_test` is too small, or the task has too few sources for a split.
+    """
     require_at_least("longest", longest, shortest)
     require_at_least("longest_test", longest_test, longest + 1)
     sizes = {"train": train, "dev": test, "test": test}
@@ -119,9 +133,9 @@ def make_splits(
     return from_columns({split: _columns(sources) for split, sources in items.items()})
 
 
-def require_at_least(name: str, value: int, least: int) -> None:
-    """Refuses a value that is below what another option asks for."""
-    require(value >= least, f"{name} of a synthetic task is {value}, but must be at least {least}")
+def require_at_least(name: str, value: int, minimum: int) -> None:
+    """Checks the value of an option against a minimum that another option sets."""
+    require(value >= minimum, f"{name} of a synthetic task is {value}, but must be at least {minimum}")
 
 
 def _draw_split(split: str, number: int, draw: Draw, sizes: tuple[int, int], seed: int) -> list[Item]:
@@ -134,8 +148,8 @@ def _draw_split(split: str, number: int, draw: Draw, sizes: tuple[int, int], see
         if len(items) == number:
             return items
     raise UserError(
-        f"split {split!r} of a synthetic task wants {number} sources, but its symbols and sizes up to {sizes[1]} "
-        "give too few; raise symbols or longest"
+        f"split {split!r} of a synthetic task needs {number} sources, but too few exist with sizes up to {sizes[1]}; "
+        "raise symbols or longest"
     )
 
 

@@ -1,4 +1,4 @@
-"""Generated data that outlives the process, so that the next run need not draw it again."""
+"""A cache on disk for the tables of generated tasks, so that later processes need not draw them again."""
 
 import contextlib
 import hashlib
@@ -16,17 +16,20 @@ if TYPE_CHECKING:
     import pyarrow
 
 CODE_DIRECTORY = Path(__file__).parent
-PACKAGES = ("babel", "datasets", "pyarrow")  # what else decides about it
+PACKAGES = ("babel", "datasets", "pyarrow")  # their versions are part of the key
 
 
 def cached_tables(name: str, make: Callable[[], "dict[str, pyarrow.Table]"]) -> "dict[str, pyarrow.Table]":
-    """The tables that `make` draws, or those that the same code drew before under this name."""
+    """Returns the tables that are cached under `name`; on a miss, calls `make` and caches its tables.
+
+    A damaged entry is a miss. If the cache cannot be written, the tables are returned all the same.
+    """
     directory = cache_root() / "data" / _key(name)
-    with contextlib.suppress(OSError, DamagedFileError):  # they are not there, or not as they were written
+    with contextlib.suppress(OSError, DamagedFileError):
         storage.verify(directory)
         return _read(directory)
     tables = make()
-    with contextlib.suppress(OSError), storage.new_folder(directory) as draft:  # suppressed: nowhere to keep them
+    with contextlib.suppress(OSError), storage.new_folder(directory) as draft:
         _write(tables, draft)
     return tables
 
@@ -48,7 +51,7 @@ def _write(tables: "dict[str, pyarrow.Table]", directory: Path) -> None:
 
 
 def _key(name: str) -> str:
-    """Other code or other versions may draw something else."""
+    """Hashes the name, the versions and the code, since other code or versions may draw other items."""
     sha = hashlib.sha256(f"{name} {platform.python_version()}".encode())
     for package in PACKAGES:
         sha.update(importlib.metadata.version(package).encode())

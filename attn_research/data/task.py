@@ -1,25 +1,42 @@
-"""What a task is: a registered function that hands out a `datasets.DatasetDict`.
+"""Tasks: functions that return a `datasets.DatasetDict` of source and target symbols.
 
-Its splits are `train`, `dev`, `test`, and further test splits named `test_<what>`. Columns:
+**A task of your own** is a function in a file of your own, and a config names it as `data.task=my_tasks.py:backwards`.
+Every parameter needs a default and is an option: `my_tasks.py:backwards(train=500)`.
 
-- `source`, `target`: lists of symbols;
-- `alignment`, if gold alignments are known: list of [source index, target index], from 0, of the symbols in `source`
-  and `target` (of subwords, if these are subwords);
-- `references`, if several targets are right: all of them, `target` first;
-- `raw`, if outputs are to be scored as text, by BLEU and chrF: the lines of all right targets, as people wrote them;
-  they are compared in composed form (NFC) and with single blanks, and BLEU's tokenizer is that of their script, or the
-  one that an option `tokenize` of the task names;
-- `where`, if the items stand in a file: `train.tsv.gz:17`, for messages;
-- `ceiling`, if it may be below one: the probability with which the best possible system, which sees the source
-  alone, answers that item right.
+    # my_tasks.py
+    from attn_research.data.task import from_columns
 
-A symbol `<unk>` stands for one that the task does not know. A task that learns how lines become symbols from its data
-is registered with `symbols="learned"`, and its DatasetDict has an attribute `segmentations`: source's and target's.
+    def backwards(train: int = 1000):
+        def split(numbers):
+            source = [list(str(number)) for number in numbers]
+            return {"source": source, "target": [symbols[::-1] for symbols in source]}
+
+        sizes = {"train": range(train), "dev": range(train, train + 100), "test": range(train + 100, train + 200)}
+        return from_columns({name: split(numbers) for name, numbers in sizes.items()})
+
+**Splits.** `train`, `dev` and `test` are required. Further test splits are named `test_<name>`.
+
+**Columns.** `source` and `target` are required, the others are optional.
+
+- `source`, `target`: lists of symbols (strings). `<unk>` is a symbol that the task does not know.
+- `alignment`: the gold alignment, a list of [source index, target index] pairs. Indices start at 0 and count the
+  symbols of `source` and `target` (the subwords, if symbols are subwords).
+- `references`: all correct targets, `target` first.
+- `raw`: the original lines of all correct targets. With this column, outputs are scored as text by BLEU and chrF, in
+  composed form (NFC) and with single spaces. BLEU's tokenizer follows the script of the lines; an option `tokenize` of
+  the task overrides it.
+- `where`: file and line of the item, such as `train.tsv.gz:17`, for messages.
+- `ceiling`: the probability that the best possible system, which sees only the source, gets the item right. Needed only
+  where it is below one.
+
+**Symbols.** `translate` splits new lines into symbols by the trait `symbols` (see `tasks`). A task that
+learns its segmentation from its data is registered with `symbols="learned"`. Its DatasetDict has an attribute
+`segmentations`: the pair of source and target segmentation.
 """
 
 import functools
 import inspect
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,17 +49,19 @@ from attn_research.errors import UserError
 from attn_research.registry import Registry, Spec, nearest
 
 DatasetDict = Any  # datasets.DatasetDict, whose import takes more than a second
-Tables = dict[str, "pyarrow.Table"]  # by the split's name
+Tables = dict[str, "pyarrow.Table"]  # by split name
 
 if TYPE_CHECKING:
     import pyarrow
 
-# symbols: how a line of text becomes source symbols; a name of SEGMENTATIONS, or "learned" from its data.
-# outputs: "words" if target symbols are written with spaces between them; else they are if one has several characters.
-# generated: its items come from nothing but its options, its own file and this folder, so that they can be kept.
-# find: raises a UserError if the files that its options name are not there.
-# written: options that a spec's normal form names even where they have their default, as committed configs do.
-tasks = Registry("task", symbols="characters", outputs="any", generated=False, written=(), find=None)
+# Traits, all optional: `@tasks.register(symbols="words", generated=True)`.
+# symbols: how a line becomes source symbols; a key of SEGMENTATIONS, or "learned" from the task's data.
+# outputs: "words" if spaces separate the target symbols in a line; "any" infers it: spaces separate symbols of several
+#   characters.
+# generated: the items depend only on the options, the task's own file and this folder, so they can be cached.
+# explicit: options that the normal form of a spec always names, even at their default, as committed configs do.
+# check_files: raises a UserError if a file that the options name is missing; a function of the options returns it.
+tasks = Registry("task", symbols="characters", outputs="any", generated=False, explicit=(), check_files=None)
 
 SPLITS = ("train", "dev", "test")
 COLUMNS = ("source", "target")
@@ -50,44 +69,52 @@ COLUMNS = ("source", "target")
 
 @functools.lru_cache(maxsize=4)
 def load(spec: Spec) -> DatasetDict:
-    """The splits of the task that `spec` names; a second call in the same process hands out the same object.
+    """Returns the splits of a task. A second call in the same process returns the same object.
 
     Raises:
-      UserError: an unknown task or option, data that cannot be read, a split or column that is not there or of
-        another type, an empty split, an item with an empty source or target, or an alignment outside of them.
+      UserError: an unknown task or option, data that cannot be read, a missing split or column or one of another type,
+        an empty split, an item with an empty source or target, or an alignment with an index out of range.
     """
     import datasets
 
     splits = tasks.bind(spec)()
     if not isinstance(splits, datasets.DatasetDict):
-        raise UserError(f"task {spec} gives a {type(splits).__name__}, but must give a datasets.DatasetDict")
+        raise UserError(f"task {spec} returns a {type(splits).__name__}, but must return a datasets.DatasetDict")
     for name in SPLITS:
         if name not in splits:
             raise UserError(f"task {spec} has no split {name!r}; {nearest(name, splits)}")
     for name, split in splits.items():
-        _check(split, f"split {name!r} of task {spec}")
+        _check_split(split, f"split {name!r} of task {spec}")
     return splits
 
 
 def tables(spec: Spec) -> Tables:
-    """What `load` gives as Arrow tables, of which nothing is copied; what is generated is kept for the next process."""
+    """Returns the splits of a task as Arrow tables, without a copy.
+
+    The tables of a generated task are cached on disk for later processes.
+
+    Raises:
+      UserError: as `load`.
+    """
     bound = tasks.bind(spec)
-
-    def make() -> Tables:
-        return {name: split.with_format("arrow")[:] for name, split in load(spec).items()}
-
     if not bound.traits.generated:
-        return make()
-    # Of a task that stands elsewhere, too, with what it imports from beside it.
-    code = (
-        user_modules.read(spec.module).hashes()
-        if spec.module
-        else Path(inspect.getfile(bound.function)).read_text("utf-8")
-    )
-    return cached_tables(f"{bound.function.__name__} {bound.hyper} {code}", make)
+        return _load_tables(spec)
+    name = f"{bound.function.__name__} {bound.hyper} {_code(spec, bound.function)}"
+    return cached_tables(name, functools.partial(_load_tables, spec))
 
 
-def _check(split: Any, title: str) -> None:
+def _load_tables(spec: Spec) -> Tables:
+    return {name: split.with_format("arrow")[:] for name, split in load(spec).items()}
+
+
+def _code(spec: Spec, function: Callable) -> Any:
+    """The task's own code: the hashes of a user's file and its imports, or the text of a built-in module."""
+    if spec.module:
+        return user_modules.read(spec.module).hashes()
+    return Path(inspect.getfile(function)).read_text("utf-8")
+
+
+def _check_split(split: Any, title: str) -> None:
     import datasets
 
     tokens = datasets.List(datasets.Value("string"))
@@ -124,7 +151,7 @@ def _lengths(table: "pyarrow.Table", column: str) -> np.ndarray:
 
 
 def from_columns(splits: Mapping[str, Mapping[str, list]]) -> DatasetDict:
-    """`{split: {column: values}}` as a DatasetDict in memory."""
+    """Returns `{split: {column: values}}` as a DatasetDict in memory."""
     import datasets
 
     return datasets.DatasetDict({name: datasets.Dataset.from_dict(columns) for name, columns in splits.items()})
@@ -136,17 +163,25 @@ def learns_segmentation(spec: Spec) -> bool:
 
 
 def default_segmentations(spec: Spec, symbols: Iterable[str]) -> tuple[Segmentation, Segmentation]:
-    """Source's and target's segmentation of a task that learns none; `symbols` are those of the target."""
+    """Returns the source and target segmentation of a task that learns none.
+
+    Args:
+      symbols: the target symbols of the task.
+    """
     traits = tasks.bind(spec).traits
     spaced = traits.outputs == "words" or any(len(symbol) > 1 for symbol in symbols)
     return SEGMENTATIONS[traits.symbols], Words() if spaced else Characters()
 
 
 def check_lengths(splits: Tables, limit: int | None, variant: str) -> None:
-    """Refuses sources of more symbols than `variant`, which is named in the message, can look at.
+    """Checks that no source is longer than an attention variant allows.
+
+    Args:
+      limit: the most source symbols that the variant allows; None for no limit.
+      variant: the variant's spec, for the message.
 
     Raises:
-      UserError: a source is longer than `limit`; the first one is named by file and line, or by split and index.
+      UserError: a source is longer; the message names its file and line, or its split and index.
     """
     if limit is None:
         return

@@ -1,4 +1,4 @@
-"""Words to segments from tab-separated files: grapheme-to-phoneme, inflection."""
+"""The task `transduction`: words to segments from tab-separated files (grapheme-to-phoneme, inflection)."""
 
 import functools
 import logging
@@ -15,7 +15,7 @@ from attn_research.normal_form import normal
 from attn_research.registry import require
 
 SYMBOLS = "letters"  # how words become source symbols
-ALTERNATE = re.compile(r"(.*\S)\([0-9]{1,2}\)")  # as CMUdict writes further pronunciations: abel(1)
+ALTERNATE = re.compile(r"(.*\S)\([0-9]{1,2}\)")  # a further pronunciation in CMUdict: abel(1)
 log = logging.getLogger(__name__)
 
 
@@ -28,31 +28,31 @@ class Line(NamedTuple):
 
 
 def find_files(path: str) -> dict[str, Path]:
-    """The file of each split in the folder `path`.
+    """Returns the file of each split in the folder `path`.
 
     Raises:
-      UserError: the folder or a file is not there.
+      UserError: the folder or a file is missing.
     """
     require(bool(path), 'task transduction needs the folder of its files, as in transduction(path="cmudict_g2p")')
     folder = find_folder(path)
     return {split: find_file(folder, f"{split}.tsv") for split in SPLITS}
 
 
-@tasks.register(symbols=SYMBOLS, outputs="words", find=lambda hyper: functools.partial(find_files, **hyper))
+@tasks.register(symbols=SYMBOLS, outputs="words", check_files=lambda hyper: functools.partial(find_files, **hyper))
 def transduction(path: str = "") -> DatasetDict:
-    """The words in the folder `path`: train.tsv, dev.tsv and test.tsv, each plain or as .gz.
+    """The words in the folder `path`: train.tsv, dev.tsv and test.tsv, each plain or .gz.
 
-    A line is `word<TAB>segments separated by spaces`; the source is the characters of the word, the target the
-    segments. In train every line is an item; in dev and test the lines of a word are one item with several
-    `references`. Both columns are read in Unicode's composed form (NFC), with single blanks and none at their ends. A
-    name such as <V;PST> is as many symbols as it has characters. A relative path is looked for from the working
-    directory, then in $ATTN_RESEARCH_DATA.
+    A line is `word<TAB>segments separated by spaces`. The source is the characters of the word, and the target is the
+    segments. In train every line is an item. In dev and test the lines of a word are one item with several
+    `references`. Both columns are read in composed form (NFC), with single spaces and none at the ends. A name such as
+    <V;PST> is as many symbols as it has characters. A relative path is resolved in the working directory, then in
+    $ATTN_RESEARCH_DATA.
 
-    `abel(1)`, as CMUdict writes a further pronunciation, is a further line of `abel` if one of the files has `abel`,
-    which is told. Any other word that ends in a number in parentheses stays as it is, which is told too.
+    `abel(1)`, CMUdict's spelling of a further pronunciation, is read as a further line of `abel` if one of the files
+    has `abel`. Any other word that ends in a number in parentheses is read unchanged. A warning reports both.
 
     Raises:
-      UserError: a folder or file that is not there, is empty or cannot be read, or a line of another form.
+      UserError: the folder or a file is missing, a file is empty or cannot be read, or a line has another form.
     """
     files = {split: _lines(file) for split, file in find_files(path).items()}
     words = {line.word for lines in files.values() for line in lines}
@@ -72,17 +72,17 @@ def _columns(lines: list[Line], split: str) -> dict[str, list]:
 
 
 def _without_numbers(lines: list[Line], words: Collection[str]) -> list[Line]:
-    """The lines with `abel` for `abel(1)` where `abel` is one of the words; the first of each kind is told."""
-    result = {i: match[1] for i, line in enumerate(lines) if (match := ALTERNATE.fullmatch(line.word))}
-    alternates = {i: word for i, word in result.items() if word in words}
-    others = [lines[i] for i in result if i not in alternates]
+    """Returns the lines with `abel` for `abel(1)` if `abel` is one of the words. Logs a warning for each kind."""
+    numbered = {i: match[1] for i, line in enumerate(lines) if (match := ALTERNATE.fullmatch(line.word))}
+    alternates = {i: word for i, word in numbered.items() if word in words}
+    others = [lines[i] for i in numbered if i not in alternates]
     if alternates:
         first = next(iter(alternates))
         message = f"{lines[first].where}: {lines[first].word} is read as a further line of {alternates[first]}"
-        log.warning("%s (numbered words read so: %d)", message, len(alternates))
+        log.warning("%s (%d words in total)", message, len(alternates))
     if others:
-        message = f"{others[0].where}: {others[0].word} is read as it is, since there is no word without the number"
-        log.warning("%s (numbered words read so: %d)", message, len(others))
+        message = f"{others[0].where}: {others[0].word} is read unchanged, since no file has it without the number"
+        log.warning("%s (%d words in total)", message, len(others))
     return [line._replace(word=alternates.get(i, line.word)) for i, line in enumerate(lines)]
 
 

@@ -1,4 +1,4 @@
-"""Sentences from one language to another."""
+"""The task `translation`: sentences from one language to another."""
 
 import functools
 import logging
@@ -13,20 +13,28 @@ from attn_research.data.task import DatasetDict, from_columns, tasks
 from attn_research.errors import UserError
 from attn_research.registry import require
 
-MAX_LISTED = 5  # left-out pairs whose numbers are told
-Sides = tuple[LearnedSegmentation, LearnedSegmentation]  # of the source, of the target
+MAX_LISTED = 5  # line numbers in a warning about pairs that are left out
+Sides = tuple[LearnedSegmentation, LearnedSegmentation]  # (source, target)
 log = logging.getLogger(__name__)
 
 
-def find_files(path: str, source: str, target: str, test: str, **_: object) -> None:
-    """Refuses a folder that is not there or lacks files; what the hub has is not asked."""
+def check_files(path: str, source: str, target: str, test: str, **_: object) -> None:
+    """Checks that the files of the task exist. Does not ask the hub.
+
+    Raises:
+      UserError: `path` is empty, or the folder or a file is missing.
+    """
     example = 'translation(path="multi30k") or translation(path="hub:bentrevett/multi30k")'
     require(path not in ("", parallel.HUB), f"task translation needs the folder of its files, as in {example}")
     if not path.startswith(parallel.HUB):
         parallel.find_files(path, (source, target), test)
 
 
-@tasks.register(symbols="learned", written=("vocabulary",), find=lambda hyper: functools.partial(find_files, **hyper))
+@tasks.register(
+    symbols="learned",
+    explicit=("vocabulary",),
+    check_files=lambda hyper: functools.partial(check_files, **hyper),
+)
 def translation(
     path: str = "",
     source: str = "de",
@@ -40,28 +48,36 @@ def translation(
     configuration: str = "",
     tokenize: Literal["auto", "13a", "intl", "zh", "char", "none", "ja-mecab", "ko-mecab"] = "auto",
 ) -> DatasetDict:
-    """The line-aligned files train.de, train.en, dev.* (or val.*) and test.* in the folder `path`, plain or as .gz.
+    """Line-aligned text files or a data set of the Hugging Face hub.
 
-    `source` and `target` are the languages that the names end in. The test files may be called otherwise, as in
-    `test="test_2016_flickr"`; others named test_<what> in both languages are further test splits. A relative path is
-    looked for from the working directory, then in $ATTN_RESEARCH_DATA. `path="hub:bentrevett/multi30k"` takes a data
-    set of the Hugging Face hub with a column for each language, or a column `translation` of texts by language (as
-    wmt, opus_books and iwslt have); `configuration="de-en"` is its configuration, if it has several.
+    Args:
+      path: a folder with train.de, train.en, dev.* (or val.*) and test.*, each plain or .gz. A relative path is
+        resolved in the working directory, then in $ATTN_RESEARCH_DATA. Or `hub:NAME`, as in
+        `hub:bentrevett/multi30k`: a data set with a column for each language, or with a column `translation` of texts
+        by language (as wmt, opus_books and iwslt have).
+      source: language of the source, the file suffix or the column.
+      target: language of the target.
+      test: the name of the test split there, as in `test="test_2016_flickr"`. Others named test_<name> in both
+        languages are further test splits.
+      units: `words`, the most frequent words and punctuation marks of the training split, or `subwords`, by byte-pair
+        encoding (Sennrich et al. 2016).
+      vocabulary: the number of units of each language, or with `joint` of both together.
+      joint: learn one vocabulary for both languages.
+      lowercase: lowercase both languages, and the lines that outputs are scored against, as papers on lower-cased text
+        do. The signatures of BLEU and chrF then have `case:lc`.
+      longest: leave out training pairs with more symbols on a side.
+      configuration: the configuration of a hub data set that has several, as in `de-en`.
+      tokenize: BLEU's tokenizer. `auto` is `zh` for Chinese targets, `char` for Japanese, Thai, Lao, Tibetan, Burmese
+        and Khmer, and sacrebleu's default `13a` for all others. `ja-mecab` and `ko-mecab` need extra packages.
 
-    `units` are the `vocabulary` most frequent words and punctuation marks of the training split, or as many subwords
-    (byte-pair encoding, Sennrich et al. 2016), for each side, or with `joint` for both together. `lowercase` is for
-    both sides and for the lines that outputs are scored against, as in papers on lower-cased text (the signatures of
-    BLEU and chrF then have `case:lc`). Lines are read, and outputs scored, in composed form (NFC) and with single
-    blanks. `tokenize` is BLEU's tokenizer: `auto` is `zh` for Chinese targets, `char` for Japanese, Thai, Lao, Tibetan,
-    Burmese and Khmer ones, and sacrebleu's usual `13a` for all others; `ja-mecab` and `ko-mecab` need packages of their
-    own. Training pairs with an empty line or more than
-    `longest` symbols on a side are left out, which is told; no other pairs are.
+    Lines are read, and outputs scored, in composed form (NFC) and with single spaces. Training pairs with an empty line
+    are left out, too; a warning names the pairs that are left out. Dev and test pairs are never left out.
 
     Raises:
-      UserError: a folder, file, data set, configuration or column that is not there or cannot be read, different
-        numbers of lines, an empty line in dev or test, or a vocabulary that is too small.
+      UserError: a folder, file, data set, configuration or column is missing or cannot be read, the two sides have
+        different numbers of lines, dev or test has an empty line, or the vocabulary is too small.
     """
-    find_files(path, source, target, test)
+    check_files(path, source, target, test)
     pairs = parallel.read_pairs(path, (source, target), test, configuration)
     pairs = {split: _without_empty(split, lines) for split, lines in pairs.items()}
     segmentations = _learn(pairs["train"], units, vocabulary, joint, lowercase)
@@ -95,7 +111,7 @@ def _without_empty(split: str, pairs: Pairs) -> Pairs:
 
     empty = [i for i in range(len(pairs.numbers)) if not is_full(i)]
     if empty and split != "train":
-        raise UserError(f"{pairs.where(empty[0])} is empty on one side, and only training pairs may be left out")
+        raise UserError(f"{pairs.where(empty[0])} is empty on one side, and only training pairs can be left out")
     return _filter_pairs(pairs, is_full, "have an empty line")
 
 
@@ -109,7 +125,7 @@ def _without_long(train: Pairs, segmentations: Sides, longest: int) -> Pairs:
 
 
 def _filter_pairs(pairs: Pairs, fits: Callable[[int], bool], reason: str) -> Pairs:
-    """The pairs that fit; how many do not, and the first of them, is told."""
+    """Returns the pairs that fit. Logs a warning with the number of the others and the first of their lines."""
     indices = [i for i in range(len(pairs.numbers)) if fits(i)]
     if len(indices) < len(pairs.numbers):
         numbers = sorted(set(pairs.numbers) - {pairs.numbers[i] for i in indices})

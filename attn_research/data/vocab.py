@@ -1,4 +1,4 @@
-"""Symbols to numbers and back."""
+"""Vocabularies: symbols to ids and back."""
 
 import functools
 import json
@@ -10,18 +10,22 @@ from attn_research import storage
 from attn_research.storage import DamagedFileError
 
 PAD, BOS, EOS, UNK = range(4)
-UNKNOWN = "<unk>"  # how UNK is written
+UNKNOWN = "<unk>"  # the symbol of UNK
 
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """The known symbols; their ids come after PAD, BOS, EOS and UNK."""
+    """The known symbols. Their ids follow PAD, BOS, EOS and UNK."""
 
     symbols: tuple[str, ...]
 
     @classmethod
     def build(cls, counts: Mapping[str, int]) -> "Vocabulary":
-        """All symbols but UNKNOWN, the most frequent (in the training split) first, equals by name."""
+        """Returns the vocabulary of all symbols except UNKNOWN, most frequent first, ties in alphabetical order.
+
+        Args:
+          counts: how often each symbol occurs in the training split.
+        """
         known = counts.keys() - {UNKNOWN}
         return cls(tuple(sorted(known, key=lambda symbol: (-counts[symbol], symbol))))
 
@@ -30,15 +34,15 @@ class Vocabulary:
         return {symbol: id for id, symbol in enumerate(self.symbols, UNK + 1)}
 
     def __len__(self) -> int:
-        """Number of ids, the four special ones included."""
+        """The number of ids, including the four special ones."""
         return UNK + 1 + len(self.symbols)
 
     def encode(self, sentence: Iterable[str]) -> list[int]:
-        """Ids of the symbols, UNK for a symbol never seen; no EOS is added."""
+        """Returns the ids of the symbols, UNK for an unknown one. Adds no EOS."""
         return [self._ids.get(symbol, UNK) for symbol in sentence]
 
     def decode(self, ids: Iterable[int]) -> list[str]:
-        """Symbols of the ids before the first EOS, without PAD and BOS."""
+        """Returns the symbols of the ids before the first EOS, without PAD and BOS."""
         sentence = []
         for id in ids:
             if id == EOS:
@@ -53,12 +57,12 @@ class Vocabulary:
 
     @classmethod
     def load(cls, path: str | Path) -> "Vocabulary":
-        """Reads what `save` wrote.
+        """Reads a vocabulary that `save` wrote.
 
         Raises:
-          DamagedFileError: it is missing or differs.
+          DamagedFileError: the file is missing or damaged.
         """
         symbols = storage.read_json(Path(path))
         if not (isinstance(symbols, list) and all(isinstance(symbol, str) for symbol in symbols)):
-            raise DamagedFileError(f"{path} is damaged: it is no list of symbols")
+            raise DamagedFileError(f"{path} is damaged: it is not a list of symbols")
         return cls(tuple(symbols))

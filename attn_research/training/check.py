@@ -37,8 +37,8 @@ def check(config: Config, files: bool = True) -> None:
     """
     check_names(config)
     task = registry("task").bind(config.data.task)
-    if files and task.traits.find:
-        task.traits.find()
+    if files and task.traits.check_files:
+        task.traits.check_files()
     auxiliary.check(config.train, config.model.attention.score, config.data.task, has_links=True)
     try:
         _trace(dataclasses.replace(program_config(config), data=Data()))
