@@ -1,7 +1,12 @@
-"""What is measured on test items, and how sure it is."""
+"""Metrics over test items, with confidence intervals and comparisons between rows."""
 
-from attn_research.metrics.alignment import alignment_errors, entropy, link_errors
-from attn_research.metrics.error_rates import closest_reference, score_outputs
+from attn_research.metrics.error_rates import (
+    alignment_errors,
+    closest_reference,
+    entropy,
+    link_errors,
+    score_outputs,
+)
 from attn_research.metrics.metric import METRICS, Metric
 from attn_research.metrics.statistics import Comparison, Scores
 from attn_research.metrics.text import score_texts

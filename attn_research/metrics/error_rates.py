@@ -1,19 +1,19 @@
-"""Outputs against their references: exact match, and word and phoneme error rate as the G2P papers define them."""
+"""Error rates of outputs (exact match, WER, PER) and of attention weights (AER), and the entropy of the weights."""
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from rapidfuzz.distance import Levenshtein
 
-from attn_research.metrics.alignment import Counts
-
+Counts = tuple[np.ndarray, np.ndarray]  # numerator and denominator of each item, [n] and [n]
 Tokens = Sequence[str]
 
 
 def closest_reference(output: Tokens, references: Sequence[Tokens]) -> tuple[int, int]:
-    """Edits (insertions, deletions, substitutions) to the closest reference, and that reference's length.
+    """Returns the edit distance to the closest reference, and the length of that reference.
 
-    Of references that are equally close the first counts.
+    Insertions, deletions and substitutions cost 1. If several references are equally close, the first one counts.
     """
     edits = [Levenshtein.distance(output, reference) for reference in references]
     best = int(np.argmin(edits))
@@ -21,17 +21,70 @@ def closest_reference(output: Tokens, references: Sequence[Tokens]) -> tuple[int
 
 
 def score_outputs(outputs: Sequence[Tokens], references: Sequence[Sequence[Tokens]]) -> dict[str, Counts]:
-    """Numerator and denominator of every metric, an item each: `{"exact": ([n], [n]), "wer": ..., "per": ...}`.
+    """Returns numerators and denominators of the output metrics: `{"exact": ([n], [n]), "wer": ..., "per": ...}`.
 
-    exact: 1 where the output is one of the references. wer: 1 where it is not. per: edits to the closest reference,
-    over that reference's length, both summed over the items (Toshniwal & Livescu 2016).
+    - exact: 1 if the output is one of the references.
+    - wer (word error rate): 1 if it is not.
+    - per (phoneme error rate): edit distance to the closest reference, over its length. Both are summed over the items
+      before dividing   (Toshniwal & Livescu 2016).
 
     Args:
       outputs: n token lists, without the end symbol.
-      references: for each item the right answers, at least one.
+      references: the correct outputs of each item, at least one.
     """
     edits, lengths = (
         np.array([closest_reference(*pair) for pair in zip(outputs, references, strict=True)], int).reshape(-1, 2).T
     )
-    one = np.ones(len(outputs), int)
-    return {"exact": ((edits == 0).astype(int), one), "wer": ((edits > 0).astype(int), one), "per": (edits, lengths)}
+    ones = np.ones(len(outputs), int)
+    return {"exact": ((edits == 0).astype(int), ones), "wer": ((edits > 0).astype(int), ones), "per": (edits, lengths)}
+
+
+def link_errors(
+    output_length: int, target_length: int, gold: Iterable[tuple[int, int]], attended: Sequence[int]
+) -> tuple[int, int]:
+    """Returns numerator and denominator of the alignment error rate of one item   (Och & Ney 2003).
+
+    AER = 1 - (|A & S| + |A & P|) / (|A| + |S|), each of the four summed over the items, with
+
+    - A: one link for each output position, to the source position with the largest weight;
+    - S, the sure links: the gold links of output positions that have exactly one;
+    - P, the possible links: all gold links. If a position has several, any of them is correct.
+
+    Output positions without a gold link are left out, since attention cannot align a symbol with nothing. So attention
+    whose largest weight is always on a gold link has AER 0, and S = P if gold has one link for each position.
+    An item whose output is not as long as its target counts (0, 0), since gold links refer to target positions.
+
+    Args:
+      gold: (source index, target index) pairs, from 0.
+      attended: source index for each output step. Steps after the last output symbol (the end symbol) are ignored.
+    """
+    if output_length != target_length:
+        return 0, 0
+    sources = defaultdict(set)
+    for source, target in gold:
+        sources[target].add(source)
+    sure = sum(len(links) == 1 for links in sources.values())
+    possible_hits = sum(attended[target] in links for target, links in sources.items())
+    sure_hits = sum(attended[target] in links for target, links in sources.items() if len(links) == 1)
+    size = len(sources) + sure
+    return size - sure_hits - possible_hits, size
+
+
+def alignment_errors(
+    output_lengths: Sequence[int],
+    target_lengths: Sequence[int],
+    alignments: Sequence[Iterable[tuple[int, int]]],
+    attended: Sequence[Sequence[int]],
+) -> Counts:
+    """Returns `link_errors` of every item: numerators and denominators."""
+    items = zip(output_lengths, target_lengths, alignments, attended, strict=True)
+    return tuple(np.array([link_errors(*item) for item in items], int).reshape(-1, 2).T)
+
+
+def entropy(weights: np.ndarray) -> tuple[float, int]:
+    """Returns the entropy of one item's weights [t s], summed over the steps, and the number of steps.
+
+    The entropy of a step is -sum_j a_j log a_j, in nats.
+    """
+    logarithms = np.log(weights, out=np.zeros_like(weights), where=weights > 0)
+    return float(-(weights * logarithms).sum()), len(weights)

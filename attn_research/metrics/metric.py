@@ -1,4 +1,4 @@
-"""Every metric is a function of sums over test items: most are a ratio of two, BLEU takes ten."""
+"""Metrics as functions of sums over test items: most are a ratio of two sums, BLEU takes ten."""
 
 import math
 from collections.abc import Callable
@@ -11,40 +11,43 @@ from attn_research.metrics import text
 
 
 def ratio(numerators: np.ndarray, denominators: np.ndarray) -> np.ndarray:
-    """The one by the other; nan where the denominator is 0."""
+    """Divides, with nan where the denominator is 0."""
     undefined = np.full(np.broadcast_shapes(np.shape(numerators), np.shape(denominators)), np.nan)
     return np.divide(numerators, denominators, out=undefined, where=np.not_equal(denominators, 0))
 
 
 def exponential(nats: np.ndarray, symbols: np.ndarray) -> np.ndarray:
-    """Perplexity; inf where a float cannot hold it."""
+    """Returns the perplexity exp(nats / symbols), or inf if a float cannot hold it."""
     with np.errstate(over="ignore"):
         return np.exp(ratio(nats, symbols))
 
 
 @dataclass(frozen=True)
 class Metric:
-    """`finish(sum of each part)`, and how a table shows it."""
+    """A metric: `finish` of the sums of its parts over the items, and its format in a table."""
 
     name: str
     label: str
-    lower_is_better: bool | None  # None: neither is better
-    percent: bool  # a share, printed times 100
-    finish: Callable[..., np.ndarray] = ratio  # from sums of any shape, one a part
-    parts: tuple[str, ...] = ("n", "d")  # what is summed over the items, by the names in a record
+    lower_is_better: bool | None  # None: neither
+    percent: bool  # printed times 100
+    finish: Callable[..., np.ndarray] = ratio  # (sum of each part, all of one shape) -> metric
+    parts: tuple[str, ...] = ("n", "d")  # names in a record; default: numerator and denominator
     minimum: float = 0.0
     maximum: float = math.inf
 
     def value(self, *parts) -> float:
-        """The metric over the test items, from its parts [n], one number an item.
+        """Returns the metric over the test items.
 
-        An item with a denominator of 0 is left out of a ratio, and nothing but zeros gives nan.
+        A ratio leaves out items with a denominator of 0, and is nan if all are.
+
+        Args:
+          parts: for each part, a number for each item, [n].
         """
         return float(self.finish(*(np.sum(part, dtype=float) for part in parts)))
 
 
 def _text(name: str, label: str, parts: tuple[str, ...]) -> Metric:
-    finish = partial(text.finish, name)
+    finish = partial(text.score_sums, name)
     return Metric(name, label, lower_is_better=False, percent=False, finish=finish, parts=parts, maximum=100.0)
 
 

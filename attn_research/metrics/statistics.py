@@ -1,19 +1,22 @@
-"""How sure a number is, and whether two rows of a table differ: a hierarchical bootstrap over seeds and test items.
+"""95 % bootstrap confidence intervals and paired comparisons between the rows of a table.
 
-One replicate draws test items with replacement, the same ones for all seeds and rows, computes every run's metric on
-them, and draws seeds with replacement, the same ones for all rows that have the same seeds (a seed means the same
-initial values and batches in every row). A row's number is the mean over its seeds; an interval is the middle 95 % of
-2,000 replicates.
+The bootstrap is hierarchical, over test items and seeds. One replicate draws test items with replacement, the same ones
+for all seeds and rows, and computes every run's metric on them. It then draws seeds with replacement, the same ones for
+all rows with the same seeds (in every row, a seed means the same initial values and batches). A row's number is the
+mean over its seeds. An interval is the middle 95 % of 2,000 replicates.
 
-It assumes that items are drawn independently of each other, and seeds too, and that the training set is fixed: nothing
-is said of what other training data would give. Drawing from a few seeds alone is far too narrow (of three seeds, the
-smallest and the largest hold the true mean between them 75 times of 100), so the way from the mean over all seeds to
-the mean over the drawn ones is stretched by sqrt(n / (n - 1)) * t / z: as wide as Student's interval for n seeds. On
-simulated normal seeds and items the interval then holds the true mean 93 to 99.9 times of 100; it is too wide where
-runs err on different items, since that noise is in the spread of the seeds already. With fewer than three seeds they
-are not drawn, and the interval is that of the items, which tells nothing of other seeds. Where every run is right on
-every item the interval is one point. The best row is picked by its own number, and every other row is compared with
-it, without a correction for how many there are.
+Assumptions: items are independent, seeds are independent, and the training set is fixed. The interval does not cover
+other training data.
+
+A bootstrap over a few seeds alone is too narrow: the range of three seeds holds the true mean in only 75 of 100 cases.
+So the distance between the mean over all seeds and the mean over the drawn seeds is multiplied by
+sqrt(n / (n - 1)) * t / z. The interval is then as wide as Student's for n seeds. On simulated normal seeds and items it
+holds the true mean in 93 to 99.9 of 100 cases. It is too wide if runs err on different items, since the spread of the
+seeds already contains that noise.
+
+With fewer than three seeds only items are drawn, so the interval does not cover other seeds. If every run is correct on
+every item, the interval is one point. The best row has the best mean, and every other row is compared with it, without
+a correction for the number of rows.
 """
 
 from collections.abc import Mapping
@@ -28,20 +31,20 @@ from attn_research.metrics.metric import Metric
 REPLICATES = 2000
 LEVEL = 0.95
 MIN_SEEDS = 3  # with fewer, rows are not compared
-CHUNK = 100  # replicates whose item counts are held at once
+CHUNK = 100  # replicates in memory at once
 
 
 @dataclass(frozen=True)
 class Scores:
-    """The runs of one row: a seed each, and what they scored."""
+    """The runs of one row: their seeds and the parts of a metric."""
 
     seeds: tuple[int, ...]
-    parts: tuple[np.ndarray, ...]  # the metric's, [seed, item]; its value alone, [seed, 1], where items were not kept
+    parts: tuple[np.ndarray, ...]  # of the metric, [seed, item]; its value, [seed, 1], if items are unknown
     by_item: bool = True
 
     @classmethod
     def without_items(cls, seeds: tuple[int, ...], values) -> "Scores":
-        """Runs of which only the finished metric is known; `values` [seed]."""
+        """Returns scores of which only the metric's `values` [seed] are known."""
         return cls(seeds, (np.asarray(values, float)[:, None],), by_item=False)
 
 
@@ -50,7 +53,7 @@ class Comparison:
     """The rows of one column of a table, on the same test items.
 
     Raises:
-      UserError: the rows have not the same number of items.
+      UserError: the rows have different numbers of items.
     """
 
     metric: Metric
@@ -74,7 +77,10 @@ class Comparison:
         return (min if self.metric.lower_is_better else max)(known or self.means, key=self.means.__getitem__)
 
     def interval(self, label: str) -> tuple[float, float] | None:
-        """The 95 % interval of a row's mean; None where nothing can be drawn or the metric is not always a number."""
+        """The 95 % bootstrap confidence interval of a row's mean.
+
+        None if there is nothing to draw, or the metric is nan in a replicate.
+        """
         scores = self.rows[label]
         if not scores.by_item and not has_enough_seeds(scores):
             return None
@@ -82,19 +88,22 @@ class Comparison:
         return interval and (max(interval[0], self.metric.minimum), min(interval[1], self.metric.maximum))
 
     def difference(self, a: str, b: str) -> tuple[float, float] | None:
-        """The 95 % interval of `a` minus `b`; None with fewer than three seeds in either, or where one is no number."""
+        """The 95 % bootstrap confidence interval of `a` minus `b`.
+
+        None with fewer than three seeds in either, or if one is nan in a replicate.
+        """
         if not (has_enough_seeds(self.rows[a]) and has_enough_seeds(self.rows[b])):
             return None
         return _percentile_interval(self.replicates[a] - self.replicates[b])
 
     def distinguishable(self, a: str, b: str) -> bool | None:
-        """Whether the interval of the difference leaves out 0; None where there are too few seeds to tell."""
+        """Whether the interval of the difference excludes 0; None with too few seeds."""
         interval = self.difference(a, b)
         return None if interval is None else not interval[0] <= 0 <= interval[1]
 
     @cached_property
     def replicates(self) -> dict[str, np.ndarray]:
-        """The mean over seeds in every replicate: [REPLICATES] for each row."""
+        """The mean over seeds in every replicate, [REPLICATES] for each row."""
         rng = np.random.default_rng(0)
         sums = self._item_sums(rng)
         sets = dict.fromkeys(scores.seeds for scores in self.rows.values())
@@ -108,7 +117,7 @@ class Comparison:
         return self.metric.finish(*sums) if scores.by_item else sums[0]
 
     def _item_sums(self, rng: np.random.Generator) -> dict[str, tuple[np.ndarray, ...]]:
-        """Sums over drawn items, for each row its parts [REPLICATES, seed]."""
+        """Returns sums over drawn items: for each row its parts, [REPLICATES, seed]."""
         sums = {label: _sums(scores) for label, scores in self.rows.items()}
         rows = {label: scores for label, scores in self.rows.items() if scores.by_item}
         if rows:
@@ -121,13 +130,13 @@ class Comparison:
 
 
 def has_enough_seeds(scores: Scores) -> bool:
-    """Whether a row has seeds enough to be compared."""
+    """Whether a row has enough seeds for a comparison."""
     return len(scores.seeds) >= MIN_SEEDS
 
 
 def widening_factor(seeds: int) -> float:
-    """By how much deviations of drawn seeds are too small, for intervals as wide as Student's."""
-    from scipy import special  # which training, whose metrics are beside this, need not wait for
+    """Returns the factor that makes a bootstrap interval over seeds as wide as Student's."""
+    from scipy import special  # slow to import, and training needs only the metrics
 
     tail = (1 + LEVEL) / 2
     return float(np.sqrt(seeds / (seeds - 1)) * special.stdtrit(seeds - 1, tail) / special.ndtri(tail))
@@ -148,7 +157,12 @@ def _resampled_sums(columns: np.ndarray, rng: np.random.Generator):
 
 
 def _resampled_means(values: np.ndarray, indices: np.ndarray) -> np.ndarray:
-    """The mean over the drawn seeds [REPLICATES, seed] of `values` [seed] or [REPLICATES, seed]."""
+    """Returns the mean over drawn seeds, widened, [REPLICATES].
+
+    Args:
+      values: the metric of each seed, [seed] or [REPLICATES, seed].
+      indices: the drawn seeds, [REPLICATES, seed].
+    """
     replicates, seeds = indices.shape
     values = np.broadcast_to(values, (replicates, seeds))
     center = values.mean(axis=1)

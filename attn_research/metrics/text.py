@@ -1,4 +1,4 @@
-"""BLEU and chrF by sacrebleu: what it counts in each item, its score of their sums, and its signature."""
+"""BLEU and chrF by sacrebleu: its counts of each item, its score of their sums, and its signature."""
 
 import importlib.util
 import re
@@ -11,30 +11,30 @@ import numpy as np
 from attn_research.errors import UserError
 from attn_research.normal_form import normal
 
-ORDERS = range(1, 7)  # characters of an n-gram in chrF
+ORDERS = range(1, 7)  # of chrF: n-grams of 1 to 6 characters
 BLEU_PARTS = ("output", "reference", *(f"right{n}" for n in range(1, 5)), *(f"written{n}" for n in range(1, 5)))
-CHRF_PARTS = tuple(f"{what}{n}" for n in ORDERS for what in ("output", "reference", "right"))
+CHRF_PARTS = tuple(f"{kind}{n}" for n in ORDERS for kind in ("output", "reference", "right"))
 
-# force: early in training many outputs do look as if nobody had put their words together.
+# force: no warning about outputs that look tokenized, as many do early in training.
 SCORERS = {
     "bleu": ("BLEU", {"force": True}),
     "bleu_lc": ("BLEU", {"force": True, "lowercase": True}),
     "chrf": ("CHRF", {}),
 }
 
-# BLEU's tokenizers, and the module that one needs; what installs it.
+# BLEU's tokenizers, and for some the module that they need and the package that installs it.
 TOKENIZERS = ("13a", "intl", "zh", "char", "none", "ja-mecab", "ko-mecab")
 PACKAGES = {"ja-mecab": ("MeCab", "sacrebleu[ja]"), "ko-mecab": ("mecab_ko", "sacrebleu[ko]")}
 
 HAN = re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
-# Kana, Thai, Lao, Tibetan, Burmese, Khmer: no blanks between words, and no tokenizer of sacrebleu's own.
+# Kana, Thai, Lao, Tibetan, Burmese, Khmer: no spaces between words, and sacrebleu itself has no tokenizer for them.
 UNSPACED = re.compile(r"[\u3040-\u30ff\uff66-\uff9f\u0e00-\u0eff\u0f00-\u0fff\u1000-\u109f\u1780-\u17ff]")
 
 
 def choose_tokenizer(lines: Iterable[str]) -> str:
-    """BLEU's tokenizer for a language without blanks between words, by the script of most of its letters, else 13a.
+    """Returns BLEU's tokenizer for the script of most letters.
 
-    It is `zh` for Chinese, and `char` for Japanese, Thai, Lao, Tibetan, Burmese and Khmer.
+    It is `zh` for Chinese, `char` for Japanese, Thai, Lao, Tibetan, Burmese and Khmer, and `13a` for all others.
     """
     text = "".join(lines)
     han, unspaced = len(HAN.findall(text)), len(UNSPACED.findall(text))
@@ -44,10 +44,10 @@ def choose_tokenizer(lines: Iterable[str]) -> str:
 
 
 def check_tokenizer(name: str) -> None:
-    """Refuses a tokenizer whose package is not installed.
+    """Checks that the package of a tokenizer is installed.
 
     Raises:
-      UserError: it names the package, and a tokenizer that needs none.
+      UserError: it is not; the message names the package and a tokenizer that needs none.
     """
     module, package = PACKAGES.get(name, ("sacrebleu", ""))
     if importlib.util.find_spec(module) is None:
@@ -65,19 +65,22 @@ def _scorer(name: str, tokenize: str = "13a", lowercase: bool = False) -> Any:
 def score_texts(
     outputs: Sequence[str], references: Sequence[Sequence[str]], tokenize: str = "13a", lowercase: bool = False
 ) -> tuple[dict[str, tuple[np.ndarray, ...]], dict[str, str]]:
-    """The parts of every score, `{"bleu": ([n], ...), ...}`, and sacrebleu's signatures, `{"bleu": "nrefs:1|..."}`.
+    """Returns the parts of every metric and sacrebleu's signatures.
 
-    `exact` is among them: 1 where the output is one of the references, letter by letter. Outputs and references are
-    compared in their normal form: composed (NFC), and with single blanks.
+    Outputs and references are compared in composed form (NFC) and with single spaces.
 
     Args:
       outputs: n lines.
-      references: for each of them the right lines, at least one, as people wrote them.
+      references: the correct lines of each item, at least one.
       tokenize: BLEU's tokenizer.
-      lowercase: whether both are in lower case, which the signatures then tell.
+      lowercase: whether the lines are lower-cased; the signatures record it.
+
+    Returns:
+      The parts, `{"bleu": ([n], ...), ...}`, with `exact`: 1 if the output equals one of the references. The
+      signatures, `{"bleu": "nrefs:1|...", ...}`.
     """
-    outputs, references = list(map(_plain, outputs)), [list(map(_plain, right)) for right in references]
-    exact = [output in right for output, right in zip(outputs, references, strict=True)]
+    outputs, references = list(map(_normalize, outputs)), [list(map(_normalize, lines)) for lines in references]
+    exact = [output in lines for output, lines in zip(outputs, references, strict=True)]
     items, signatures = {"exact": (np.array(exact, int), np.ones(len(exact), int))}, {}
     for name in SCORERS:
         scorer = _scorer(name, tokenize, lowercase)
@@ -88,18 +91,18 @@ def score_texts(
 
 
 def perfect_bleu(references: Sequence[Sequence[str]], tokenize: str) -> float:
-    """BLEU of the first reference of every item as its output: 100, unless the lines are too short to have 4-grams."""
-    lines = [_plain(right[0]) for right in references]
+    """Returns the BLEU of outputs that equal the first reference: 100, unless all lines are too short for 4-grams."""
+    lines = [_normalize(lines[0]) for lines in references]
     return _scorer("bleu", tokenize).corpus_score(lines, [lines]).score
 
 
-def _plain(line: str) -> str:
-    """In normal form; `▁`, which stands for a blank in subwords, is one."""
+def _normalize(line: str) -> str:
+    """Returns the line in normal form. `▁`, which marks a space in subwords, becomes a space."""
     return normal(line.replace("▁", " "))
 
 
-def finish(name: str, *sums: np.ndarray) -> np.ndarray:
-    """The score, 0 to 100, of what `score_texts` counts, summed over items."""
+def score_sums(name: str, *sums: np.ndarray) -> np.ndarray:
+    """Returns a score, 0 to 100, from the parts that `score_texts` returns, summed over items."""
     scorer = _scorer(name)
     counts = np.stack(np.broadcast_arrays(*sums), axis=-1)
-    return np.apply_along_axis(lambda one: scorer._compute_score_from_stats(one.tolist()).score, -1, counts)
+    return np.apply_along_axis(lambda row: scorer._compute_score_from_stats(row.tolist()).score, -1, counts)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from attn_research.errors import UserError
-from attn_research.metrics.alignment import Counts
+from attn_research.metrics.error_rates import Counts
 from attn_research.metrics.metric import Metric
 from attn_research.registry import Registry, Spec
 

@@ -15,7 +15,7 @@ from attn_research.decoding.memory import rows_at_once
 from attn_research.decoding.outputs import Outputs
 from attn_research.decoding.search import make_search
 from attn_research.metrics import METRICS, alignment_errors, entropy, score_outputs, score_texts
-from attn_research.metrics.alignment import Counts
+from attn_research.metrics.error_rates import Counts
 from attn_research.metrics.text import SCORERS
 from attn_research.models.seq2seq import Seq2Seq
 from attn_research.training.prepare import Split
