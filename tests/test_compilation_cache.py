@@ -23,19 +23,19 @@ print(float(jax.jit(lambda x: x * 3 + 1)(2.0)))
 def test_an_entry_is_the_right_one_or_none(tmp_path):
     cache = CheckedCache(str(tmp_path / "cache"))
     assert cache.get("key") is None
-    cache.apply_to("key", bytes(range(200)))
+    cache.put("key", bytes(range(200)))
     (file,) = (tmp_path / "cache").iterdir()
     for damage in damages(file, 100):
         damage(file)
         assert cache.get("key") is None
-        cache.apply_to("key", bytes(range(200)))
+        cache.put("key", bytes(range(200)))
         assert cache.get("key") == bytes(range(200))
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
 def test_a_cache_that_cannot_be_written_is_done_without(tmp_path):
     tmp_path.chmod(0o500)
-    CheckedCache(str(tmp_path / "cache")).apply_to("key", b"value")
+    CheckedCache(str(tmp_path / "cache")).put("key", b"value")
 
 
 def test_damaged_programs_are_compiled_again_without_a_word(tmp_path):

@@ -213,7 +213,7 @@ def test_one_segmentation_for_both_sides_or_one_each(folder):
 
 PROGRAM = """
 import hashlib, sys
-from sentences import corpus
+from toy_corpus import corpus
 from attn_research.data.segmentation import LearnedSegmentation
 pieces = LearnedSegmentation.learn([de for de, _ in corpus()["train"]], "subwords", 60, False)
 print(hashlib.sha256(pieces.tokenizer.to_str().encode()).hexdigest())

@@ -127,7 +127,7 @@ BROKEN_NORMALIZERS = {
 @pytest.mark.parametrize("name", BROKEN | BROKEN_NORMALIZERS)
 def test_each_law_finds_what_breaks_it(name):
     kind, law = "score" if name in BROKEN else "normalizer", (BROKEN | BROKEN_NORMALIZERS)[name]
-    others = [other for other in laws if other != law and not laws[other].first]
+    others = [other for other in laws if other != law and not laws[other].required]
     actual = broken(dataclasses.replace(BASE, **{kind: Spec(f"broken_components:{name}")}), exclude=others)
     assert law in actual
     assert all(actual.values())
@@ -154,7 +154,7 @@ def test_what_a_user_brings_keeps_every_law(name):
 
 def test_a_random_piece_is_also_tried_in_training():
     def scale_alone(trait):
-        load("broken_pieces").noisy.traits = {"random": trait}
+        load("broken_components").noisy.traits = {"random": trait}
         get_trial.cache_clear()
         return "every option changes something" in broken(dataclasses.replace(BASE, normalizer=noisy))
 
@@ -162,7 +162,7 @@ def test_a_random_piece_is_also_tried_in_training():
     try:
         assert scale_alone(False)
     finally:
-        load("broken_pieces").noisy.traits = {"random": True}
+        load("broken_components").noisy.traits = {"random": True}
     assert not scale_alone(True)
 
 

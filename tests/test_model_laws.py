@@ -47,7 +47,7 @@ def variants() -> list[tuple[Spec, str]]:
     return pairs + [(spec, "no_feeding") for spec in remembering[:1]]
 
 
-every_variant = pytest.mark.parametrize(("spec", "place"), variants(), ids=str)
+every_variant = pytest.mark.parametrize(("spec", "placement"), variants(), ids=str)
 
 
 @functools.cache

@@ -73,7 +73,7 @@ def test_an_addition_has_all_seeds_once(experiment):
         ),
         (
             "from attn_research.config import *\ntable = 1\ndef runs(): yield Config(seed='x')",
-            "{file}: config field 'seed' is 'x', but must be of type int",
+            "{file}:3: config field 'seed' is 'x', but must be of type int",
         ),
     ],
 )

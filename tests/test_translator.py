@@ -143,8 +143,8 @@ def test_loading_does_not_compile_a_random_initialization(run):
     jax.clear_caches()
     try:
         load(run)
-        assert not any("first_parameters" in name for name in compiled)
+        assert not any("init_parameters" in name for name in compiled)
         init_parameters(Seq2Seq(Config().model, 9, 8), 0)
-        assert any("first_parameters" in name for name in compiled)
+        assert any("init_parameters" in name for name in compiled)
     finally:
         jax.monitoring.unregister_event_duration_listener(listen)

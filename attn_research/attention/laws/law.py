@@ -106,7 +106,8 @@ def notes(attention: config.Attention) -> Iterator[str]:
 
 def not_finite(attention: config.Attention) -> str | None:
     """Where a user's function gives NaN or infinite numbers; None where it does not, or fits no small sizes."""
-    trial, finite = get_trial(attention, QUICK_SIZES), laws["everything is finite"]
+    trial = get_trial.__wrapped__(attention, QUICK_SIZES)  # not a cached one: the user's file may have changed
+    finite = laws["everything is finite"]
     if not definition(trial):
         return None
     with contextlib.suppress(Exception), jax.enable_x64(True):
