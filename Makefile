@@ -1,7 +1,10 @@
-# make demo: the comparison of the README, from nothing to its table and figure.
-# make test, make test-slow, make lint: the checks.
-# make test-lowest: make test with the lowest versions that setup.cfg allows, in an environment of its own.
-# make bench: the speed beside PyTorch, in 4 minutes.  make bench-full: all of docs/performance.md, in hours.
+# make demo         trains the models of the README's first table, prints the table and draws the figure
+# make test         runs the tests; about 5 minutes on 2 cores
+# make test-slow    runs the laws with every option, and the long tests
+# make test-lowest  runs the tests with the lowest versions that setup.cfg allows, in its own environment
+# make lint         checks style and format
+# make bench        measures the speed in comparison with PyTorch, in 4 minutes
+# make bench-full   measures everything in docs/performance.md again, in hours
 PYTHON ?= python3
 DEMO := experiments/score_functions.py
 BIN := .venv/bin
@@ -9,7 +12,7 @@ READY := .venv/ready
 LOWEST := .venv-lowest
 PYTEST := $(BIN)/pytest --numprocesses auto --maxprocesses 8 --dist loadfile
 TORCH := .venv/ready-bench
-# Packages are compiled when they are first imported, which is quicker than when they are installed.
+# Python compiles packages to bytecode at their first import. Compiling all of them at installation takes longer.
 unexport PYTHONDONTWRITEBYTECODE
 
 .DELETE_ON_ERROR:
@@ -40,19 +43,19 @@ bench-full: $(READY) $(TORCH)
 	@$(BIN)/python -m benchmarks.run --full
 
 $(READY): requirements.lock setup.cfg pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, but $(PYTHON) is " + sys.version.split()[0] if sys.version_info < (3, 11) else 0)'
-	@echo "Installing into .venv, which takes a minute ..."
+	@$(PYTHON) -c 'import sys; sys.exit("attn-research requires Python 3.11 or newer, but $(PYTHON) is " + sys.version.split()[0] if sys.version_info < (3, 11) else 0)'
+	@echo "Installing into .venv. This takes a minute ..."
 	@test -x $(BIN)/pip || $(PYTHON) -m venv .venv
 	@$(BIN)/pip install --quiet --disable-pip-version-check --no-compile --no-deps --requirement requirements.lock --editable .
 	@touch $@
 
 $(LOWEST)/ready: requirements-lowest.lock setup.cfg pyproject.toml
-	@echo "Installing the lowest versions into $(LOWEST), which takes a minute ..."
+	@echo "Installing the lowest versions into $(LOWEST). This takes a minute ..."
 	@test -x $(LOWEST)/bin/pip || $(PYTHON) -m venv $(LOWEST)
 	@$(LOWEST)/bin/pip install --quiet --disable-pip-version-check --no-compile --no-deps --requirement requirements-lowest.lock --editable .
 	@touch $@
 
 $(TORCH): $(READY)
-	@echo "Installing PyTorch into .venv, which takes a minute or more ..."
+	@echo "Installing PyTorch into .venv. This takes a minute or more ..."
 	@$(BIN)/pip install --quiet --disable-pip-version-check --no-compile --constraint requirements.lock --editable '.[bench]' \
-		&& touch $@ || echo "PyTorch could not be installed, so its sides are left out."
+		&& touch $@ || echo "PyTorch cannot be installed. The benchmarks run without it."
