@@ -1,9 +1,10 @@
-"""Dates as people write them, in many languages, to ISO 8601: `<en>March 9, 1987` to `1987-03-09`.
+"""Dates in many languages to ISO 8601: `<en>March 9, 1987` to `1987-03-09`.
 
-Task: characters to characters, one line a date; the locale is the first symbol. Generated, no download. The encoder is
-a vanilla RNN, which forgets: its last state alone does not hold a date, so that the decoder has to look back.
-Cost: 1800 steps, about 20 seconds on one core with a warm compilation cache, 40 with a cold one.
-Expected: 97 % exact match on test or more with every score, below 30 % without attention.
+Question: does the decoder need to look back? The encoder is a vanilla RNN, whose last state does not hold a date.
+Data: `dates`, generated; no download. Characters to characters, with the locale as the first symbol.
+Setting: one layer of 64 units, 1,800 steps of 64 dates.
+Cost: about 20 seconds on one core with a warm compilation cache, 40 with a cold one.
+Expected: at least 97 % exact match on test with every score, below 30 % without attention.
 Command: attn-research train configs/dates.py model.attention.score=general
 """
 

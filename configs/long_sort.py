@@ -1,10 +1,12 @@
-"""Two thousand symbols, sorted: a long source and a long output on a small machine.
+"""Sorting 1,001 to 2,000 symbols: long sources and long outputs on a small machine.
 
-Task: sequences of 1,001 to 2,000 symbols of 20, generated; no download. `concat` makes [b s a] numbers a step; since no
-output is fed back, all queries are known at once, and the steps run one after another and again in the backward pass,
-so that nothing of [b t s a] is ever kept (attn_research/attention/map_steps.py).
-Cost: 40 steps and three searches of four sequences, a minute and a quarter on two cores.
-Expected: 97 % of the symbols right along the references; what is searched freely soon loses count.
+Question: does `concat` train at this length in little memory? It computes [b s a] numbers at every step. Without input
+  feeding all queries are known in advance, and the steps run one after another and again in the backward pass. So
+  [b t s a] is never in memory (attn_research/attention/map_steps.py).
+Data: `sort` over 20 symbols, generated; no download.
+Setting: 64 units, batches of 4 sequences, 40 steps.
+Cost: 75 seconds on two cores, with three searches of four sequences.
+Expected: 97 % token accuracy under teacher forcing. Free outputs soon lose count.
 Command: attn-research train configs/long_sort.py
 """
 

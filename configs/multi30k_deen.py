@@ -1,10 +1,12 @@
-"""German to English on Multi30k, the captions alone.
+"""German to English on the captions of Multi30k.
 
-Task: 29,000 training sentences; `test` is test_2016_flickr. The data is not in this repository: put train.*, val.* and
-test_2016_flickr.* (de.gz and en.gz) in a folder `multi30k` and name the folder above it in ATTN_RESEARCH_DATA.
-Cost: about an hour on one core (8 epochs of 458 steps).
-Expected: 38 BLEU on test with general, 40 with concat; a tutorial (bentrevett's, GRU with additive attention,
-lower-cased words, greedy) prints 28.30 on its own tokens.
+Question: what BLEU does a recurrent encoder-decoder with attention reach?
+Data: 29,000 training sentences; `test` is test_2016_flickr. The data is not in this repository. Put train.*, val.* and
+  test_2016_flickr.* (de.gz and en.gz) in a folder `multi30k`, and set ATTN_RESEARCH_DATA to the folder above it.
+Setting: one layer of 512 units, a bidirectional encoder, 8,000 joint subwords, 8 epochs of 458 steps, beam 5.
+Cost: about an hour on one core.
+Expected: 38 BLEU on test with general, 40 with concat. For comparison, bentrevett's tutorial (GRU, additive attention,
+  lower-cased words, greedy search) prints 28.30 on its own tokens.
 Command: attn-research train configs/multi30k_deen.py
 """
 

@@ -1,10 +1,13 @@
-"""Every attention variant, one at a time from one base: what does each axis do by itself?
+"""Every attention variant: the effect of one change at a time in one base config.
 
-Question: on dates in languages never seen in training, and on reversing sequences longer than any in training, how
-  right are the outputs, how near to the gold alignment are the weights, and how widely are they spread?
-Base: `general` with softmax over the whole source, attended to after the cell, attentional vector fed back, hidden 128.
-Cost: 366 runs of a quarter to three quarters of a minute on one core, about 80 minutes on 2 cores; it can be stopped
-  and taken up again. Milliseconds are of the runs that had the machine to themselves: make the last 61 with `--jobs 1`.
+Question: on dates in languages that training does not contain, and on reversing sequences longer than any in training:
+  how often is the output correct, how close are the weights to the gold alignment, and how widely do they spread?
+Data: `dates` and `reverse`, generated; no download.
+Setting: `general` with softmax over the whole source, attention after the cell, attentional vector fed back, 128 units,
+  500 steps.
+Cost: 366 runs of 15 to 45 seconds on one core, about 80 minutes on 2 cores. An interrupted sweep continues. The table
+  takes milliseconds only from runs on an otherwise idle machine: make the last 61 runs with `--jobs 1`.
+Expected: 93 % exact match on dates with the base. On `reverse:test_long`, 100 % with `location_aware`.
 Command: attn-research sweep experiments/attention_zoo.py
 """
 
@@ -74,18 +77,18 @@ base = override(
 
 
 def label(config: Config) -> str:
-    """What a config changes in the base."""
+    """Returns the fields that differ from the base."""
     changes = {name: new for name, (_, new) in diff(base, config).items() if name not in ("data.task", "seed")}
     return ", ".join(f"{_short(name)}={value}" for name, value in changes.items()) or "general"
 
 
 def _short(name: str) -> str:
-    """The last word of a field, and the one before where it would be mistaken."""
+    """Returns a field name without its common prefixes."""
     return name.removeprefix("model.attention.").removeprefix("model.decoder.").removeprefix("train.")
 
 
 def runs():
-    """Every variant on both tasks, with every seed."""
+    """Yields every variant on both tasks, with every seed."""
     for task in TASKS:
         for seed in SEEDS:
             for changes in VARIANTS:

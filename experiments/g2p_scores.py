@@ -1,8 +1,11 @@
-"""Which score function on real words?  Grapheme-to-phoneme conversion on CMUdict.
+"""Score functions on real words: grapheme-to-phoneme conversion on CMUdict.
 
-Data: CMUdict without stress, the published test list, scored as the papers do (see configs/g2p_cmudict.py for where to
-put it). One layer of 256 units and 12 epochs, against three layers of 512 and up to 100 epochs in the paper.
-Cost: 18 runs of about 15 minutes on one core; it can be stopped and taken up again.
+Question: which score function has the lowest word error rate?
+Data: CMUdict without stress, the published test list, scored as in the papers (see configs/g2p_cmudict.py for where to
+  put it).
+Setting: one layer of 256 units, 12 epochs. The paper has three layers of 512 and up to 100 epochs.
+Cost: 18 runs of about 15 minutes on one core. An interrupted sweep continues.
+Expected: 27 % word error rate with dot, general, concat and location, 30 % with scaled_dot, 29 % without attention.
 Command: attn-research sweep experiments/g2p_scores.py
 """
 
@@ -28,7 +31,7 @@ PUBLISHED = {
 
 
 def runs():
-    """Every score with every seed."""
+    """Yields every score with every seed."""
     for seed in SEEDS:
         for score in SCORES:
             yield override(base, {"model.attention.score": score, "seed": seed})

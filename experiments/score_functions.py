@@ -1,10 +1,12 @@
-"""Which score function? Does attention matter at all?
+"""Score functions on dates: does attention matter, and does the score function?
 
-Question: the same encoder-decoder with no attention (the encoder's last state is fed at every step) and with each of
-  five scores: how many dates does it write right, and do the weights look where the digits come from?
-Data: `dates`: 30,000 generated dates in the languages and styles of Unicode CLDR; test has dates never seen in
-  training, test_unseen has languages never seen either.
+Question: how many dates does the same encoder-decoder get right with each of five scores and without attention (with
+  the encoder's last state as input of every step)? Do the weights find the source of each digit?
+Data: 30,000 generated dates in the languages and styles of Unicode CLDR. `test` has dates that training does not
+  contain, `test_unseen` languages that it does not contain.
+Setting: configs/dates.py.
 Cost: 18 runs, about 4 minutes on 2 cores.
+Expected: 97 to 100 % exact match on test with every score, 18 % without attention.
 Command: attn-research sweep experiments/score_functions.py && attn-research table experiments/score_functions.py
 """
 
@@ -17,7 +19,7 @@ SCORES = ('none(feed="input")', "dot", "scaled_dot", "general", "concat", "locat
 
 
 def runs():
-    """Six variants, three seeds each."""
+    """Yields six variants with three seeds each."""
     base = load(Path(__file__).parent.parent / "configs" / "dates.py")
     for score in SCORES:
         for seed in range(3):

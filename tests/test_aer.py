@@ -107,8 +107,8 @@ def test_a_table_of_new_records_has_the_one_along_the_references():
     free = built(NEW, NEW, NEW, column="test/aer_free")
     assert free.columns[0].header == "test AER of free outputs, % ↓"
     assert (
-        "test AER of free outputs counts the items whose output is as long as its reference: 80.0 % of a row's items."
-        in (free.notes)
+        "test AER of free outputs covers the items whose output is as long as its reference (80.0 % of a row's items)."
+        in free.notes
     )
 
 
@@ -120,7 +120,7 @@ def test_a_table_with_old_records_has_that_of_free_outputs_and_says_so(splits, v
     table = built(*splits)
     assert table.columns[0].header == "test AER of free outputs, % ↓"
     assert table.rows["dot"][0].value == pytest.approx(value)
-    assert any(note.endswith(f"{message} have no AER along the references.") for note in table.notes)
+    assert any(note.endswith(f"{message} have no AER under teacher forcing.") for note in table.notes)
     assert table.render("csv").startswith("row,test/aer_free,")
 
 

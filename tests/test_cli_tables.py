@@ -32,7 +32,7 @@ def test_a_table_from_runs_is_printed_and_written(capsys):
 def test_a_table_names_runs_that_are_missing(capsys):
     make_runs()
     assert main(["table", "small.py", "--add", "model.attention.score=mine.py:cosine"]) == 0
-    assert "`mine.py:cosine` has no record yet of seeds 0, 1, 2." in capsys.readouterr().out
+    assert "`mine.py:cosine` has no record of seeds 0, 1, 2 yet." in capsys.readouterr().out
 
 
 def test_save_and_check(capsys):

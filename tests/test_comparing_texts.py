@@ -89,6 +89,6 @@ def test_rows_with_different_tokenizers_are_reported():
         return [record(score, seed, test=split) for seed in range(3)]
 
     table = Table("model.attention.score", ("test/bleu",))
-    message = "BLEU has several signatures: its rows were not scored alike."
+    message = "BLEU has several signatures: its rows were scored with different settings."
     assert message in table.build({"dot": of("dot", "13a"), "general": of("general", "zh")}).notes
     assert message not in table.build({"dot": of("dot", "zh"), "general": of("general", "zh")}).notes

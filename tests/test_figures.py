@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attn_research.reports.figures import PIXELS, _outline, _page, attention_maps, bars
+from attn_research.reports.figures import MAX_PIXELS, _outline, _page, attention_maps, bars
 from attn_research.reports.items import Item, bin_item, load_item
 
 SOURCE = ["<ko>", "9", "월", " ", "วั", "श", "$x_1$", "\u200f"]
@@ -67,7 +67,7 @@ def test_a_long_map_fits_the_screen(tmp_path, attends):
     result += [bars(long, 599, tmp_path / "bars")] if attends else []
     for png, _ in result:
         width, height = struct.unpack(">II", png.read_bytes()[16:24])
-        assert max(width, height) <= PIXELS
+        assert max(width, height) <= MAX_PIXELS
 
 
 @given(st.integers(1, 9), st.integers(1, 9), st.integers(1, 20), st.integers(0, 20))

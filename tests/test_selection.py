@@ -55,7 +55,7 @@ def test_records_of_edited_code_are_left_out_and_named(capsys):
             f"`mine.py:cosine`, seed {seed}, is left out: mine.py of model.attention.score was edited since it was"
         )
         assert message in shown
-    assert "has no record yet" not in shown
+    assert "has no record of" not in shown
 
 
 def test_a_figure_of_edited_code_is_rejected(capsys):
@@ -78,10 +78,10 @@ def test_records_of_other_data_are_not_shown_together(command, by, capsys):
     captured = capsys.readouterr()
     if command == "table":
         assert status == 0
-        assert "`dot`, seed 0, is left out: it was made with other data of fake than the records shown." in captured.out
+        assert "`dot`, seed 0, is left out: its data of fake differ from those of the other records." in captured.out
     else:
         assert status == 2
-        assert "cannot be drawn beside the others: it was made with other data of fake" in captured.err
+        assert "cannot be drawn beside the others: its data of fake differ" in captured.err
 
 
 def test_other_settings_and_versions_are_reported_below_a_table(capsys):
@@ -91,7 +91,7 @@ def test_other_settings_and_versions_are_reported_below_a_table(capsys):
         write(config, **with_identity(config, **(usual if number else other)))
     assert main(["table", "small.py"]) == 0
     message = "`dot` seed 0, with jaxlib 2 instead of 1, threads 2 instead of 1, --xla_a not set instead of 1."
-    assert f"- Made otherwise than the others: {message}" in capsys.readouterr().out
+    assert f"- Different versions or settings: {message}" in capsys.readouterr().out
 
 
 def test_records_from_before_are_shown_and_told_of_once(capsys):
@@ -100,4 +100,4 @@ def test_records_from_before_are_shown_and_told_of_once(capsys):
     assert main(["table", "small.py"]) == 0
     captured = capsys.readouterr()
     assert captured.err.count("what made 6 of 6 records of small is not recorded") == 1
-    assert "Made otherwise" not in captured.out
+    assert "Different versions" not in captured.out

@@ -24,19 +24,20 @@ PUBLISHED = {("Somebody & al. 2015", "test/per"): ("5.04", "SEEN-2")}
 MD = """\
 **Which score? 100\\_%**
 
-|  | test exact match, % ↑ | test PER, % ↓ | parameters | FLOPs a step | ms a step |
+|  | test exact match, % ↑ | test PER, % ↓ | parameters | FLOPs per step | ms per step |
 | --- | ---: | ---: | ---: | ---: | ---: |
 | `dot` | **90.0** [85.5, 94.0] | **1.0** [0.6, 1.5] | 38.2 k | 1.30 G | 7.5 |
 | `none(feed="input")` | 30.0 [23.5, 36.5] | 7.0 [6.3, 7.6] | 38.2 k | 1.30 G | – |
 | Somebody & al. 2015 (published, full size) | – | 5.04 (SEEN-2) | – | – | – |
 
-- Mean over seeds [95 % interval]: hierarchical bootstrap, 2,000 replicates of seeds and test items, the same for all \
-rows. The spread of few seeds is widened as in Student's t.
-- Bold: the best of its column. †: cannot be told from it, since the 95 % interval of their paired difference holds 0.
-- Seeds a row: 3.
-- Milliseconds: of the runs that had the machine to themselves; none of `none(feed="input")`.
+- Mean over seeds [95 % bootstrap confidence interval over seeds and test items]: 2,000 replicates, the same for all \
+rows. Its part over seeds is as wide as Student's t interval.
+- Bold: the best row of its column. †: not distinguishable from it, since the 95 % interval of their paired difference \
+contains 0.
+- Seeds per row: 3.
+- Milliseconds: of runs on an otherwise idle machine; no such run of `none(feed="input")`.
 - 6 records: commit `1234567890`; AMD EPYC (cpu, threads: 1); jax 0.10.2, flax 0.12.8.
-- Published numbers are those of full-size systems, with where they were seen; ours are not that setting.
+- Published numbers are of full-size systems, not of our setting. Their source is in parentheses.
 - A note.
 """
 TEX = r"""\begin{table}
@@ -44,7 +45,7 @@ TEX = r"""\begin{table}
 \caption{Which score? 100\_\%}
 \begin{tabular}{lrrrrr}
 \toprule
- & test exact match, \% $\uparrow$ & test PER, \% $\downarrow$ & parameters & FLOPs a step & ms a step \\
+ & test exact match, \% $\uparrow$ & test PER, \% $\downarrow$ & parameters & FLOPs per step & ms per step \\
 \midrule
 \texttt{dot} & \textbf{90.0} {\footnotesize [85.5, 94.0]} & \textbf{1.0} {\footnotesize [0.6, 1.5]} & 38.2 k & 1.30 G & 7.5 \\
 \texttt{none(feed="input")} & 30.0 {\footnotesize [23.5, 36.5]} & 7.0 {\footnotesize [6.3, 7.6]} & 38.2 k & 1.30 G & – \\
@@ -112,10 +113,10 @@ def test_a_single_row_is_not_the_best():
 
 def test_too_few_seeds_to_tell():
     few = {"dot": row("dot", 180, seeds=2), "concat": row("concat", 20, seeds=2)}
-    assert "Too few seeds to tell (every row: fewer than 3)" in notes(few) and "Bold" not in notes(few)
+    assert "Fewer than 3 seeds (every row)" in notes(few) and "Bold" not in notes(few)
     some = notes(few | {"location": row("location", 190)})
-    assert "Too few seeds to tell (`dot`, `concat`: fewer than 3)" in some and "Bold" in some
-    assert "Seeds a row: `dot` 2, `concat` 2, `location` 3." in some
+    assert "Fewer than 3 seeds (`dot`, `concat`)" in some and "Bold" in some
+    assert "Seeds per row: `dot` 2, `concat` 2, `location` 3." in some
     best = notes(few | {"location": row("location", 100)})  # the best row itself has too few
     assert "Bold" not in best
 
@@ -125,7 +126,7 @@ def test_diverged_and_missing_runs_are_named():
     runs["dot"][0] |= {"status": "diverged", "steps": 340, "splits": {}}
     built = TABLE.build(runs, missing={"dot": [3, 4], "concat": []})
     assert "`dot`, seed 0, diverged at step 340 and is left out." in built.notes
-    assert "`dot` has no record yet of seeds 3, 4." in built.notes
+    assert "`dot` has no record of seeds 3, 4 yet." in built.notes
     nothing = TABLE.build({"dot": runs["dot"][:1]} | {"none": runs['none(feed="input")']}).rows["dot"]
     assert {cell.text for cell in nothing} == {"–"}
 
@@ -135,10 +136,10 @@ def test_mixed_and_dirty_records_are_named():
     runs["dot"][0] |= {"commit": "fedcba9876543210", "dirty": True}
     runs["dot"][1] |= {"machine": "Apple M4"}
     built = TABLE.build(runs)
-    assert built.mixed and not TABLE.build(rows()).mixed
+    assert "Mixed" not in "\n".join(TABLE.build(rows()).notes)
     below = "\n".join(built.notes)
     assert "commit `fedcba9876` (1), commit `1234567890` (5); AMD EPYC (cpu, threads: 1) (5), Apple M4" in below
-    assert "Mixed commits and machines" in below and "1 of the records were made with uncommitted changes." in below
+    assert "Mixed commits and machines" in below and "Records from a checkout with uncommitted changes: 1." in below
 
 
 def test_records_from_outside_a_checkout():
@@ -148,7 +149,7 @@ def test_records_from_outside_a_checkout():
 
 def test_ceiling_is_printed_when_it_is_below_one():
     runs = {"dot": [record(seed=seed, test=split(first(180, 200), ceiling=0.9951)) for seed in range(3)]}
-    assert "Ceiling on test: no system that sees the source alone can get more than 99.51 % exact." in notes(runs)
+    assert "Ceiling on test: a system that sees only the source gets at most 99.51 % exact match." in notes(runs)
     assert "Ceiling" not in notes({"dot": [record(test=split(first(180, 200), ceiling=1.0))]})
 
 
@@ -157,7 +158,7 @@ def test_a_metric_without_items_is_drawn_over_seeds():
     built = Table("model.attention.score", ("test/loss",)).build(runs)
     (cell,) = built.rows["dot"]
     low, high = cell.interval
-    assert low < cell.value < high and "(for loss, of seeds alone)" in built.notes[0]
+    assert low < cell.value < high and "(loss: seeds only)" in built.notes[0]
 
 
 def test_a_metric_that_some_rows_lack_prints_a_dash_there():
@@ -191,7 +192,7 @@ def test_unknown_columns(column, message):
 
 
 def test_unknown_row_field():
-    with pytest.raises(ValueError, match=r"no config field 'model.score'"):
+    with pytest.raises(ValueError, match=r"the row of a table is 'model.score', which is no config field"):
         Table("model.score", ("seeds",))
 
 
@@ -201,12 +202,12 @@ def test_a_split_that_no_record_has():
 
 
 def test_a_published_number_needs_a_column():
-    with pytest.raises(ValueError, match="'Luong' is of no column 'test/wer'"):
+    with pytest.raises(ValueError, match="'Luong' is for column 'test/wer'"):
         TABLE.build(rows(), {("Luong", "test/wer"): (21.69, "recalled")})
 
 
 def test_records_of_one_row_are_alike():
-    with pytest.raises(ValueError, match=r"row 'all' differ not only in the seed, but in model.attention.score"):
+    with pytest.raises(ValueError, match=r"row 'all' differ not only in the seed, but also in model.attention.score"):
         notes({"all": [*row("dot", 9, seeds=1), *row("concat", 9)]})
     with pytest.raises(ValueError, match="more than one record of seed 0"):
         notes({"dot": row("dot", 9, seeds=1) * 2})
@@ -260,8 +261,8 @@ def test_a_row_may_be_of_several_tasks():
     records = [of(task, right, seed) for task, right in (("dates", 90), ("reverse", 50)) for seed in range(3)]
     table = Table("model.attention.score", ("dates:test/exact", "reverse:test/exact", "reverse:seeds"))
     built = table.build({"dot": records}, missing={"concat": [0, 1, 0, 1]})
-    assert "`concat` has no record yet of seeds 0, 1." in built.notes
-    assert "Seeds a row: 3." in Table("model.attention.score", ("dates:test/exact",)).build({"dot": records}).notes
+    assert "`concat` has no record of seeds 0, 1 yet." in built.notes
+    assert "Seeds per row: 3." in Table("model.attention.score", ("dates:test/exact",)).build({"dot": records}).notes
     assert [cell.text for cell in built.rows["dot"]] == ["90.0", "50.0", "3"]
     assert built.columns[1].header == "reverse: test exact match, % ↑"
 

@@ -9,7 +9,7 @@ from attn_research.commands.lines import Line, LineReport, batches, open_input, 
 from attn_research.commands.sweep import check_requested, read_experiment
 from attn_research.config import Config
 from attn_research.errors import UserError
-from attn_research.reports.selection import of_current_code, of_one_data_set
+from attn_research.reports.selection import select_current_code, select_same_data
 from attn_research.runs import records
 from attn_research.runs.trust import warn_unrecorded
 from attn_research.sweeps.expand import Experiment
@@ -46,8 +46,8 @@ def _first_runs(experiment: Experiment, runs: Path) -> dict[str, Path]:
         if config in records_by_config and records_by_config[config]["status"] == "finished":
             first.setdefault(experiment.table.label(config), config)
     shown = {config: records_by_config[config] for config in first.values()}
-    _, edited = of_current_code(shown, shown)
-    _, others = of_one_data_set(shown)
+    _, edited = select_current_code(shown, shown)
+    _, others = select_same_data(shown)
     for config, reason in (edited | others).items():
         raise UserError(
             f"{runs / records_by_config[config]['id']} cannot be drawn beside the others: {reason}; {FRESH_HINT}"

@@ -13,7 +13,7 @@ from attn_research.config import Config
 from attn_research.errors import UserError
 from attn_research.reports import user_metrics
 from attn_research.reports.render import FORMATS, TableData
-from attn_research.reports.selection import of_current_code, of_one_data_set
+from attn_research.reports.selection import select_current_code, select_same_data
 from attn_research.reports.tables import EMPTY
 from attn_research.runs import identity, records
 from attn_research.runs.trust import warn_unrecorded
@@ -50,7 +50,7 @@ def load_records(experiment: Experiment, runs: Path, committed: Path) -> tuple[R
     Left out are those that were made with other files of users than there are now.
     """
     own, others = records.load_runs(runs), records.load_committed(committed)
-    result, left_out = of_current_code(experiment.runs, records.by_config(own), records.by_config(others))
+    result, left_out = select_current_code(experiment.runs, records.by_config(own), records.by_config(others))
     warn_unrecorded(list(result.values()), experiment.name)
     return user_metrics.add(result, runs, experiment.table.columns), left_out
 
@@ -66,7 +66,7 @@ def build(
     Raises:
       UserError: there is no record at all.
     """
-    records_by_config, others = of_one_data_set(
+    records_by_config, others = select_same_data(
         {config: records_by_config[config] for config in experiment.runs if config in records_by_config}
     )
     left_out = left_out | others

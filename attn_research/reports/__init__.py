@@ -1,1 +1,1 @@
-"""Records as something to read: tables and figures."""
+"""Tables and figures of records."""

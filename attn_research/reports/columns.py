@@ -1,4 +1,4 @@
-"""The columns of a table: what each takes from the records of a row, and how it is printed."""
+"""The columns of a table: each computes and formats a cell from the records of a row."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -20,7 +20,7 @@ MISSING = "–"
 
 @dataclass(frozen=True)
 class Cell:
-    """One number of a table; `value` None prints a dash."""
+    """One number of a table. A `value` of None prints a dash."""
 
     value: float | None
     text: str
@@ -31,7 +31,7 @@ class Cell:
 
 
 def filter_task(rows: Rows, task: str) -> Rows:
-    """The records that are of a task; all, where its name is empty."""
+    """Returns the records of a task; all if its name is empty."""
 
     def fits(record: Record) -> bool:
         return not task or Spec(record["config"]["data.task"]).name == task
@@ -40,9 +40,10 @@ def filter_task(rows: Rows, task: str) -> Rows:
 
 
 def recorded_name(metric: str, split: Mapping[str, Any]) -> str | None:
-    """The name of a metric in a record's split; None where it was not measured.
+    """Returns the name of a metric in a record's split, or None if it was not measured.
 
-    Records of before AER was measured along the references have that of the free outputs, and call it `aer`.
+    Old records have only the AER of free outputs, under the name `aer`. New records call it `aer_free`, and their `aer`
+    is the AER under teacher forcing.
     """
     metrics = split["metrics"]
     if metric in ("aer", "aer_free") and "aer" in metrics and "aer_free" not in metrics:
@@ -52,12 +53,12 @@ def recorded_name(metric: str, split: Mapping[str, Any]) -> str | None:
 
 @dataclass(frozen=True)
 class RecordColumn:
-    """A column that says something of a row's records as they stand, without intervals."""
+    """A column of values that the records hold, without intervals."""
 
     name: str
     header: str
     cell: Callable[[Sequence[Record]], Cell]
-    task: str = ""  # of whose runs alone; "": of all
+    task: str = ""  # only of this task's runs; "": of all
 
     def cells(self, rows: Rows) -> dict[str, Cell]:
         rows = filter_task(rows, self.task)
@@ -66,13 +67,13 @@ class RecordColumn:
 
 @dataclass(frozen=True)
 class MetricColumn:
-    """A metric on a split, `test/exact`, with intervals and marks."""
+    """A column of a metric on a split, such as `test/exact`, with intervals and marks."""
 
     name: str
     header: str
     split: str
     metric: Metric
-    task: str = ""  # of whose runs alone; "": of all
+    task: str = ""  # only of this task's runs; "": of all
 
     def cells(self, rows: Rows) -> dict[str, Cell]:
         rows = filter_task(rows, self.task)
@@ -82,10 +83,10 @@ class MetricColumn:
         return {label: cells[label] if label in cells else Cell(None, MISSING) for label in rows}
 
     def comparison(self, rows: Rows) -> Comparison:
-        """The rows that have this metric.
+        """Returns the comparison of all rows that have this metric.
 
         Raises:
-          UserError: no row has it, or the rows were not tested on the same items.
+          UserError: no row has it, or the rows were tested on different items.
         """
         scores = {label: self._scores(records) for label, records in rows.items()}
         if any(rows.values()) and not any(scores.values()):
@@ -121,7 +122,7 @@ class MetricColumn:
         return Cell(mean, self.format_value(mean, digits), interval, f"[{low_high}]" if interval else "", mark)
 
     def _mark(self, comparison: Comparison, label: str) -> Literal["", "best", "tied"]:
-        """Nothing where nothing is better, where there is one row, or the best one has too few seeds to tell."""
+        """Returns no mark if no value is better, there is one row, or the best row has too few seeds to compare."""
         if self.metric.lower_is_better is None:
             return ""
         best = comparison.best
@@ -132,14 +133,14 @@ class MetricColumn:
         return "tied" if comparison.distinguishable(label, best) is False else ""
 
     def _digits(self, comparison: Comparison) -> int:
-        """Decimals that print two figures of the column's usual interval."""
+        """Returns the number of decimals that prints two significant digits of the median interval width."""
         intervals = filter(None, map(comparison.interval, comparison.rows))
         widths = [(high - low) * (100 if self.metric.percent else 1) for low, high in intervals if high > low]
         digits = 1 - math.floor(math.log10(np.median(widths))) if widths else 2
         return min(max(digits, 1), 2 if self.metric.percent else 4)
 
     def format_value(self, value: float, digits: int) -> str:
-        """A share as percent, without its sign; anything else as it is."""
+        """Formats a value, in percent if the metric is a share."""
         return f"{value * (100 if self.metric.percent else 1):.{digits}f}"
 
 
@@ -147,7 +148,7 @@ Column = RecordColumn | MetricColumn
 
 
 def format_si(value: float) -> str:
-    """Three figures and a prefix: 38200 is `38.2 k`."""
+    """Formats with three significant digits and an SI prefix: 38200 as `38.2 k`."""
     for factor, prefix in ((1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
         if value >= factor * 0.9995:
             return f"{value / factor:#.3g}".rstrip(".") + f" {prefix}"
@@ -155,7 +156,7 @@ def format_si(value: float) -> str:
 
 
 def _count_cell(name: str) -> Callable[[Sequence[Record]], Cell]:
-    """A count that the records of a row agree on; its ends where they do not."""
+    """Returns a function that formats a count of the records; its range if they differ."""
 
     def cell(records: Sequence[Record]) -> Cell:
         values = sorted({record[name] for record in records})
@@ -180,20 +181,20 @@ RECORD_COLUMNS = {
     column.name: column
     for column in (
         RecordColumn("parameters", "parameters", _count_cell("parameters")),
-        RecordColumn("flops_per_step", "FLOPs a step", _count_cell("flops_per_step")),
-        RecordColumn("ms", "ms a step", _milliseconds),
+        RecordColumn("flops_per_step", "FLOPs per step", _count_cell("flops_per_step")),
+        RecordColumn("ms", "ms per step", _milliseconds),
         RecordColumn("seeds", "seeds", _seeds),
     )
 }
 
 
 def column(name: str) -> Column:
-    """The column that a table names: one of RECORD_COLUMNS, or `split/metric`; either after `task:`.
+    """Returns the column of a name: a key of RECORD_COLUMNS or `split/metric`, either with a prefix `task:`.
 
-    A metric of a user's own is `FILE.py:name`.
+    The metric is a key of METRICS or, from a user's file, `FILE.py:name`.
 
     Raises:
-      UserError: neither; the nearest name is told.
+      UserError: the name is unknown; the message names the nearest match.
     """
     task, colon, rest = name.partition(":")
     if colon and "/" not in task:
@@ -212,7 +213,7 @@ def column(name: str) -> Column:
 
 
 def column_of_records(name: str, rows: Rows) -> Column:
-    """The column that a table names; of free outputs for AER where a record has none along the references."""
+    """Returns `column(name)`, but for AER that of free outputs if a record has none under teacher forcing."""
     requested = column(name)
     if not (isinstance(requested, MetricColumn) and requested.metric.name == "aer"):
         return requested

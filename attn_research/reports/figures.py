@@ -1,4 +1,4 @@
-"""Attention maps: which source symbols each output symbol was written from."""
+"""Attention maps: the attention weights of every output symbol over the source symbols."""
 
 import math
 import textwrap
@@ -21,18 +21,18 @@ from attn_research.reports.items import Item, bin_item
 
 GOLD, WRONG, HIGHLIGHT, FAINT = "#00a39b", "#c8102e", "#0b5fa5", "#8a8a8a"
 CELL = 0.19  # inches
-CELLS = 80  # of a map, each way, at most; symbols of longer items are drawn in groups
-PIXELS = 4000  # of a PNG, each way, at most
+MAX_CELLS = 80  # in a row or column of a map; symbols of longer items are grouped
+MAX_PIXELS = 4000  # width or height of a PNG
 SIZE = 8.5  # points
-LETTER = SIZE / 72 * 0.62  # inches, about
-RATIO = 1.9  # of width to height that a page of maps comes near to
-GAP = 0.3  # what an empty place in the grid counts against that, as a logarithm
+LETTER = SIZE / 72 * 0.62  # inches, average width of a letter
+RATIO = 1.9  # preferred width of a page of maps relative to its height
+GAP = 0.3  # cost of an empty cell of the grid; the cost of the page's shape is |log(width / height / RATIO)|
 NO_ATTENTION = "no attention:\nnothing to show"
 NO_OUTPUT = "no output"
 
 
 def _colors() -> ListedColormap:
-    """magma from its light end, of which the first seventh is bleached: no weight at all is white, like the paper."""
+    """Returns matplotlib's magma, light to dark, whose first seventh fades to white: weight 0 is white."""
     shades = matplotlib.colormaps["magma_r"](np.linspace(0, 1, 256))[:, :3]
     saturation = np.clip(np.linspace(0, 7, 256), 0, 1)[:, None]
     return ListedColormap(saturation * shades + 1 - saturation)
@@ -42,17 +42,20 @@ COLORS = _colors()
 
 
 def attention_maps(items: Mapping[str, Item], path: str | Path) -> list[Path]:
-    """Draw the same test item as every variant wrote it, side by side; gives the PNG and the PDF written.
+    """Draws attention maps of one test item side by side, one for each variant.
 
     Args:
-      items: by title, a variant's spec string.
-      path: of the picture, with or without suffix.
+      items: the item with each variant's output, by title (the variant's spec).
+      path: path of the picture, with or without suffix.
+
+    Returns:
+      The paths of the PNG and the PDF.
 
     Raises:
-      UserError: the items are not of one source, or none has an output.
+      UserError: the items have different sources, or none has an output.
     """
     if len({tuple(item.source) for item in items.values()}) != 1:
-        raise UserError("the maps of a figure are of one source, but these items have several")
+        raise UserError("the maps of a figure need one source, but these items have several")
     if not any(item.output_symbols for item in items.values()):
         raise UserError("there is no attention to draw, since the output has no symbol")
     groups = _group_sizes(list(items.values()))
@@ -69,10 +72,13 @@ def attention_maps(items: Mapping[str, Item], path: str | Path) -> list[Path]:
 
 
 def bars(item: Item, step: int, path: str | Path, title: str = "") -> list[Path]:
-    """One map, and above it a bar for each source symbol: how much of it output step `step` (from 0) took.
+    """Draws one map, and above it the weights of output step `step` (from 0) as bars.
+
+    Returns:
+      The paths of the PNG and the PDF.
 
     Raises:
-      UserError: there is no such step, or the run has no attention.
+      UserError: the step does not exist, or the run has no attention.
     """
     steps = len(item.weights)
     if not item.attends:
@@ -81,8 +87,8 @@ def bars(item: Item, step: int, path: str | Path, title: str = "") -> list[Path]
         raise UserError(f"there is no output step {step}, since the output has no symbol")
     if not 0 <= step < steps:
         raise UserError(f"there is no output step {step}; the steps are 0 to {steps - 1}")
-    written, weights, groups = item.output_symbols[step], item.weights[step : step + 1], _group_sizes([item])
-    weights = bin_item(Item(item.source, [written], weights), groups[0], 1).weights[0]
+    symbol, weights, groups = item.output_symbols[step], item.weights[step : step + 1], _group_sizes([item])
+    weights = bin_item(Item(item.source, [symbol], weights), groups[0], 1).weights[0]
     item, row = bin_item(item, *groups), step // groups[1]
     width, height = _panel(item)
     figure = Figure(figsize=(max(width + 1.2, 5), height + 2), layout="constrained")
@@ -92,7 +98,7 @@ def bars(item: Item, step: int, path: str | Path, title: str = "") -> list[Path]
         Rectangle((-0.5, row - 0.5), len(item.source), 1, fill=False, edgecolor=HIGHLIGHT, linewidth=1.8, zorder=4)
     )
     _bars(above, weights, image)
-    caption = f"{title}{': ' if title else ''}where it looks to write ‘{symbol_label(written).text}’"
+    caption = f"{title}{': ' if title else ''}weights when writing ‘{symbol_label(symbol).text}’"
     text_label(caption).apply_to(above.title, SIZE + 1)
     _color_bar(figure, image, [below])
     _legend(figure, [item], groups)
@@ -100,26 +106,26 @@ def bars(item: Item, step: int, path: str | Path, title: str = "") -> list[Path]
 
 
 def save(figure: Figure, path: str | Path) -> list[Path]:
-    """Write a figure as PNG and PDF beside each other; the same figure always makes the same files."""
+    """Writes a figure as PNG and PDF. Equal figures give equal files, byte for byte."""
     path = Path(path)
     stem = path.with_suffix("") if path.suffix in {".png", ".pdf"} else path
     stem.parent.mkdir(parents=True, exist_ok=True)
     png, pdf = (stem.with_name(stem.name + suffix) for suffix in (".png", ".pdf"))
-    figure.savefig(png, dpi=min(200, PIXELS / max(figure.get_size_inches())), metadata={"Software": None})
+    figure.savefig(png, dpi=min(200, MAX_PIXELS / max(figure.get_size_inches())), metadata={"Software": None})
     figure.savefig(pdf, metadata={"CreationDate": None})
     return [png, pdf]
 
 
 def _group_sizes(items: Sequence[Item]) -> tuple[int, int]:
-    """How many source and output symbols one cell stands for, so that every map has CELLS of them at most."""
+    """Returns the number of source and of output symbols in a cell, so that no map exceeds MAX_CELLS."""
     source, output = (
         max(map(len, s)) for s in zip(*((item.source, item.output_symbols) for item in items), strict=True)
     )
-    return max(1, math.ceil(source / CELLS)), max(1, math.ceil(output / CELLS))
+    return max(1, math.ceil(source / MAX_CELLS)), max(1, math.ceil(output / MAX_CELLS))
 
 
 def _page(items: Sequence[Item]) -> tuple[int, tuple[float, float]]:
-    """Columns of the grid of maps and the page's size in inches: few gaps, and about RATIO times as wide as high."""
+    """Returns the columns of the grid of maps and the page size in inches, with few gaps and a ratio near RATIO."""
     widths, heights = zip(*map(_panel, items), strict=True)
 
     def size(columns: int) -> tuple[float, float]:
@@ -134,7 +140,7 @@ def _page(items: Sequence[Item]) -> tuple[int, tuple[float, float]]:
 
 
 def _panel(item: Item) -> tuple[float, float]:
-    """Width and height of one map with its labels, in inches."""
+    """Returns width and height of one map with its labels, in inches."""
     above, beside = (
         max((symbol_label(symbol).width for symbol in s), default=0) * LETTER
         for s in (item.source, item.output_symbols)
@@ -143,7 +149,7 @@ def _panel(item: Item) -> tuple[float, float]:
 
 
 def _map(axes: Axes, item: Item, title: str) -> AxesImage:
-    """Source symbols from left to right, output symbols from top to bottom."""
+    """Draws source symbols from left to right and output symbols from top to bottom."""
     drawn = item.attends and item.output_symbols
     weights = item.weights if drawn else np.zeros((max(1, len(item.output_symbols)), len(item.source)))
     image = axes.imshow(weights, cmap=COLORS, vmin=0, vmax=1, aspect="auto", interpolation="nearest")
@@ -162,7 +168,7 @@ def _map(axes: Axes, item: Item, title: str) -> AxesImage:
 
 
 def _ticks(axes: Axes, item: Item) -> None:
-    """The source's symbols above, the output's on the left, wrong ones in red."""
+    """Labels the source symbols above and the output symbols on the left, wrong ones in red."""
     axes.tick_params(length=0, pad=5, labeltop=True, labelbottom=False)
     axes.spines[:].set_color(FAINT)
     above, beside = [[*map(symbol_label, symbols)] for symbols in (item.source, item.output_symbols)]
@@ -176,7 +182,7 @@ def _ticks(axes: Axes, item: Item) -> None:
 
 
 def _bars(axes: Axes, weights: np.ndarray, image: AxesImage) -> None:
-    """A bar for each weight, in the colors of the map; the largest has its number."""
+    """Draws a bar for each weight, in the colors of the map, with the number of the largest."""
     colors = image.cmap(image.norm(weights))
     axes.bar(range(len(weights)), weights, width=0.8, color=colors, edgecolor=FAINT, linewidth=0.5)
     largest = int(np.argmax(weights))
@@ -190,7 +196,7 @@ def _bars(axes: Axes, weights: np.ndarray, image: AxesImage) -> None:
 
 
 def _outline(cells: Sequence[tuple[int, int]]) -> list[list[tuple[float, float]]]:
-    """The sides of the cells (x, y) that no two of them share, as lines."""
+    """Returns the outline of cells (x, y): the sides that belong to only one of them, as lines."""
     inside = set(cells)
     lines = []
     for x, y in inside:
@@ -209,12 +215,12 @@ def _color_bar(figure: Figure, image: AxesImage, beside: Sequence[Axes]) -> None
 
 
 def _legend(figure: Figure, items: Sequence[Item], groups: tuple[int, int]) -> None:
-    """What the outlines and the color of the outputs mean, if there are any."""
+    """Explains axes, groups, outlines and colors."""
     parts = ["columns: source, rows: output"]
     if groups != (1, 1):
-        parts.append(f"a cell: the sum over {groups[0]} source and the mean over {groups[1]} output symbols, from 0")
+        parts.append(f"a cell: sum over {groups[0]} source symbols, mean over {groups[1]} output symbols, from 0")
     if any(item.alignment for item in items):
         parts.append("outlined: gold alignment")
     if any(item.wrong for item in items):
-        parts.append("red: not as in the reference")
+        parts.append("red: differs from the reference")
     text_label("   ·   ".join(parts)).apply_to(figure.supxlabel(""), SIZE - 0.5, color="#555555")

@@ -1,6 +1,6 @@
-"""Labels in any script: matplotlib shapes them and falls back from font to font; what no font has is a code point.
+"""Labels in any script. Matplotlib shapes them and falls back from font to font. Missing characters are code points.
 
-The fonts are those of the packages `manimgx_fonts` (Noto Sans for most scripts) and `noto_cjk_sans_jp_regular`
+The fonts come from the packages `manimgx_fonts` (Noto Sans for most scripts) and `noto_cjk_sans_jp_regular`
 (Chinese, Japanese, Korean), then matplotlib's own.
 """
 
@@ -19,30 +19,30 @@ PACKAGES = ("manimgx_fonts", "noto_cjk_sans_jp_regular")
 SPACE, NEW_LINE, DOTTED_CIRCLE, ELLIPSIS = "␣", "↵", "◌", "…"
 MAX_LENGTH = 16  # characters of a symbol
 INVISIBLE = {"Cc", "Cf", "Cn", "Co", "Zl", "Zp", "Zs"}  # general categories
-CODE_SIZE = 0.6  # of a code point, to that of a character
+CODE_SIZE = 0.6  # size of a code point relative to a character
 
 
 @dataclass(frozen=True)
 class Label:
-    """A text; `code` where it has code points in place of characters."""
+    """A text. `code` is True if code points replace its characters."""
 
     text: str
     code: bool = False
 
     @property
     def width(self) -> float:
-        """The width in characters of full size, without combining marks."""
+        """The width in full-size characters, without combining marks."""
         bases = sum(not unicodedata.category(c).startswith("M") for c in self.text)
         return bases * (CODE_SIZE * 0.6 if self.code else 1)
 
     def apply_to(self, text: Text, size: float, **properties) -> None:
-        """Makes it the content of `text`, at `size` points, as it is: `$` and `_` are no mathematics."""
+        """Sets the content of `text`, at `size` points, without mathematics: `$` and `_` stay characters."""
         font = FontProperties(family=list(families()), size=size * (CODE_SIZE if self.code else 1))
         text.set(text=self.text, fontproperties=font, parse_math=False, **properties)
 
 
 def symbol_label(symbol: str) -> Label:
-    """The label of a source or output symbol: spaces are visible, a lone mark stands on a dotted circle."""
+    """Returns the label of a source or output symbol: spaces are visible, and a lone mark is on a dotted circle."""
     short = symbol if len(symbol) <= MAX_LENGTH else symbol[: MAX_LENGTH - 1] + ELLIPSIS
     short = short.replace(" ", SPACE).replace("\n", NEW_LINE)
     lone_mark = unicodedata.category(short[:1] or "a").startswith("M")
@@ -50,7 +50,7 @@ def symbol_label(symbol: str) -> Label:
 
 
 def text_label(text: str) -> Label:
-    """The label of any text; a character that cannot be shown becomes its code point, as in `D55C`."""
+    """Returns the label of a text. If a character cannot be shown, code points such as `D55C` replace it."""
     if all(c in " \n" or is_visible(c) for c in text):
         return Label(text)
     symbols = [c if is_visible(c) else f"{ord(c):04X}" for c in text if c != DOTTED_CIRCLE]
@@ -58,13 +58,13 @@ def text_label(text: str) -> Label:
 
 
 def is_visible(character: str) -> bool:
-    """Whether the character leaves a mark on paper, in a font that we have."""
+    """Whether the character is visible in one of the fonts."""
     return unicodedata.category(character) not in INVISIBLE and character in characters()
 
 
 @functools.cache
 def families() -> tuple[str, ...]:
-    """The font families in the order in which matplotlib falls back along them."""
+    """Returns the font families in matplotlib's fallback order."""
     for font in font_files():
         fontManager.addfont(font)
     return tuple(dict.fromkeys(FT2Font(font).family_name for font in font_files()))
@@ -72,14 +72,14 @@ def families() -> tuple[str, ...]:
 
 @functools.cache
 def characters() -> frozenset[str]:
-    """The characters that some font has a glyph for."""
+    """Returns the characters that have a glyph in some font."""
     return frozenset().union(*(map(chr, FT2Font(font).get_charmap()) for font in font_files()))
 
 
 @functools.cache
 def font_files() -> tuple[Path, ...]:
-    """Noto Sans, then Noto for other scripts, then matplotlib's own font for what they lack."""
+    """Returns the files of Noto Sans, of Noto for other scripts, and of matplotlib's own font."""
     packaged = [Path(str(file)) for package in PACKAGES for file in files(package).iterdir()]
     upright = [font for font in packaged if font.suffix in {".ttf", ".otf"} and "Italic" not in font.name]
-    own = Path(matplotlib.get_data_path()) / "fonts/ttf/DejaVuSans.ttf"
-    return *sorted(upright, key=lambda font: len(font.name)), own
+    default = Path(matplotlib.get_data_path()) / "fonts/ttf/DejaVuSans.ttf"
+    return *sorted(upright, key=lambda font: len(font.name)), default

@@ -1,4 +1,4 @@
-"""Test items with their attention weights, as a finished run keeps them."""
+"""Test items with their attention weights, as a finished run saves them."""
 
 import contextlib
 import io
@@ -22,9 +22,9 @@ END = "</s>"
 
 @dataclass(frozen=True)
 class Item:
-    """One test item as one run wrote it.
+    """A test item with the output and the attention weights of one run.
 
-    `weights` [t, s] with t output steps, the end symbol's included, and s source symbols (0: no attention).
+    `weights` are [t s], with t output steps, including the end symbol's, and s source symbols (0 without attention).
     """
 
     source: Sequence[str]
@@ -39,12 +39,12 @@ class Item:
 
     @cached_property
     def output_symbols(self) -> list[str]:
-        """The output symbols, and the end symbol if there is a step for it: one for each row of the weights."""
+        """The output symbols, one for each row of the weights: the last is the end symbol if it has a row."""
         return [*self.output, *[END] * (len(self.weights) - len(self.output))]
 
     @cached_property
     def wrong(self) -> set[int]:
-        """Steps that wrote another symbol than the reference that has most symbols in common, place by place."""
+        """Steps whose symbol differs from the reference that agrees with the output at most positions."""
         references = [[*reference, END] for reference in self.references]
         different = [
             {step for step, pair in enumerate(zip_longest(self.output_symbols, reference)) if len(set(pair)) > 1}
@@ -54,10 +54,15 @@ class Item:
 
 
 def bin_item(item: Item, source: int, output: int) -> Item:
-    """Groups so many source and output symbols into one, named by the position of the first of them, from 0.
+    """Groups neighboring symbols. A group is named by the position of its first symbol, from 0.
 
-    Weights are summed over the source symbols of a group and averaged over its output symbols, so that rows still sum
-    to one. With groups of one symbol it is the item itself.
+    Weights are summed over the source symbols of a group and averaged over its output symbols, so rows still sum to
+    one.
+
+    Args:
+      item: the item to group, returned unchanged if both sizes are 1.
+      source: source symbols in a group.
+      output: output symbols in a group.
     """
     if source == output == 1:
         return item
@@ -72,10 +77,10 @@ def bin_item(item: Item, source: int, output: int) -> Item:
 
 
 def load_item(directory: str | Path, index: int) -> Item:
-    """Item `index` of the test items whose weights a finished run kept.
+    """Loads test item `index` of a finished run.
 
     Raises:
-      UserError: the run has kept no weights, or not those of this item, or its files are damaged.
+      UserError: the run saved no weights, or not those of this item, or a file is damaged.
     """
     outputs = Path(directory) / "outputs"
     lines, maps = outputs / "test.jsonl", outputs / "attention.npz"
@@ -94,7 +99,7 @@ def load_item(directory: str | Path, index: int) -> Item:
 
 @contextlib.contextmanager
 def _damaged_file_errors(path: Path) -> Iterator[None]:
-    """What cannot be read in a file that has no checksum is damaged too."""
+    """Turns any error of reading into a DamagedFileError, for files without a checksum."""
     try:
         yield
     except UserError:

@@ -1,4 +1,4 @@
-"""What stands below a table, so that nobody needs to guess how its numbers were made. Code stands between backticks."""
+"""The footnotes of a table: how its numbers were computed. Code is between backticks."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -7,14 +7,21 @@ from attn_research.metrics.statistics import MIN_SEEDS, REPLICATES
 from attn_research.reports.columns import Cell, Column, MetricColumn, Rows, filter_task, recorded_name
 from attn_research.runs import identity
 
-NAMED = 6  # records that a note names one by one
-PUBLISHED = "Published numbers are those of full-size systems, with where they were seen; ours are not that setting."
+MAX_NAMED = 6  # records that a note names one by one
+PUBLISHED = "Published numbers are of full-size systems, not of our setting. Their source is in parentheses."
 
 
 def notes(
     rows: Rows, columns: Sequence[Column], cells: Mapping[str, Sequence[Cell]], missing: Mapping[str, Sequence[int]]
 ) -> list[str]:
-    """The sentences below a table of `rows`, which have the diverged runs too."""
+    """Returns the footnotes of a table.
+
+    Args:
+      rows: the records by row label, including diverged runs.
+      columns: the columns of the table.
+      cells: the cells of each row, in the order of `columns`.
+      missing: for each row, the seeds that have no record.
+    """
     finished = {label: [r for r in records if r["status"] == "finished"] for label, records in rows.items()}
     records = [record for of_row in rows.values() for record in of_row]
     return [
@@ -33,19 +40,19 @@ def notes(
 
 def _interval(records, columns: Sequence[Column], cells: Mapping[str, Sequence[Cell]]) -> list[str]:
     all_cells = [cell for row in cells.values() for cell in row]
-    whole = [
+    without_items = [
         c.metric.label for c in columns if isinstance(c, MetricColumn) and not any(_by_item(r, c) for r in records)
     ]
-    apart = f" (for {' and '.join(dict.fromkeys(whole))}, of seeds alone)" if whole else ""
+    exception = f" ({' and '.join(dict.fromkeys(without_items))}: seeds only)" if without_items else ""
     sentences = []
     if any(cell.interval for cell in all_cells):
         sentences.append(
-            f"Mean over seeds [95 % interval]: hierarchical bootstrap, {REPLICATES:,} replicates of seeds and test "
-            f"items, the same for all rows{apart}. The spread of few seeds is widened as in Student's t."
+            f"Mean over seeds [95 % bootstrap confidence interval over seeds and test items{exception}]: "
+            f"{REPLICATES:,} replicates, the same for all rows. Its part over seeds is as wide as Student's t interval."
         )
     if any(cell.mark for cell in all_cells):
-        tied = "†: cannot be told from it, since the 95 % interval of their paired difference holds 0."
-        sentences.append(f"Bold: the best of its column. {tied}")
+        tied = "†: not distinguishable from it, since the 95 % interval of their paired difference contains 0."
+        sentences.append(f"Bold: the best row of its column. {tied}")
     return sentences
 
 
@@ -60,14 +67,14 @@ def _seeds(finished: Rows, columns: Sequence[Column]) -> list[str]:
     few = [f"`{label}`" for label, count in counts.items() if count < MIN_SEEDS]
     sentences = []
     if "seeds" not in [column.name for column in columns] and counts:
-        each = ", ".join(f"`{label}` {count}" for label, count in counts.items())
-        one = next(iter(counts.values()))
-        sentences.append(f"Seeds a row: {one if len(set(counts.values())) == 1 else each}.")
+        by_row = ", ".join(f"`{label}` {count}" for label, count in counts.items())
+        first = next(iter(counts.values()))
+        sentences.append(f"Seeds per row: {first if len(set(counts.values())) == 1 else by_row}.")
     if few:
         rows_text = "every row" if len(few) == len(counts) else ", ".join(few)
         sentences.append(
-            f"Too few seeds to tell ({rows_text}: fewer than {MIN_SEEDS}): such a row is not compared, "
-            "and its interval, if it has one, is over test items alone."
+            f"Fewer than {MIN_SEEDS} seeds ({rows_text}): no comparison with other rows, and an interval over test "
+            "items only."
         )
     return sentences
 
@@ -84,7 +91,7 @@ def _diverged(rows: Rows) -> list[str]:
 def _missing(missing: Mapping[str, Sequence[int]]) -> list[str]:
     distinct = {label: sorted(set(seeds)) for label, seeds in missing.items() if seeds}
     return [
-        f"`{label}` has no record yet of seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}."
+        f"`{label}` has no record of seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))} yet."
         for label, seeds in distinct.items()
     ]
 
@@ -96,13 +103,13 @@ def _ceilings(records, columns: Sequence[Column]) -> list[str]:
         if below := sorted(value for value in values if value is not None and value < 1):
             ceilings[split] = " or ".join(f"{100 * value:.2f}" for value in below)
     return [
-        f"Ceiling on {split.replace('_', ' ')}: no system that sees the source alone can get more than {value} % exact."
+        f"Ceiling on {split.replace('_', ' ')}: a system that sees only the source gets at most {value} % exact match."
         for split, value in ceilings.items()
     ]
 
 
 def _signatures(records, columns: Sequence[Column]) -> list[str]:
-    """Versions and settings of what another program scored; records made before it did have none."""
+    """Sacrebleu's signatures. Records older than sacrebleu's scores have none."""
     signatures = {}
     for column in columns:
         for record in records if isinstance(column, MetricColumn) else ():
@@ -114,33 +121,35 @@ def _signatures(records, columns: Sequence[Column]) -> list[str]:
         for label, of_label in signatures.items()
     ]
     mixed = [label for label, of_label in signatures.items() if len(of_label) > 1]
-    return sentences + [f"{label} has several signatures: its rows were not scored alike." for label in mixed]
+    return sentences + [
+        f"{label} has several signatures: its rows were scored with different settings." for label in mixed
+    ]
 
 
 def _free(finished: Rows, columns: Sequence[Column]) -> list[str]:
-    """How many items the AER of free outputs is about, and how many records have no other."""
+    """The share of items that the AER of free outputs covers, and the records without an AER under teacher forcing."""
     sentences = []
     for column in columns:
         if not (isinstance(column, MetricColumn) and column.metric.name == "aer_free"):
             continue
         rows = filter_task(finished, column.task)
         shares = [float((row.parts[1] > 0).mean()) for row in column.comparison(rows).rows.values() if row.by_item]
-        covered = f": {_range(shares)} of a row's items" if shares else ""
+        covered = f" ({_range(shares)} of a row's items)" if shares else ""
         name = column.header.removesuffix(" ↓").removesuffix(", %")
         sentences.append(
-            f"{name} counts the items whose output is as long as its reference{covered}{_old(column, rows)}."
+            f"{name} covers the items whose output is as long as its reference{covered}{_old(column, rows)}."
         )
     return sentences
 
 
 def _old(column: MetricColumn, rows: Rows) -> str:
-    """How many of the records were made before AER was measured along the references."""
+    """The number of records from before AER was measured under teacher forcing."""
     splits = [record["splits"].get(column.split) for records in rows.values() for record in records]
     names = [name for split in splits if split and (name := recorded_name("aer_free", split))]
     old = names.count("aer")
     if not old:
         return ""
-    return f"; {'the' if old == len(names) else f'{old} of {len(names)}'} records have no AER along the references"
+    return f"; {'the' if old == len(names) else f'{old} of {len(names)}'} records have no AER under teacher forcing"
 
 
 def _range(shares: Sequence[float]) -> str:
@@ -156,11 +165,11 @@ def _milliseconds(finished: Rows, columns: Sequence[Column]) -> list[str]:
         label: any(record["idle"] for record in records) for label, records in filter_task(finished, tasks[0]).items()
     }
     without = ", ".join(f"`{label}`" for label, has_idle in has_idle_runs.items() if not has_idle)
-    return [f"Milliseconds: of the runs that had the machine to themselves{without and f'; none of {without}'}."]
+    return [f"Milliseconds: of runs on an otherwise idle machine{without and f'; no such run of {without}'}."]
 
 
 def _origin(records) -> list[str]:
-    """Commits, versions and machines, and whether they are mixed."""
+    """The commits, versions and machines of the records, and whether they are mixed."""
     if not records:
         return []
     commits = _count(f"commit `{r['commit'][:10]}`" if r["commit"] else "no commit" for r in records)
@@ -175,38 +184,38 @@ def _origin(records) -> list[str]:
     parts = "; ".join(_format_counts(counts) for counts in (commits, machines, versions))
     return [
         f"{len(records)} records: {parts}.",
-        *([f"Mixed {' and '.join(mixed)}: the rows were not all made alike."] if mixed else []),
-        *([f"{dirty} of the records were made with uncommitted changes."] if dirty else []),
+        *([f"Mixed {' and '.join(mixed)}: the records do not come from the same conditions."] if mixed else []),
+        *([f"Records from a checkout with uncommitted changes: {dirty}."] if dirty else []),
     ]
 
 
 def _settings(rows: Rows) -> list[str]:
-    """Versions and settings in which the records differ, with the rows and seeds of the rarer values.
+    """Versions and settings in which records differ from most others, with the rows and seeds.
 
-    Records that do not tell them are not compared.
+    Records without this information are not compared.
     """
-    phrases = [
+    titled = [
         (f"`{label}` seed {record['config']['seed']}", record["identity"]["versions"] | record["identity"]["settings"])
         for label, records in rows.items()
         for record in records
         if record.get("identity")
     ]
-    result = {}
-    for name in dict.fromkeys(name for _, settings in phrases for name in settings):
-        values = [identity.format_setting(settings.get(name)) for _, settings in phrases]
+    differences = {}
+    for name in dict.fromkeys(name for _, settings in titled for name in settings):
+        values = [identity.format_setting(settings.get(name)) for _, settings in titled]
         (usual, _), *rarer = Counter(values).most_common()
         for value, _ in rarer:
-            some = tuple(dict.fromkeys(which for (which, _), own in zip(phrases, values, strict=True) if own == value))
-            result.setdefault(some, []).append(f"{name} {value} instead of {usual}")
+            same = tuple(dict.fromkeys(title for (title, _), own in zip(titled, values, strict=True) if own == value))
+            differences.setdefault(same, []).append(f"{name} {value} instead of {usual}")
     return [
-        f"Made otherwise than the others: {_first(some)}, with {', '.join(message)}."
-        for some, message in result.items()
+        f"Different versions or settings: {_list_first(titles)}, with {', '.join(phrases)}."
+        for titles, phrases in differences.items()
     ]
 
 
-def _first(names: Sequence[str]) -> str:
-    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-    return ", ".join(names[:NAMED]) + more
+def _list_first(names: Sequence[str]) -> str:
+    more = f" and {len(names) - MAX_NAMED} more" if len(names) > MAX_NAMED else ""
+    return ", ".join(names[:MAX_NAMED]) + more
 
 
 def _count(names) -> dict[str, int]:

@@ -1,4 +1,4 @@
-"""A built table as Markdown, LaTeX and comma-separated values."""
+"""Renders a table as Markdown, LaTeX or CSV."""
 
 import csv as csv_module
 import io
@@ -32,56 +32,39 @@ SPECIAL = {
     "↓": r"$\downarrow$",
     "†": r"$^\dagger$",
 }
-FORMULA = (
-    "=",
-    "+",
-    "-",
-    "@",
-    "\t",
-    "\r",
-    "\n",
-    "＝",
-    "＋",
-    "－",
-    "＠",
-)  # how a cell begins that a spreadsheet may compute
+# First characters of a cell that a spreadsheet may evaluate.
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
 
 @dataclass(frozen=True)
 class TableData:
-    """A table with its numbers; `commits` are those that its records were made at ("None": outside a checkout)."""
+    """A table with its numbers."""
 
     title: str
     columns: Sequence[Column]
     rows: Mapping[str, Sequence[Cell]]
     published: Mapping[str, Sequence[Cell]]
     notes: Sequence[str]
-    commits: tuple[str, ...]
-
-    @property
-    def mixed(self) -> bool:
-        """Whether the records come from more than one commit."""
-        return len(self.commits) > 1
 
     def render(self, format_name: str) -> str:
-        """The table as `md`, `tex` (booktabs) or `csv` (raw numbers)."""
+        """Renders the table as `md`, `tex` (booktabs) or `csv` (raw numbers)."""
         if format_name not in FORMATS:
             raise UserError(f"a table has no format {format_name!r}; {nearest(format_name, FORMATS)}")
         return FORMATS[format_name](self)
 
 
 def escape(text: str) -> str:
-    """Any text as LaTeX that prints it."""
+    """Escapes text for LaTeX."""
     return "".join(SPECIAL.get(character, character) for character in " ".join(text.split()))
 
 
 def markdown_escape(text: str) -> str:
-    """Any text as Markdown that prints it, also in a table's cell."""
+    """Escapes text for Markdown, also in a table cell."""
     return re.sub(r"([\\`*_{}\[\]<>|~$]|&(?=#?\w+;))", r"\\\1", " ".join(text.split()))
 
 
 def csv_escape(text: str) -> str:
-    """Any text as a cell that a spreadsheet shows and does not compute; a number stays one."""
+    """Escapes text that a spreadsheet would evaluate as a formula. A number stays a number."""
     try:
         float(text)
     except ValueError:
@@ -90,7 +73,7 @@ def csv_escape(text: str) -> str:
 
 
 def markdown_code(text: str) -> str:
-    """Any text between backticks, also in a table's cell."""
+    """Returns text as Markdown code, also in a table cell."""
     text = " ".join(text.split()).replace("|", r"\|")
     fence = "`" * (1 + max(map(len, re.findall("`+", text)), default=0))
     pad = " " if text.startswith("`") or text.endswith("`") else ""
@@ -98,7 +81,7 @@ def markdown_code(text: str) -> str:
 
 
 def render_markdown(table: TableData) -> str:
-    """GitHub's Markdown: a table, then the notes as a list."""
+    """Renders GitHub Markdown: a table, then the notes as a list."""
     lines = [
         ["", *(markdown_escape(column.header) for column in table.columns)],
         ["---", *["---:"] * len(table.columns)],
@@ -116,7 +99,7 @@ def _md_cell(cell: Cell) -> str:
 
 
 def render_latex(table: TableData) -> str:
-    """A LaTeX table; needs the package booktabs."""
+    """Renders a LaTeX table, which needs the package booktabs."""
     lines = [_tex_line(["", *(escape(column.header) for column in table.columns)]), r"\midrule"]
     lines += [
         _tex_line([rf"\texttt{{{escape(label)}}}", *map(_tex_cell, cells)]) for label, cells in table.rows.items()
@@ -156,13 +139,13 @@ def _tex_note(note: str) -> str:
 
 
 def _escape_with_spaces(text: str) -> str:
-    """Escaped, with the blanks at its ends, which stand beside code."""
+    """Escapes text and keeps spaces at its ends, which separate it from code."""
     blank = " " if text else ""
     return blank * text.startswith(" ") + escape(text) + blank * (text.endswith(" ") and bool(text.strip()))
 
 
 def render_csv(table: TableData) -> str:
-    """Raw numbers (shares, not percent), the ends of their intervals, and where published numbers were seen."""
+    """Renders CSV: raw numbers (shares, not percent), interval bounds, and the source of published numbers."""
     file = io.StringIO()
     writer = csv_module.writer(file, lineterminator="\n")
     writer.writerow(["row", *map(csv_escape, itertools.chain.from_iterable(map(_names, table.columns))), "source"])

@@ -1,4 +1,4 @@
-"""Which records a table or a figure may show together: those of the code that is there now, and of one set of data."""
+"""Selects the records that a table or figure can show together: of the current code, and of the same data."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -12,31 +12,31 @@ from attn_research.training.run_status import changed_code
 Record = Mapping[str, Any]
 
 
-def of_current_code(
+def select_current_code(
     configs: Iterable[Config], *sources: Mapping[Config, Record]
 ) -> tuple[dict[Config, Record], dict[Config, str]]:
-    """The records of `configs`, each from the first of `sources` that has one made with the users' files of now.
+    """Selects for each config the first record of `sources` that comes from the current version of the users' files.
 
-    Nothing but the files that `configs` name is looked at, and nothing that a record names.
+    Reads only files that `configs` name, none that a record names.
 
     Returns:
-      The records, and why the others are left out.
+      The records, and the reason for each config whose records are left out.
     """
-    result, left_out = {}, {}
+    selected, left_out = {}, {}
     for config in configs:
         for records in sources:
             if config not in records:
                 continue
-            changes = differing_code(records[config], config)
+            changes = _code_changes(records[config], config)
             if not changes:
-                result[config] = records[config]
+                selected[config] = records[config]
                 break
             left_out.setdefault(config, f"{identity.join_distinct(changes)} since it was made")
-    return result, {config: reason for config, reason in left_out.items() if config not in result}
+    return selected, {config: reason for config, reason in left_out.items() if config not in selected}
 
 
-def differing_code(record: Record, config: Config) -> list[str]:
-    """A phrase for each user's file that is not the one with which a record was made."""
+def _code_changes(record: Record, config: Config) -> list[str]:
+    """Returns a phrase for each user's file that differs from the version that a record comes from."""
     then = identity.from_json(record.get("identity"))
     try:
         if then is None:
@@ -46,15 +46,15 @@ def differing_code(record: Record, config: Config) -> list[str]:
         return [str(error)]
 
 
-def of_one_data_set(result: Mapping[Config, Record]) -> tuple[dict[Config, Record], dict[Config, str]]:
-    """The records without those that were made with other data than most records of their task.
+def select_same_data(records: Mapping[Config, Record]) -> tuple[dict[Config, Record], dict[Config, str]]:
+    """Leaves out the records whose data differ from those of most records of their task.
 
-    Of as many of each, those of the newest record are taken.
+    If two versions of the data have equally many records, the version of the newest record wins.
 
     Returns:
-      The records, and why the others are left out.
+      The records, and the reason for each config whose record is left out.
     """
-    selected, left_out = dict(result), {}
+    selected, left_out = dict(records), {}
     for hash_of in (_ids, _contents):
         for task in dict.fromkeys(config.data.task for config in selected):
             of_task = {config: hash_of(record) for config, record in selected.items() if config.data.task == task}
@@ -68,7 +68,7 @@ def of_one_data_set(result: Mapping[Config, Record]) -> tuple[dict[Config, Recor
             for config, data in known.items():
                 if data != newest_data:
                     del selected[config]
-                    left_out[config] = f"it was made with other data of {task} than the records shown"
+                    left_out[config] = f"its data of {task} differ from those of the other records"
     return selected, left_out
 
 

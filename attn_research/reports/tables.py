@@ -1,4 +1,4 @@
-"""Tables made from records alone: `Table` is declared by an experiment, what is printed is a `render.TableData`."""
+"""Tables of records: an experiment declares a `Table`, whose `build` returns a `render.TableData` to print."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -26,14 +26,17 @@ EMPTY: Mapping = MappingProxyType({})
 
 @dataclass(frozen=True)
 class Table:
-    """What an experiment shows: a row for each value of `row`, seeds together.
+    """The table of an experiment: a row for each value of `row`, with the mean over its seeds.
 
-    `row` is a config field, or a function of a config that gives a label. `columns` are `split/metric` (`test/exact`,
-    `test_unseen/per` ...), `parameters`, `flops_per_step`, `ms`, `seeds`; where the runs of a row are of several tasks,
-    `task:column` is of one of them (`reverse:test_long/exact`).
+    Attributes:
+      row: a config field, or a function from a config to a label.
+      columns: `split/metric` (`test/exact`, `test_unseen/per` ...), `parameters`, `flops_per_step`, `ms` or `seeds`. If
+        the runs of a row have several tasks, `task:column` shows one of them (`reverse:test_long/exact`).
+      title: printed above the table.
+      note: the last footnote.
 
     Raises:
-      UserError: no such config field or column.
+      UserError: an unknown config field or column.
     """
 
     row: str | Callable[[Config], str]
@@ -44,18 +47,20 @@ class Table:
     def __post_init__(self):
         fields = field_types(Config())
         if isinstance(self.row, str) and self.row not in fields:
-            raise UserError(f"a table's row is no config field {self.row!r}; {nearest(self.row, fields)}")
+            raise UserError(
+                f"the row of a table is {self.row!r}, which is no config field; {nearest(self.row, fields)}"
+            )
         for name in self.columns:
             column(name)
 
     def label(self, config: Config) -> str:
-        """The row of a config."""
+        """Returns the row label of a config."""
         return str(flatten(config)[self.row]) if isinstance(self.row, str) else self.row(config)
 
     def group(
         self, configs: Iterable[Config], records_by_config: Mapping[Config, Record]
     ) -> tuple[dict[str, list[Record]], dict[str, list[int]]]:
-        """The records of `configs` by row label, and each row's seeds that have none, in the order of `configs`."""
+        """Returns the records of `configs` by row label, and the seeds of each row without a record, in their order."""
         rows, missing = {}, {}
         for config in configs:
             label = self.label(config)
@@ -73,16 +78,16 @@ class Table:
         missing: Mapping[str, Sequence[int]] = EMPTY,
         left_out: Sequence[str] = (),
     ) -> TableData:
-        """The table of `rows` (label to records); runs that diverged are named below it and left out of the numbers.
+        """Returns the table of `rows` (label to records). Diverged runs are left out, and a footnote names them.
 
         Args:
-          published: (row label, column) to (number in the units of the table, where it was seen).
-          missing: seeds that a row should have and has not, to be named below the table.
-          left_out: sentences about records that are not in `rows`, to be said below the table.
+          published: (row label, column) to (number in the units of the table, source).
+          missing: for each row, the seeds without a record; a footnote names them.
+          left_out: footnotes about records that are not in `rows`.
 
         Raises:
-          UserError: records of one row that differ in more than the seed, a metric that no record has, rows that
-            were tested on different items, or a published number for a column that the table has not.
+          UserError: the records of a row differ in more than the seed, no record has a metric, rows were tested on
+            different items, or a published number has no column.
         """
         for label, records in rows.items():
             _check_alike(label, records)
@@ -97,12 +102,11 @@ class Table:
             rows=cells,
             published=_published_rows(published, dict(zip(self.columns, columns, strict=True))),
             notes=list(filter(None, table_notes)),
-            commits=tuple(sorted({str(record["commit"]) for records in rows.values() for record in records})),
         )
 
 
 def _check_alike(label: str, records: Sequence[Record]) -> None:
-    """A row is one point of the experiment: on a task its records differ in the seed alone, and each has its own."""
+    """Checks that the records of a row differ, for each task, only in the seed, and that no seed occurs twice."""
     configs = [unflatten(record["config"]) for record in records]
     for task in dict.fromkeys(config.data.task for config in configs):
         _check_task(label, [config for config in configs if config.data.task == task])
@@ -111,7 +115,9 @@ def _check_alike(label: str, records: Sequence[Record]) -> None:
 def _check_task(label: str, configs: Sequence[Config]) -> None:
     for config in configs[1:]:
         if others := [name for name in diff(configs[0], config) if name != "seed"]:
-            raise UserError(f"the records of row {label!r} differ not only in the seed, but in {', '.join(others)}")
+            raise UserError(
+                f"the records of row {label!r} differ not only in the seed, but also in {', '.join(others)}"
+            )
     seeds = [config.seed for config in configs]
     if duplicates := sorted({seed for seed in seeds if seeds.count(seed) > 1}):
         raise UserError(f"row {label!r} has more than one record of seed {duplicates[0]}")
@@ -124,7 +130,8 @@ def _published_rows(published: Published, columns: Mapping[str, Column]) -> dict
     for label, name in published:
         if name not in metric_columns:
             raise UserError(
-                f"the published number of {label!r} is of no column {name!r}; {nearest(name, metric_columns)}"
+                f"the published number of {label!r} is for column {name!r}, but the table has no such column; "
+                f"{nearest(name, metric_columns)}"
             )
     cells = {key: _published_cell(metric_columns[key[1]], *number) for key, number in published.items()}
     return {

@@ -1,4 +1,4 @@
-"""Every variant with its signature, equation, source, parameters and cost, read from the registries and docstrings."""
+"""The page of all variants: signature, equation, source, parameters and cost, from registries and docstrings."""
 
 import inspect
 import math
@@ -27,9 +27,9 @@ from attn_research.reports.render import markdown_code, markdown_escape
 from attn_research.training.auxiliary import auxiliaries
 from attn_research.training.flops import product_flops
 
-KEYS, QUERY = 10_007, 30_011  # so far apart that a shape tells which sizes it is made of
-LENGTH = 20  # of the source and of the target, for the cost
-SIZE = 256  # of query and keys, for the cost
+KEYS, QUERY = 10_007, 30_011  # sizes so different that `_letter` can split a sum of them
+LENGTH = 20  # source and target symbols, for the cost
+SIZE = 256  # size of query and keys, for the cost
 ATTENTION = {"score": scores, "normalizer": normalizers, "window": windows}
 REGISTRIES = {f"model.attention.{name}": registry for name, registry in ATTENTION.items()} | {
     "model.attention.latent": latents,
@@ -41,36 +41,36 @@ REGISTRIES = {f"model.attention.{name}": registry for name, registry in ATTENTIO
 }
 INTRODUCTION = """# Every variant
 
-Printed by `attn-research scores` from the registries: what stands here is what the code's docstrings and shapes say.
-k is the size of a key, q that of a query; `keys`, `values`, `output`, `bias`, `heads`, `split` and `query` of
-`model.attention` go with every one of them. Cost: floating-point operations of the products and convolutions for a
-sentence of 20 words each way at sizes of 256, divided by those of `dot`.
+`attn-research scores` prints this page from the registries: docstrings and parameter shapes of the code. `k` is the
+size of a key, `q` that of a query. The fields `keys`, `values`, `output`, `bias`, `heads`, `split` and `query` of
+`model.attention` combine with every variant. Cost: floating-point operations of products and convolutions, relative to
+`dot`, for 20 source and 20 target symbols and sizes of 256.
 """
 
 
 class Variant(NamedTuple):
-    """One variant as a reader wants to know it."""
+    """A row of the page."""
 
-    kind: str  # the config field that names it
+    kind: str  # config field
     name: str
     signature: str  # name(option=default, ...)
     equation: str
     reference: str
-    notes: str  # what differs under the same name elsewhere
-    parameters: dict[str, tuple[str, ...]]  # shapes in letters: k, q the sizes of key and query
-    cost: float | None  # FLOPs of its products and convolutions by those of dot; None: it is no attention
+    notes: str  # differences from variants of the same name elsewhere
+    parameters: dict[str, tuple[str, ...]]  # shapes by name; k and q are the sizes of key and query
+    cost: float | None  # FLOPs of products and convolutions relative to dot; None if it computes no weights
 
 
 def variants() -> dict[str, list[Variant]]:
-    """All that are registered, by kind."""
+    """Returns all registered variants, by kind."""
     return {kind: [describe(kind, Spec(name)) for name in registry.functions] for kind, registry in REGISTRIES.items()}
 
 
 def find_kind(spec: Spec) -> str:
-    """The config field whose variant `spec` names; a user's own is a score.
+    """Returns the config field whose variant `spec` names. A user's own variant is a score.
 
     Raises:
-      UserError: there is no variant of that name.
+      UserError: the name is unknown.
     """
     if spec.module:
         return "model.attention.score"
@@ -81,10 +81,10 @@ def find_kind(spec: Spec) -> str:
 
 
 def describe(kind: str, spec: Spec) -> Variant:
-    """A variant with the options that `spec` sets.
+    """Describes a variant with the options that `spec` sets.
 
     Raises:
-      UserError: there is no such variant of this kind.
+      UserError: the kind has no such variant.
     """
     bound = REGISTRIES[kind].bind(spec)
     options = ", ".join(f"{name}={value!r}" for name, value in bound.hyper.items())
@@ -97,12 +97,12 @@ def describe(kind: str, spec: Spec) -> Variant:
 
 
 def has_weights(kind: str) -> bool:
-    """Whether attention weights come from the variants of this config field."""
+    """Whether the variants of this config field compute attention weights."""
     return kind.rpartition(".")[2] in ATTENTION
 
 
 def _parse_docstring(function: Callable) -> tuple[str, str, str]:
-    """Equation, source and notes, of a docstring `equation   (source)`, an empty line, notes."""
+    """Splits a docstring `equation   (source)`, empty line, notes into equation, source and notes."""
     summary, _, notes = inspect.getdoc(function).partition("\n\n")
     equation, _, reference = _one_line(summary).partition("   (")
     return equation.rstrip("."), reference.rstrip(".").removesuffix(")"), _one_line(notes).strip()
@@ -115,14 +115,14 @@ def _one_line(text: str) -> str:
 def _parameters(field: str, spec: Spec) -> dict[str, tuple[str, ...]]:
     try:
         tree = jax.eval_shape(_init(field, spec, KEYS, QUERY, "general"))
-    except ValueError:  # it needs both of one size
+    except ValueError:  # it needs query and keys of the same size
         tree = jax.eval_shape(_init(field, spec, KEYS, KEYS))
     leaves = [(path[1:], leaf) for path, leaf in jax.tree.leaves_with_path(tree) if path[1].key == field]
     return {"_".join(step.key for step in path[1:]): tuple(map(_letter, leaf.shape)) for path, leaf in leaves}
 
 
 def _letter(size: int) -> str:
-    """A size in terms of k and q: `4 q`, `(k + q + 10)`."""
+    """Writes a size in terms of k and q: `4 q`, `(k + q + 10)`."""
     query, rest = divmod(size, QUERY)
     keys, rest = divmod(rest, KEYS)
     letters = [f"{times} {letter}" if times > 1 else letter for times, letter in ((keys, "k"), (query, "q")) if times]
@@ -140,7 +140,7 @@ def _init(field: str, spec: Spec, keys: int, query: int, score: str = "dot") -> 
 
 
 def flops(field: str, spec: Spec) -> int:
-    """Floating-point operations for one sentence, scores and weighted sums together."""
+    """Returns the floating-point operations of one sentence: scores and weighted sums."""
     states, lengths = jnp.zeros((1, LENGTH, SIZE)), jnp.full(1, LENGTH)
 
     def attend(params, queries):
@@ -154,12 +154,12 @@ def flops(field: str, spec: Spec) -> int:
 
 
 def format_count(parameters: dict[str, tuple[str, ...]]) -> str:
-    """The number of parameters as a sum of products: `k q + q`; a dash for none."""
+    """Writes the number of parameters as a sum of products, `k q + q`, or a dash for none."""
     return " + ".join(map(_product, parameters.values())) or "–"
 
 
 def _product(shape: tuple[str, ...]) -> str:
-    """Numbers in front, multiplied."""
+    """Writes a product with its numbers multiplied, in front."""
     words = " ".join(shape).split() if not any("(" in size for size in shape) else shape
     numbers, letters = [word for word in words if word.isdigit()], [word for word in words if not word.isdigit()]
     number = math.prod(map(int, numbers))
@@ -167,12 +167,12 @@ def _product(shape: tuple[str, ...]) -> str:
 
 
 def render_page(kinds: dict[str, list[Variant]]) -> str:
-    """GitHub's Markdown: a table for each kind, and below it what each is called elsewhere."""
+    """Renders GitHub Markdown: for each kind, a table and the notes of its variants."""
     return "\n" + "\n".join(line for kind, kind_variants in kinds.items() for line in _section(kind, kind_variants))
 
 
 def _section(kind: str, kind_variants: list[Variant]) -> list[str]:
-    """Parameters and cost only where they are the attention's own."""
+    """Renders one kind. Only kinds that compute weights have columns for parameters and cost."""
     columns = 5 if has_weights(kind) else 3
     rows = [
         (
@@ -191,7 +191,7 @@ def _section(kind: str, kind_variants: list[Variant]) -> list[str]:
 
 
 def example(field: str, spec: Spec) -> Item:
-    """What a variant looks at with its first parameters, in a fixed example: eight random states, six queries."""
+    """Returns a variant's weights with its initial parameters, for eight random states and six random queries."""
     rng = np.random.default_rng(0)
     states, queries = (jnp.asarray(rng.normal(size=shape), jnp.float32) for shape in ((1, 8, 16), (6, 1, 16)))
     module, lengths = _module(field, spec), jnp.array([8])
