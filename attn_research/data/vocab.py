@@ -15,7 +15,14 @@ UNKNOWN = "<unk>"  # the symbol of UNK
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """The known symbols. Their ids follow PAD, BOS, EOS and UNK."""
+    """The known symbols. Their ids follow PAD, BOS, EOS and UNK.
+
+    >>> vocabulary = Vocabulary(("a", "b"))
+    >>> vocabulary.encode(["b", "c"])
+    [5, 3]
+    >>> vocabulary.decode([5, 3, EOS, 4])
+    ['b', '<unk>']
+    """
 
     symbols: tuple[str, ...]
 

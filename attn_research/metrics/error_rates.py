@@ -57,6 +57,9 @@ def link_errors(
     Args:
       gold: (source index, target index) pairs, from 0.
       attended: source index for each output step. Steps after the last output symbol (the end symbol) are ignored.
+
+    >>> link_errors(2, 2, gold=[(0, 0), (1, 1)], attended=[0, 0])
+    (2, 4)
     """
     if output_length != target_length:
         return 0, 0

@@ -27,7 +27,7 @@ class Cell:
     interval: tuple[float, float] | None = None
     interval_text: str = ""
     mark: Literal["", "best", "tied"] = ""
-    source: str = ""  # where a published number was seen
+    source: str = ""  # of a published number
 
 
 def filter_task(rows: Rows, task: str) -> Rows:

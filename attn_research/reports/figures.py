@@ -150,14 +150,14 @@ def _panel(item: Item) -> tuple[float, float]:
 
 def _map(axes: Axes, item: Item, title: str) -> AxesImage:
     """Draws source symbols from left to right and output symbols from top to bottom."""
-    drawn = item.attends and item.output_symbols
-    weights = item.weights if drawn else np.zeros((max(1, len(item.output_symbols)), len(item.source)))
+    has_weights = item.attends and item.output_symbols
+    weights = item.weights if has_weights else np.zeros((max(1, len(item.output_symbols)), len(item.source)))
     image = axes.imshow(weights, cmap=COLORS, vmin=0, vmax=1, aspect="auto", interpolation="nearest")
     _ticks(axes, item)
     if title:
         lines = textwrap.wrap(title, max(12, int(len(item.source) * CELL / LETTER)))
         text_label("\n".join(lines)).apply_to(axes.title, SIZE + 1)
-    if drawn:
+    if has_weights:
         axes.add_collection(LineCollection(_outline(item.alignment), colors=GOLD, linewidths=1.2, zorder=3))
     else:
         image.set_visible(False)

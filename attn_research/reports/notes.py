@@ -23,7 +23,7 @@ def notes(
       missing: for each row, the seeds that have no record.
     """
     finished = {label: [r for r in records if r["status"] == "finished"] for label, records in rows.items()}
-    records = [record for of_row in rows.values() for record in of_row]
+    records = [record for row_records in rows.values() for record in row_records]
     return [
         *_interval(records, columns, cells),
         *_seeds(finished, columns),
@@ -117,10 +117,10 @@ def _signatures(records, columns: Sequence[Column]) -> list[str]:
             if column.metric.name in split.get("signatures", {}):
                 signatures.setdefault(column.metric.label, set()).add(split["signatures"][column.metric.name])
     sentences = [
-        f"{label} by sacrebleu: {', '.join(f'`{s}`' for s in sorted(of_label))}."
-        for label, of_label in signatures.items()
+        f"{label} by sacrebleu: {', '.join(f'`{s}`' for s in sorted(of_metric))}."
+        for label, of_metric in signatures.items()
     ]
-    mixed = [label for label, of_label in signatures.items() if len(of_label) > 1]
+    mixed = [label for label, of_metric in signatures.items() if len(of_metric) > 1]
     return sentences + [
         f"{label} has several signatures: its rows were scored with different settings." for label in mixed
     ]
@@ -137,12 +137,12 @@ def _free(finished: Rows, columns: Sequence[Column]) -> list[str]:
         covered = f" ({_range(shares)} of a row's items)" if shares else ""
         name = column.header.removesuffix(" ↓").removesuffix(", %")
         sentences.append(
-            f"{name} covers the items whose output is as long as its reference{covered}{_old(column, rows)}."
+            f"{name} covers the items whose output is as long as its reference{covered}{_count_old(column, rows)}."
         )
     return sentences
 
 
-def _old(column: MetricColumn, rows: Rows) -> str:
+def _count_old(column: MetricColumn, rows: Rows) -> str:
     """The number of records from before AER was measured under teacher forcing."""
     splits = [record["splits"].get(column.split) for records in rows.values() for record in records]
     names = [name for split in splits if split and (name := recorded_name("aer_free", split))]

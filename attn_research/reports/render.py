@@ -140,8 +140,9 @@ def _tex_note(note: str) -> str:
 
 def _escape_with_spaces(text: str) -> str:
     """Escapes text and keeps spaces at its ends, which separate it from code."""
-    blank = " " if text else ""
-    return blank * text.startswith(" ") + escape(text) + blank * (text.endswith(" ") and bool(text.strip()))
+    before = " " if text.startswith(" ") else ""
+    after = " " if text.endswith(" ") and text.strip() else ""
+    return before + escape(text) + after
 
 
 def render_csv(table: TableData) -> str:

@@ -37,11 +37,11 @@ def select_current_code(
 
 def _code_changes(record: Record, config: Config) -> list[str]:
     """Returns a phrase for each user's file that differs from the version that a record comes from."""
-    then = identity.from_json(record.get("identity"))
+    recorded = identity.from_json(record.get("identity"))
     try:
-        if then is None:
+        if recorded is None:
             return changed_code(record, config)
-        return identity.compare_code(then.code, identity.hash_code(identity.sources(config)))
+        return identity.compare_code(recorded.code, identity.hash_code(identity.sources(config)))
     except UserError as error:
         return [str(error)]
 
@@ -57,19 +57,21 @@ def select_same_data(records: Mapping[Config, Record]) -> tuple[dict[Config, Rec
     selected, left_out = dict(records), {}
     for hash_of in (_ids, _contents):
         for task in dict.fromkeys(config.data.task for config in selected):
-            of_task = {config: hash_of(record) for config, record in selected.items() if config.data.task == task}
-            known = {config: data for config, data in of_task.items() if data is not None}
-            if len(set(known.values())) < 2:
-                continue
-            counts, newest = Counter(known.values()), {}
-            for config, data in known.items():
-                newest[data] = max(newest.get(data, ""), str(selected[config].get("date")))
-            newest_data = max(counts, key=lambda data: (counts[data], newest[data]))
-            for config, data in known.items():
-                if data != newest_data:
-                    del selected[config]
-                    left_out[config] = f"its data of {task} differ from those of the other records"
+            hashes = {config: hash_of(record) for config, record in selected.items() if config.data.task == task}
+            hashes = {config: data for config, data in hashes.items() if data is not None}
+            majority = _majority(hashes, selected)
+            for config in [config for config, data in hashes.items() if data != majority]:
+                del selected[config]
+                left_out[config] = f"its data of {task} differ from those of the other records"
     return selected, left_out
+
+
+def _majority(hashes: Mapping[Config, Any], records: Mapping[Config, Record]) -> Any:
+    """Returns the most frequent hash; of equally frequent ones, that of the newest record."""
+    counts, newest = Counter(hashes.values()), {}
+    for config, data in hashes.items():
+        newest[data] = max(newest.get(data, ""), str(records[config].get("date")))
+    return max(counts, key=lambda data: (counts[data], newest[data]), default=None)
 
 
 def _ids(record: Record) -> str | None:
@@ -77,5 +79,5 @@ def _ids(record: Record) -> str | None:
 
 
 def _contents(record: Record) -> tuple | None:
-    then = record.get("identity")
-    return tuple(sorted(then["data"].items())) if then and then["data"] else None
+    recorded = record.get("identity")
+    return tuple(sorted(recorded["data"].items())) if recorded and recorded["data"] else None
