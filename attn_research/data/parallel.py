@@ -74,8 +74,8 @@ def find_files(path: str, languages: Languages, test: str) -> dict[str, list[Pat
     folder = find_folder(path)
     files = [name.removesuffix(".gz") for name in os.listdir(folder)]
     stems = [{name.removesuffix(f".{side}") for name in files if name.endswith(f".{side}")} for side in languages]
-    parts = _split_names(stems[0] & stems[1], test)
-    return {split: [find_file(folder, f"{name}.{side}") for side in languages] for split, name in parts.items()}
+    data_splits = _split_names(stems[0] & stems[1], test)
+    return {split: [find_file(folder, f"{name}.{side}") for side in languages] for split, name in data_splits.items()}
 
 
 def _from_files(source: Path, target: Path) -> Pairs:
@@ -88,11 +88,13 @@ def _from_files(source: Path, target: Path) -> Pairs:
 
 def _from_hub(name: str, configuration: str, languages: Languages, test: str) -> dict[str, Pairs]:
     data = _load(name, configuration)
-    parts = _split_names(data.keys(), test)
-    for part in parts.values():
-        if part not in data:
-            raise UserError(f"data set {name!r} has no split {part!r}; {nearest(part, data)}")
-    return {split: _from_columns(data[part], part, languages, name) for split, part in parts.items()}
+    data_splits = _split_names(data.keys(), test)
+    for data_split in data_splits.values():
+        if data_split not in data:
+            raise UserError(f"data set {name!r} has no split {data_split!r}; {nearest(data_split, data)}")
+    return {
+        split: _from_columns(data[data_split], data_split, languages, name) for split, data_split in data_splits.items()
+    }
 
 
 def _load(name: str, configuration: str) -> Any:
@@ -116,9 +118,9 @@ def _load(name: str, configuration: str) -> Any:
         raise UserError(f"cannot load data set {name!r} from the Hugging Face hub: {message}") from error
 
 
-def _from_columns(data: Any, part: str, languages: Languages, name: str) -> Pairs:
+def _from_columns(data: Any, data_split: str, languages: Languages, name: str) -> Pairs:
     """Returns the pairs of a split with a column for each language, or with a column of texts by language."""
-    title = f"split {part!r} of data set {name!r}"
+    title = f"split {data_split!r} of data set {name!r}"
     if TRANSLATION in data.column_names and not set(languages) <= set(data.column_names):
         inside, data = data.features[TRANSLATION], data.select_columns(TRANSLATION).flatten()
         data = data.rename_columns({column: column.removeprefix(f"{TRANSLATION}.") for column in data.column_names})
@@ -130,4 +132,4 @@ def _from_columns(data: Any, part: str, languages: Languages, name: str) -> Pair
         if getattr(data.features[column], "dtype", None) not in ("string", "large_string"):
             raise UserError(f"column {column!r} of data set {name!r} is {data.features[column]}, but must be text")
     sides = ([line or "" for line in data[column][:]] for column in languages)
-    return Pairs(f"split {part!r} of {name}", part, range(1, len(data) + 1), *sides)
+    return Pairs(f"split {data_split!r} of {name}", data_split, range(1, len(data) + 1), *sides)
