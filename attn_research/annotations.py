@@ -1,7 +1,7 @@
-"""What an annotation allows: types, literals, unions, sequences, and the range of a number.
+"""Checks values against annotations: types, literals, unions, sequences and ranges of numbers.
 
-A number's range stands beside it and nowhere else, in a config field as in a hyperparameter:
-`units: Annotated[int, Range(minimum=1)] = 64`, or with a name from below `units: Size = 64`.
+The annotation of a config field or hyperparameter is the only place of its range:
+`units: Annotated[int, Range(minimum=1)] = 64`, or with a name from this module `units: Size = 64`.
 """
 
 import collections.abc
@@ -20,9 +20,9 @@ from attn_research.errors import UserError, nearest
 
 @dataclass(frozen=True)
 class Range:
-    """The range of a number; `minimum` and `maximum` belong to it, `above` and `below` do not.
+    """The range of a number: `minimum` and `maximum` are inclusive, `above` and `below` exclusive.
 
-    A float must lie in it as float32, in which models compute: 1 - 1e-9 is not below 1.
+    A float is compared as float32, the type in which models compute: 1 - 1e-9 is not below 1.
     """
 
     minimum: float | None = None
@@ -46,7 +46,7 @@ class Range:
 
 
 def _as_float32(value: float) -> float:
-    """The nearest float32, infinite where there is none."""
+    """Returns the nearest float32; infinity if the value is too large."""
     try:
         return struct.unpack("f", struct.pack("f", value))[0]
     except OverflowError:
@@ -57,27 +57,30 @@ def _cast_bound(bound: float, value: float) -> float:
     return _as_float32(bound) if isinstance(value, float) else bound
 
 
-Size = Annotated[int, Range(minimum=1, maximum=8192)]  # of a vector; matrices are between two of them
-Positions = Annotated[int, Range(minimum=1, maximum=65_536)]  # positions of a sentence, or rows of a batch
-Count = Annotated[int, Range(minimum=1, maximum=2**31 - 1)]  # what is counted in int32
-Seed = Annotated[int, Range(minimum=0, maximum=2**32 - 1)]  # JAX drops the bits above 32
-Items = Annotated[int, Range(minimum=1, maximum=10_000_000)]  # of a split
-Length = Annotated[int, Range(minimum=1, maximum=10_000)]  # of a sentence
+Size = Annotated[int, Range(minimum=1, maximum=8192)]  # of a vector
+Positions = Annotated[int, Range(minimum=1, maximum=65_536)]  # of a sentence, or the rows of a batch
+Count = Annotated[int, Range(minimum=1, maximum=2**31 - 1)]  # an int32 counter
+Seed = Annotated[int, Range(minimum=0, maximum=2**32 - 1)]  # JAX ignores higher bits
+Items = Annotated[int, Range(minimum=1, maximum=10_000_000)]  # items of a split
+Length = Annotated[int, Range(minimum=1, maximum=10_000)]  # symbols of a sentence
 Share = Annotated[float, Range(minimum=0, below=1)]
-Factor = Annotated[float, Range(minimum=1e-6, maximum=1e6)]  # of logits: a temperature or its inverse
+Factor = Annotated[float, Range(minimum=1e-6, maximum=1e6)]  # a temperature or its inverse
 Logit = Annotated[float, Range(minimum=-1e6, maximum=1e6)]
-Trace = Annotated[float, Range(minimum=1e-30, maximum=1)]  # what keeps a divisor from zero
+Trace = Annotated[float, Range(minimum=1e-30, maximum=1)]  # epsilon: a small number that avoids division by zero
 
 
 class _MismatchError(Exception):
-    """The value is none that the annotation allows."""
+    """The annotation does not allow the value."""
 
 
 def conform(value: Any, hint: Any, where: str) -> Any:
-    """`value` as the annotation `hint` has it (an int becomes a float, a string a Spec).
+    """Returns `value` converted to the annotation `hint`: an int may become a float, a string a Spec.
+
+    Args:
+      where: the subject of the error message, as in "config field 'seed'".
 
     Raises:
-      UserError: the value has another type or lies outside its range; the sentence begins with `where`.
+      UserError: the value has the wrong type or is out of range.
     """
     try:
         return _conform(value, hint, where)
@@ -94,32 +97,32 @@ def _conform(value: Any, hint: Any, where: str) -> Any:
     if origin is Annotated:
         return _in_range(_conform(value, options[0], where), hint.__metadata__, where)
     if origin is typing.Literal:
-        return _only([option for option in options if type(option) is type(value) and option == value])
+        return _first_of([option for option in options if type(option) is type(value) and option == value])
     if origin in (typing.Union, types.UnionType):
         return _conform_union(value, options, where)
     if hint is None or hint is type(None):
-        return _only([None] * (value is None))
+        return _first_of([None] * (value is None))
     if (origin or hint) in _SEQUENCES:
         return _conform_sequence(value, origin or hint, options, where)
     if hint is float and type(value) in (int, float):
         return _finite(value, where)
     if hint in (bool, int, str):
-        return _only([value] * (type(value) is hint))
+        return _first_of([value] * (type(value) is hint))
     if hint is Any or not isinstance(hint, type):
-        return _plain(value)
+        return _tuples_as_lists(value)
     if issubclass(hint, str) and isinstance(value, str):
         return _construct(hint, value, where)
-    return _only([value] * (hint is not float and _is_one(value, hint)))
+    return _first_of([value] * (hint is not float and _is_instance(value, hint)))
 
 
-def _only(options: list) -> Any:
+def _first_of(options: list) -> Any:
     if not options:
         raise _MismatchError
     return options[0]
 
 
-def _is_one(value: Any, kind: type) -> bool:
-    """Whether `value` is a `kind`; of a protocol that cannot say so, everything is."""
+def _is_instance(value: Any, kind: type) -> bool:
+    """Returns whether `value` is a `kind`; True for a protocol without runtime checks."""
     try:
         return isinstance(value, kind)
     except TypeError:
@@ -127,7 +130,7 @@ def _is_one(value: Any, kind: type) -> bool:
 
 
 def _resolve(hint: Any) -> Any:
-    """What stands behind a `NewType` or a `type` statement."""
+    """Returns the type behind a `NewType` or a `type` statement."""
     while hasattr(hint, "__supertype__") or hasattr(hint, "__value__"):
         hint = getattr(hint, "__supertype__", None) or hint.__value__
     return hint
@@ -154,7 +157,7 @@ def _construct(kind: type, text: str, where: str) -> Any:
 
 
 def _conform_union(value: Any, options: tuple, where: str) -> Any:
-    """By the option of exactly the value's type, or by the first one that allows it."""
+    """Prefers the option with exactly the type of the value; otherwise takes the first that allows it."""
     exact = [option for option in options if _kind(option) is type(value)]
     for option in [*exact, *options]:
         try:
@@ -165,7 +168,7 @@ def _conform_union(value: Any, options: tuple, where: str) -> Any:
 
 
 def _kind(hint: Any) -> Any:
-    """The type whose values an annotation allows, if it is one type."""
+    """Returns the type of the values that an annotation allows."""
     hint = _resolve(hint)
     if typing.get_origin(hint) is Annotated:
         return _kind(typing.get_args(hint)[0])
@@ -178,7 +181,7 @@ _SEQUENCES = {list: list, tuple: tuple} | dict.fromkeys(
 
 
 def _conform_sequence(value: Any, origin: Any, options: tuple, where: str) -> Any:
-    """A list or tuple, item by item; a hyperparameter's text says both as [...]."""
+    """Converts a list or tuple item by item. Spec strings write both as [...]."""
     if not isinstance(value, list | tuple):
         raise _MismatchError
     if origin is tuple and options and options[-1] is not ...:
@@ -191,12 +194,12 @@ def _conform_sequence(value: Any, origin: Any, options: tuple, where: str) -> An
     return kind(_conform(item, hint, where) for item, hint in zip(value, items, strict=True))
 
 
-def _plain(value: Any) -> Any:
-    return [_plain(item) for item in value] if isinstance(value, list | tuple) else value
+def _tuples_as_lists(value: Any) -> Any:
+    return [_tuples_as_lists(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def describe(hint: Any) -> str:
-    """An annotation in a message's words: 'int, None or list[int]'."""
+    """Describes an annotation for a message, as in 'int, None or list[int]'."""
     hint = _resolve(hint)
     origin, options = typing.get_origin(hint), typing.get_args(hint)
     if origin is Annotated:
@@ -224,29 +227,28 @@ class Hyperparameter(typing.NamedTuple):
 
 @functools.cache
 def hyperparameters(function: Callable) -> tuple[Hyperparameter, ...]:
-    """Every parameter of `function` that has a default, with its annotation.
+    """Returns every parameter of `function` that has a default, with its annotation.
 
-    Without an annotation, or with one whose names exist for type checkers only, it is the type of the default; that of
-    None is anything.
+    If the annotation is missing or cannot be evaluated, it is the type of the default; for None it is Any.
     """
     parameters = inspect.signature(function).parameters.values()
     return tuple(Hyperparameter(p.name, p.default, _hint(function, p)) for p in parameters if p.default is not p.empty)
 
 
 def _hint(function: Callable, parameter: inspect.Parameter) -> Any:
-    """None as a default stands beside what the annotation allows."""
+    """Returns the annotation of a parameter; a default of None is always allowed."""
     default = parameter.default
     if parameter.annotation is parameter.empty:
         return _type_of(default)
     try:
-        hint = _evaluated(function, parameter.annotation)
+        hint = _evaluate(function, parameter.annotation)
     except (NameError, AttributeError, TypeError):
         return _type_of(default)
     return typing.Union[hint, None] if default is None and not isinstance(hint, str) else hint  # noqa: UP007
 
 
-def _evaluated(function: Callable, annotation: Any) -> Any:
-    """The annotation; names that the function's module lacks may be those of typing and collections.abc."""
+def _evaluate(function: Callable, annotation: Any) -> Any:
+    """Evaluates an annotation. The names of typing and collections.abc are known without an import."""
     known = vars(collections.abc) | vars(typing) | inspect.unwrap(function).__globals__
     holder = types.SimpleNamespace(__annotations__={"hint": annotation})
     return typing.get_type_hints(holder, globalns=known, include_extras=True)["hint"]
@@ -257,10 +259,10 @@ def _type_of(default: Any) -> Any:
 
 
 def conform_all(function: Callable, values: dict[str, Any], title: str) -> dict[str, Any]:
-    """Every hyperparameter of `function`: the values that are `values`, and the defaults of the others.
+    """Returns all hyperparameters of `function`: the `values`, and the defaults of the rest.
 
     Raises:
-      UserError: a value does not fit its annotation, or a default does not, which is its author's mistake.
+      UserError: a value or a default does not fit its annotation.
     """
     return dict(_conform_one(function, values, title))
 

@@ -16,8 +16,7 @@ from attn_research.errors import UserError, describe, user_line
 from attn_research.registry import nearest
 from attn_research.runs.environment import restart_process
 from attn_research.runs.signals import StopRequest, StopRequested, never_stop
-from attn_research.sweeps import failure
-from attn_research.sweeps.warning_handler import warnings_to
+from attn_research.sweeps.execute import warnings_to, write_traceback
 
 DESCRIPTION = (
     "Compare attention variants in recurrent encoder-decoders: train, sweep, and read tables made from records."
@@ -296,5 +295,5 @@ def _run_body(arguments: argparse.Namespace) -> int:
         if isinstance(error, OSError) and error.filename:
             print_error(describe(error))
             return 2
-        print_error(f"{describe(error)} (the traceback is in {failure.write_traceback()})")
+        print_error(f"{describe(error)} (the traceback is in {write_traceback()})")
         return 2 if user_line(error) else 1

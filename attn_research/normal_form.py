@@ -1,16 +1,16 @@
-"""The one form in which lines of text are read, and in which outputs are compared with references."""
+"""The Unicode normal form of text: of all lines that are read, and of outputs and references before scoring."""
 
 import unicodedata
 
 
 def compose(line: str) -> str:
-    """The line in Unicode's composed form (NFC), without blanks at its ends."""
+    """Returns the line in composed form (NFC), without whitespace at its ends."""
     return unicodedata.normalize("NFC", line).strip()
 
 
 def normal(line: str) -> str:
-    """The line in composed form, without blanks at its ends and with single spaces for the blanks inside it.
+    """Returns the line in composed form, with single spaces between words and no whitespace at its ends.
 
-    A blank is whatever `str.isspace` takes for one, such as a tab, a no-break space or a line separator.
+    Whitespace is as in `str.isspace`: also a tab, a no-break space or a line separator.
     """
     return " ".join(compose(line).split())

@@ -1,25 +1,20 @@
-"""Names to functions: the one place where a variant's name decides anything.
+"""Registries: the only place where the name of a variant decides anything.
 
-A variant is said in one grammar everywhere, in a config, on the command line, in a table's row:
-`[module:]name(hyper=literal, ...)`, for example `concat(units=128)` or `my_scores.py:cosine`.
-It is read with `ast` and never evaluated; the part before the colon is a module or a file that the user
-named, and is imported. A name that is not ours may be that of an installed package's entry point.
+A variant is written in one grammar, in a config, on the command line and in a table's row:
+`[module:]name(hyper=literal, ...)`, for example `concat(units=128)` or `my_scores.py:cosine`. The text is parsed with
+`ast` and never evaluated. The part before the colon is a file or module of the user, which is imported. A name without
+that part is a built-in variant, or an entry point of an installed package.
 """
 
 import ast
 import functools
-import hashlib
-import importlib
 import importlib.metadata
-import importlib.util
 import inspect
 import json
 import math
-import sys
 import types
 import typing
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from attn_research import user_modules
@@ -28,7 +23,7 @@ from attn_research.errors import UserError, nearest
 
 
 class Spec(str):
-    """A spec string in its normal form: `Spec("concat( units = 64 )") == "concat(units=64)"`.
+    """A spec string with normalized spacing and order: `Spec("concat( units = 64 )") == "concat(units=64)"`.
 
     Raises:
       UserError: the text is not `[module:]name(hyper=literal, ...)`.
@@ -45,11 +40,11 @@ class Spec(str):
         self.module, self.name, self.hyper = module, name, hyper
         return self
 
-    def taken_from(self, file: str) -> "Spec":
-        """The same function with the same hyperparameters, from another file."""
-        moved = str.__new__(Spec, f"{file}:{self[len(self.module) + 1 :] if self.module else self}")
-        moved.module, moved.name, moved.hyper = file, self.name, self.hyper
-        return moved
+    def from_file(self, file: str) -> "Spec":
+        """Returns the spec of the function of the same name in `file`, with the same hyperparameters."""
+        spec = str.__new__(Spec, f"{file}:{self[len(self.module) + 1 :] if self.module else self}")
+        spec.module, spec.name, spec.hyper = file, self.name, self.hyper
+        return spec
 
 
 def _parse(text: str) -> tuple[str, str, dict[str, Any]]:
@@ -63,7 +58,7 @@ def _parse(text: str) -> tuple[str, str, dict[str, Any]]:
             raise UserError("positional arguments or another expression")
         hyper = {keyword.arg: ast.literal_eval(_Lowercase().visit(keyword.value)) for keyword in call.keywords}
         if None in hyper or len(hyper) < len(call.keywords):
-            raise UserError("** or a hyperparameter said twice")
+            raise UserError("** or a hyperparameter that is set twice")
         for value in hyper.values():
             _literal(value)
     except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError) as error:
@@ -73,7 +68,7 @@ def _parse(text: str) -> tuple[str, str, dict[str, Any]]:
     return module.strip(), call.func.id, hyper
 
 
-LOWERCASE = {"true": True, "false": False}  # as JSON, YAML and our own messages write them
+LOWERCASE = {"true": True, "false": False}  # the spelling of JSON and YAML
 
 
 class _Lowercase(ast.NodeTransformer):
@@ -95,13 +90,13 @@ def _literal(value: Any) -> str:
 
 
 def require(condition: bool, message: str) -> None:
-    """A UserError with `message` where `condition` is False."""
+    """Raises a UserError with `message` unless `condition` holds."""
     if not condition:
         raise UserError(message)
 
 
 class Bound(typing.NamedTuple):
-    """A variant with its hyperparameters filled in; calling it calls the variant's function with them."""
+    """A variant with all its hyperparameters. A call passes them to the variant's function."""
 
     function: Callable
     hyper: dict[str, Any]
@@ -112,23 +107,35 @@ class Bound(typing.NamedTuple):
 
 
 class Registry:
-    """Variants of one kind (scores, cells, tasks ...), and the traits with which one may be registered.
+    """The variants of one kind (scores, cells, tasks ...) and the traits that each may declare.
 
     >>> scores = Registry("score", remembers=False)
     >>> @scores.register(remembers=True)
     ... def coverage(param, keys, query_size, units: int = 64): ...
     >>> scores.bind(Spec("coverage(units=8)")).hyper
     {'units': 8}
+
+    Args:
+      kind: the name of the kind in messages.
+      field: the config field of such a variant; by default `kind` with underscores.
+      traits: the names of the traits, with their defaults.
     """
 
-    def __init__(self, kind: str, **traits: Any):
-        self.kind, self.traits, self.functions = kind, traits, {}
+    def __init__(self, kind: str, field: str | None = None, **traits: Any):
+        self.kind, self.field = kind, field or kind.replace(" ", "_")
+        self.traits, self.functions = traits, {}
 
     def register(self, function: Callable | None = None, **traits: Any) -> Callable:
-        """Decorator; `traits` are those that differ from the registry's own.
+        """Registers a function; a decorator, with or without arguments.
 
-        A user's function gets its traits and no name here: a spec names it together with its file. A trait that an
-        option decides is a function of the hyperparameters: `exact_gradient=lambda hyper: not hyper["stop_gradient"]`.
+        A user's function gets its traits, but no name in the registry: a spec names it together with its file.
+
+        Args:
+          traits: those that differ from the defaults. A trait that depends on an option is a function of the
+            hyperparameters, as in `exact_gradient=lambda hyper: not hyper["stop_gradient"]`.
+
+        Raises:
+          UserError: a trait is unknown, or the name is taken.
         """
         if function is None:
             return functools.partial(self.register, **traits)
@@ -144,14 +151,14 @@ class Registry:
         return function
 
     def bind(self, spec: Spec) -> Bound:
-        """The variant that `spec` names, its hyperparameters checked and its defaults filled in.
+        """Returns the variant that `spec` names, with all hyperparameters checked and defaults filled in.
 
-        A hyperparameter is a parameter of the function that has a default; its annotation says what it may be.
+        A hyperparameter is a parameter of the function that has a default. Its annotation gives type and range.
 
         Raises:
-          UserError: an unknown name, an unknown hyperparameter, or a value of another type or outside its range.
+          UserError: a name or hyperparameter is unknown, or a value has the wrong type or is out of range.
         """
-        function = self._find(spec)
+        function = self._find_function(spec)
         known = [one.name for one in hyperparameters(function)]
         for name in spec.hyper:
             if name not in known and name in list(inspect.signature(function).parameters)[3:]:
@@ -164,8 +171,11 @@ class Registry:
         traits = {name: trait(hyper) if callable(trait) else trait for name, trait in traits.items()}
         return Bound(function, hyper, types.SimpleNamespace(**traits))
 
-    def normal(self, spec: Spec) -> Spec:
-        """The spelling that all specs of the same meaning share: annotated types, and no value that is the default.
+    def canonical(self, spec: Spec) -> Spec:
+        """Returns the spec that all specs of the same meaning share.
+
+        Values have their annotated types. A value that equals its default is left out, unless the trait `explicit`
+        lists its hyperparameter.
 
         Raises:
           UserError: as `bind`.
@@ -180,7 +190,7 @@ class Registry:
         ]
         return Spec(f"{name}({', '.join(explicit)})" if explicit else name)
 
-    def _find(self, spec: Spec) -> Callable:
+    def _find_function(self, spec: Spec) -> Callable:
         if not spec.module:
             return self.functions[spec.name] if spec.name in self.functions else self._load_installed(spec.name)
         functions = {k: v for k, v in vars(user_modules.load(spec.module)).items() if inspect.isfunction(v)}
@@ -190,47 +200,30 @@ class Registry:
         return functions[spec.name]
 
     def _load_installed(self, name: str) -> Callable:
-        """The variant that another package offers."""
-        points = entry_points(self.kind)
+        """Returns the variant of an installed package."""
+        points = entry_points(self.field)
         if name not in points:
             raise UserError(f"unknown {self.kind} {name!r}; {nearest(name, [*self.functions, *points])}")
-        return _load(points[name])
+        return load_entry_point(points[name])
 
 
 @functools.cache
-def entry_points(kind: str) -> dict[str, importlib.metadata.EntryPoint]:
-    """What installed packages offer of one kind, as entry points of the group attn_research.scores (or cells, ...)."""
-    return {point.name: point for point in importlib.metadata.entry_points(group=f"attn_research.{kind}s")}
+def entry_points(field: str) -> dict[str, importlib.metadata.EntryPoint]:
+    """Returns the entry points of installed packages for a config field, by name.
+
+    The group is the plural of the field: attn_research.scores, attn_research.length_penalties ...
+    """
+    plural = f"{field[:-1]}ies" if field.endswith("y") else f"{field}s"
+    return {point.name: point for point in importlib.metadata.entry_points(group=f"attn_research.{plural}")}
 
 
-def _load(point: importlib.metadata.EntryPoint) -> Callable:
+def load_entry_point(point: importlib.metadata.EntryPoint) -> Callable:
+    """Imports the function of an installed package.
+
+    Raises:
+      UserError: the import fails.
+    """
     try:
         return point.load()
     except Exception as error:
         raise UserError(f"cannot load {point.name!r} from {point.value!r}: {type(error).__name__}: {error}") from error
-
-
-def source(spec: Spec, kind: str) -> user_modules.Source | None:
-    """The files that `spec` comes from, as they are now; None for a built-in variant. Nothing is imported.
-
-    `kind` is the registry's: a name without a file or module may be that of an installed package's variant.
-    """
-    if spec.module:
-        return user_modules.read(spec.module)
-    if spec.name in entry_points(kind):
-        return user_modules.read(entry_points(kind)[spec.name].module)
-    return None
-
-
-def fingerprint(spec: Spec, kind: str) -> str | None:
-    """First 16 hex characters of the sha256 of the file that `spec` comes from; None for a built-in variant.
-
-    `kind` is the registry's: a name without a file or module may be that of an installed package's variant.
-    """
-    if spec.module:
-        module = user_modules.load(spec.module)
-    elif spec.name in entry_points(kind):
-        module = sys.modules[_load(entry_points(kind)[spec.name]).__module__]
-    else:
-        return None
-    return hashlib.sha256(Path(module.__file__).read_bytes()).hexdigest()[:16]

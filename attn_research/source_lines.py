@@ -1,4 +1,4 @@
-"""Lines of a user's own files, for messages about what stands there."""
+"""Source lines of users' files, for error messages."""
 
 import ast
 import builtins
@@ -6,6 +6,7 @@ import difflib
 import inspect
 import linecache
 import os
+import sysconfig
 import traceback
 import types
 from collections.abc import Callable, Iterable
@@ -13,11 +14,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 PACKAGE = Path(__file__).parent
-MAX_CODE = 90  # characters of a line of code
+LIBRARIES = tuple({sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")})
+MAX_CODE = 90  # characters of a quoted line of code
 
 
 class Line(NamedTuple):
-    """One line of a file."""
+    """One line of a file. As a string it is `file.py:3`, relative to the working directory if the file is below it."""
 
     file: str
     number: int
@@ -28,19 +30,19 @@ class Line(NamedTuple):
 
     @property
     def code(self) -> str:
-        """What stands there, between backticks."""
+        """The text of the line, between backticks."""
         text = linecache.getline(self.file, self.number).strip()
         return f"`{text if len(text) <= MAX_CODE else text[:MAX_CODE] + ' ...'}`"
 
 
 def file_of(function: Callable) -> str | None:
-    """The file that a function was written in."""
+    """Returns the file that defines a function; None if there is none."""
     code = getattr(inspect.unwrap(function), "__code__", None)
     return os.path.abspath(code.co_filename) if code else None
 
 
 def belongs(path: str, file: str) -> bool:
-    """Whether `path` stands beside `file` or below, and is neither this package's nor an installed one's."""
+    """Returns whether `path` is in the folder of `file` or below, and not of this or an installed package."""
     try:
         beside = Path(path).resolve().relative_to(Path(file).resolve().parent)
     except ValueError:
@@ -48,20 +50,44 @@ def belongs(path: str, file: str) -> bool:
     return PACKAGE not in Path(path).resolve().parents and "site-packages" not in beside.parts
 
 
+def user_line(error: BaseException) -> Line | None:
+    """Returns the line of a user's file that raised `error`, itself or in a library that it called.
+
+    None if this package raised the error.
+    """
+    if isinstance(error, SyntaxError) and error.filename and _is_user_file(error.filename):
+        return Line(error.filename, error.lineno)
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [index for index, frame in enumerate(frames) if _is_package_file(frame.filename)]
+    return _innermost(frames[own[-1] + 1 :] if own else frames, _is_user_file)
+
+
 def raised_at(error: BaseException, file: str) -> Line | None:
-    """The innermost line of `file`, or of a file beside it, through which an error came."""
-    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if belongs(frame.filename, file)]
-    return Line(frames[-1].filename, frames[-1].lineno) if frames else None
+    """Returns the innermost line of `file`, or of a file beside it, in the traceback; None if there is none."""
+    return _innermost(traceback.extract_tb(error.__traceback__), lambda path: belongs(path, file))
+
+
+def _innermost(frames: Iterable[traceback.FrameSummary], accepts: Callable[[str], bool]) -> Line | None:
+    lines = [Line(frame.filename, frame.lineno) for frame in frames if accepts(frame.filename)]
+    return lines[-1] if lines else None
+
+
+def _is_package_file(file: str) -> bool:
+    return file.startswith(str(PACKAGE))
+
+
+def _is_user_file(file: str) -> bool:
+    return not _is_package_file(file) and not file.startswith(LIBRARIES) and Path(file).is_file()
 
 
 def definition_of(function: Callable) -> Line:
-    """Where a function begins."""
+    """Returns the first line of a function."""
     code = inspect.unwrap(function).__code__
     return Line(os.path.abspath(code.co_filename), code.co_firstlineno)
 
 
 def return_of(function: Callable) -> Line:
-    """The last `return` of a function; where it begins, if it has none."""
+    """Returns the line of the last `return` of a function; its first line if it has none."""
     start = definition_of(function)
     try:
         tree = ast.parse(Path(start.file).read_text(encoding="utf-8"))
@@ -78,7 +104,7 @@ def return_of(function: Callable) -> Line:
 
 
 def _own_nodes(nodes: Iterable[ast.AST]) -> Iterable[ast.AST]:
-    """All nodes but those inside of other functions."""
+    """Yields all nodes except those inside nested functions and classes."""
     for node in nodes:
         yield node
         if not isinstance(node, ast.FunctionDef | ast.Lambda | ast.ClassDef):
@@ -86,27 +112,27 @@ def _own_nodes(nodes: Iterable[ast.AST]) -> Iterable[ast.AST]:
 
 
 def typo(error: Exception) -> str | None:
-    """What an unknown name may have been meant for; None for another error."""
+    """Describes an unknown name, with the nearest known one; None for any other error."""
     if isinstance(error, NameError) and error.name:
-        return f"the name {error.name!r} is not defined{_closest(error.name, _visible(error))}"
+        return f"the name {error.name!r} is not defined{_did_you_mean(error.name, _visible_names(error))}"
     if isinstance(error, AttributeError) and error.name:
-        return f"{_thing(error.obj)} has no {error.name!r}{_closest(error.name, dir(error.obj))}"
+        return f"{_describe(error.obj)} has no {error.name!r}{_did_you_mean(error.name, dir(error.obj))}"
     return None
 
 
-def _closest(name: str, known: Iterable[str]) -> str:
+def _did_you_mean(name: str, known: Iterable[str]) -> str:
     match = difflib.get_close_matches(name, [one for one in known if one != name], n=1)
     return f"; did you mean {match[0]}?" if match else ""
 
 
-def _visible(error: NameError) -> set[str]:
-    step = error.__traceback__
-    while step.tb_next:
-        step = step.tb_next
-    return {*step.tb_frame.f_locals, *step.tb_frame.f_globals, *dir(builtins)}
+def _visible_names(error: NameError) -> set[str]:
+    innermost = error.__traceback__
+    while innermost.tb_next:
+        innermost = innermost.tb_next
+    return {*innermost.tb_frame.f_locals, *innermost.tb_frame.f_globals, *dir(builtins)}
 
 
-def _thing(value: object) -> str:
+def _describe(value: object) -> str:
     if isinstance(value, types.ModuleType):
         return value.__name__
     if hasattr(value, "shape") and hasattr(value, "dtype"):
@@ -115,7 +141,7 @@ def _thing(value: object) -> str:
 
 
 def import_error(error: Exception, file: str) -> str:
-    """Why a file cannot be imported, with the line where that is known."""
+    """Describes why a file cannot be imported, with the line if it is known."""
     kind = type(error).__name__
     if isinstance(error, SyntaxError) and error.filename and error.lineno:
         line, text = Line(os.path.abspath(error.filename), error.lineno), error.msg

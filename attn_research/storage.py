@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all, and folders whose files have checksums."""
+"""Atomic writes, folders with checksums, and the root of all caches."""
 
 import contextlib
 import errno
@@ -12,18 +12,27 @@ from typing import Any
 
 from attn_research.errors import UserError
 
-SUMS = "SHA256SUMS"  # of the other files in a folder, in the format of the program sha256sum
+SUMS = "SHA256SUMS"  # checksums of the other files in a folder, in the format of `sha256sum`
 
 
 class DamagedFileError(UserError):
-    """A file is missing, or is not as it was written."""
+    """A file is missing or does not match its checksum."""
+
+
+def cache_root() -> Path:
+    """Returns the folder of the compiled programs and the generated data.
+
+    It is $ATTN_RESEARCH_CACHE, or attn-research in $XDG_CACHE_HOME, or ~/.cache/attn-research.
+    """
+    own, shared = os.environ.get("ATTN_RESEARCH_CACHE"), os.environ.get("XDG_CACHE_HOME")
+    return Path(own) if own else Path(shared or Path.home() / ".cache") / "attn-research"
 
 
 def write(path: str | Path, data: str | bytes, synced: bool = True) -> None:
-    """Writes a file by rename: a reader, or a machine that comes up again, finds the old file or the whole new one.
+    """Writes a file atomically, by rename: a reader sees the old file or the complete new one.
 
     Args:
-      synced: whether it waits for the disk; without, a machine that comes up again may find anything.
+      synced: waits until the file is on disk, so that this also holds after a crash of the machine.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -43,9 +52,9 @@ def write(path: str | Path, data: str | bytes, synced: bool = True) -> None:
 
 @contextlib.contextmanager
 def new_folder(path: Path) -> Iterator[Path]:
-    """Gives an empty folder to be filled; at the end it gets its checksums and is renamed to `path`.
+    """Yields an empty folder to fill. When the context ends, the folder gets its checksums and is renamed to `path`.
 
-    What is at `path` already is replaced. If the context is left by an exception, `path` stays as it was.
+    It replaces whatever is at `path`. After an exception in the context, `path` is unchanged.
     """
     draft = _draft(path)
     shutil.rmtree(draft, ignore_errors=True)
@@ -72,7 +81,7 @@ def _replace(draft: Path, path: Path) -> None:
 
 @contextlib.contextmanager
 def _naming(path: Path) -> Iterator[None]:
-    """A full disk says nothing of the file that was written."""
+    """Adds the file name to an OSError, which lacks it if the disk is full."""
     try:
         yield
     except OSError as error:
@@ -81,7 +90,7 @@ def _naming(path: Path) -> Iterator[None]:
 
 
 def remove(path: Path) -> None:
-    """Removes a file or a folder; nobody sees a half of it under its name."""
+    """Removes a file or folder. It is renamed first, so that no reader sees a part of it."""
     old = _draft(path.with_name(f"{path.name}.old"))
     with contextlib.suppress(FileNotFoundError):
         path.rename(old)
@@ -89,7 +98,7 @@ def remove(path: Path) -> None:
 
 
 def seal(folder: Path, names: Sequence[str] | None = None) -> None:
-    """Writes the checksums of the files `names` in a folder, all of them by default, when they are safe on disk."""
+    """Syncs the files `names` in a folder to disk and writes their checksums; by default those of all files."""
     names = sorted(path.name for path in folder.iterdir() if path.name != SUMS) if names is None else names
     lines = []
     for name in names:
@@ -100,10 +109,10 @@ def seal(folder: Path, names: Sequence[str] | None = None) -> None:
 
 
 def verify(folder: Path) -> None:
-    """Compares every file in a folder with its checksum.
+    """Checks every file in a folder against its checksum.
 
     Raises:
-      DamagedFileError: a file is missing or differs, or there are no checksums.
+      DamagedFileError: a file is missing or differs from its checksum, or there are no checksums.
     """
     sums = _sums(folder)
     for name in sums:
@@ -119,10 +128,10 @@ def verify(folder: Path) -> None:
 
 
 def read(path: Path) -> bytes:
-    """The bytes of a file, compared with its checksum if its folder has one for it.
+    """Returns the bytes of a file, checked against its checksum if its folder has one.
 
     Raises:
-      DamagedFileError: it is missing or differs.
+      DamagedFileError: the file is missing or differs from its checksum.
     """
     try:
         data = path.read_bytes()
@@ -133,10 +142,10 @@ def read(path: Path) -> bytes:
 
 
 def read_json(path: Path) -> Any:
-    """The value in a JSON file that is compared as `read` does it.
+    """Returns the value of a JSON file, checked as by `read`.
 
     Raises:
-      DamagedFileError: it is missing, differs or is no JSON.
+      DamagedFileError: the file is missing, differs from its checksum or is not JSON.
     """
     data = read(path)
     try:
@@ -146,7 +155,7 @@ def read_json(path: Path) -> Any:
 
 
 def sync(folder: Path) -> None:
-    """Makes the names in a folder safe on disk."""
+    """Syncs the entries of a folder to disk."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -168,4 +177,4 @@ def _sums(folder: Path) -> dict[str, str]:
 
 def _compare(digest: str, sums: dict[str, str], path: Path) -> None:
     if sums.get(path.name, digest) != digest:
-        raise DamagedFileError(f"{path} is damaged: it is not what {path.parent / SUMS} says")
+        raise DamagedFileError(f"{path} is damaged: it does not match {path.parent / SUMS}")

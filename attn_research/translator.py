@@ -21,7 +21,8 @@ from attn_research.errors import UserError
 from attn_research.models.seq2seq import Seq2Seq, init_parameters
 from attn_research.registry import Spec, nearest
 from attn_research.runs.compilation_cache import enable_compilation_cache
-from attn_research.runs.trust import tell_versions, with_own_code
+from attn_research.runs.identity import warn_versions
+from attn_research.runs.trust import with_own_code
 from attn_research.training.checkpoint import Checkpoints
 from attn_research.training.prepare import load_sides, saved_files
 
@@ -160,7 +161,7 @@ def load(directory: str | Path, changes: Mapping[str, Any] | None = None, trust:
     if checkpoints.best_step() is None:
         raise UserError(f"{directory} holds no trained run; `attn-research train` makes one in runs/<id>")
     config = override(with_own_code(_config(directory), directory, trust), _of_decoding(changes or {}))
-    tell_versions(directory)
+    warn_versions(directory)
     sides = _sides(directory, config.data.task)
     if jax.config.jax_compilation_cache_dir is None:  # a program that uses this package may have its own
         enable_compilation_cache()

@@ -1,8 +1,7 @@
-"""Python files of users: where they lie, which others they import, and importing them without mixing namesakes.
+"""Python modules of users: finds their files and imports, and imports modules of the same name separately.
 
-A module is named by the path of a file that ends in .py, or by its dotted name. The files that belong to it are its own
-and those that it imports, directly or through others, from beside it, from its package, or from folders on `sys.path`
-that are no place of installed packages.
+A module is named by the path of a .py file or by its dotted name. Its files are its own and those that it imports,
+directly or indirectly, from its folder, its package, or the folders on `sys.path` that hold no installed packages.
 """
 
 import ast
@@ -29,30 +28,30 @@ INIT = "__init__.py"
 
 
 class File(NamedTuple):
-    """A file of a user's code as it was read."""
+    """A file of user code and its text when it was read."""
 
     path: Path
     text: bytes
 
 
 class Source(NamedTuple):
-    """A user's module: the file that was named, and the files that it imports, by their dotted names."""
+    """A user's module: its own file and the files that it imports, by dotted name."""
 
     name: str
     files: Mapping[str, File]
 
     @property
     def main(self) -> File:
-        """The file that was named."""
+        """The module's own file."""
         return self.files[self.name]
 
     @property
     def main_path(self) -> str:
-        """Its path below the folder from which it is imported: `scores.py`, or `pkg/scores.py`."""
+        """The path of the main file relative to its import folder: `scores.py` or `pkg/scores.py`."""
         return self._relative(self.name)
 
     def texts(self) -> dict[str, bytes]:
-        """The texts by such paths, which do not depend on where the folder is."""
+        """Returns the text of each file by its relative path."""
         return {self._relative(name): file.text for name, file in self.files.items()}
 
     def _relative(self, name: str) -> str:
@@ -62,15 +61,15 @@ class Source(NamedTuple):
         return name.replace(".", "/") + (f"/{INIT}" if path.name == INIT else ".py")
 
     def hashes(self) -> dict[str, str]:
-        """First 16 hex characters of the sha256 of each text, by relative path."""
+        """Returns the first 16 hex digits of the sha256 of each text, by relative path."""
         return {path: hashlib.sha256(text).hexdigest()[:16] for path, text in sorted(self.texts().items())}
 
 
 def read(module: str) -> Source:
-    """The files of `module` as they are now; nothing is imported.
+    """Reads the files of `module` as they are now, without importing them.
 
     Raises:
-      UserError: there is no such file or module.
+      UserError: the file or module does not exist.
     """
     try:
         return _read_file(Path(module).resolve(strict=True)) if module.endswith(".py") else _read_dotted(module)
@@ -86,7 +85,7 @@ def _read_file(path: Path) -> Source:
     text, top = path.read_bytes(), path.parent
     while (top / INIT).is_file():
         top = top.parent
-    name = f"{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"  # of no other module
+    name = f"{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"  # unique
     if top != path.parent and _has_relative_import(text):
         name = ".".join(path.relative_to(top).with_suffix("").parts)
     return Source(name, _closure(name, path, [path.parent, top, *_roots()]))
@@ -104,7 +103,7 @@ def _read_dotted(module: str) -> Source:
 
 
 def _roots() -> list[Path]:
-    """The folders, besides a file's own, in which a user's modules may lie."""
+    """Returns the folders, besides the file's own, that may hold modules of the user."""
     standard = {Path(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib")}
     folders = dict.fromkeys([Path.cwd(), *map(Path, filter(None, sys.path))])
     return [folder for folder in folders if folder.is_dir() and not _is_installed(folder) and folder not in standard]
@@ -123,7 +122,7 @@ def _locate(name: str, roots: list[Path]) -> Path | None:
 
 
 def _closure(name: str, path: Path, roots: list[Path], within: str = "") -> dict[str, File]:
-    """The file and what it imports from `roots`; only modules of the package `within`, if that is given."""
+    """Returns the file and its imports from `roots`. If `within` is set, only modules of that package."""
     files, queue = {name: File(path, path.read_bytes())}, [name, *_parents(name)]
     while queue:
         current = queue.pop()
@@ -147,10 +146,10 @@ def _parents(name: str) -> list[str]:
 
 @functools.lru_cache(maxsize=256)
 def _imported_names(text: bytes, package: str) -> tuple[str, ...]:
-    """The dotted names of everything that a file imports, at any place in it."""
+    """Returns the dotted names of all imports in a file, also those inside functions."""
     try:
         nodes = list(ast.walk(ast.parse(text)))
-    except (SyntaxError, ValueError, RecursionError):  # told when it is imported
+    except (SyntaxError, ValueError, RecursionError):  # the import reports it
         return ()
     return tuple(itertools.chain(*(_names(node, package) for node in nodes)))
 
@@ -181,10 +180,10 @@ _modules: dict[tuple[str, Path], tuple[Source, types.ModuleType]] = {}
 
 
 def load(module: str) -> types.ModuleType:
-    """Imports `module`, once a process, with exactly the texts that `read` gives.
+    """Imports `module`, once per process, from the texts that `read` returns.
 
     Raises:
-      UserError: it is not there or cannot be imported.
+      UserError: the module does not exist or cannot be imported.
     """
     key = module, Path.cwd()
     if key not in _modules:
@@ -197,9 +196,12 @@ def load(module: str) -> types.ModuleType:
 
 
 def drop_edited() -> bool:
-    """Drops the modules whose files were edited since they were imported, so that they are imported anew; True if any.
+    """Forgets the modules whose files changed after their import, so that the next `load` imports them again.
 
-    What was compiled with them must be dropped, too.
+    The caller must also drop the programs compiled from them.
+
+    Returns:
+      Whether there were any.
     """
     edited = [key for key, (source, _) in _modules.items() if any(map(_is_edited, source.files.values()))]
     for key in edited:
@@ -212,7 +214,7 @@ def _is_edited(file: File) -> bool:
 
 
 def _execute(module: str, source: Source) -> types.ModuleType:
-    """A file's modules are taken out of `sys.modules` again, so that those of another folder are not taken for them."""
+    """Imports a source. Removes a file's modules from `sys.modules`: another folder may have others of that name."""
     if _is_installed(source.main.path) or module.partition(".")[0] == PACKAGE:
         return importlib.import_module(module)
     before = {name: sys.modules.pop(name) for name in _module_names(source) if name in sys.modules}
@@ -233,7 +235,7 @@ def _module_names(source: Source) -> set[str]:
 
 
 class _Finder(importlib.abc.MetaPathFinder):
-    """Finds the modules of one `Source`, wherever else a module of the same name may lie."""
+    """Finds the modules of one `Source` before any other module of the same name."""
 
     def __init__(self, source: Source):
         self.files, self.module_names = source.files, _module_names(source)
@@ -246,7 +248,7 @@ class _Finder(importlib.abc.MetaPathFinder):
             return importlib.util.spec_from_file_location(
                 name, file.path, loader=loader, submodule_search_locations=within
             )
-        if name in self.module_names:  # a folder without __init__.py
+        if name in self.module_names:  # a namespace package
             spec = importlib.machinery.ModuleSpec(name, None, is_package=True)
             spec.submodule_search_locations = []
             return spec
@@ -254,7 +256,7 @@ class _Finder(importlib.abc.MetaPathFinder):
 
 
 class _Loader(importlib.machinery.SourceFileLoader):
-    """Runs the text that was read; bytecode beside the file, which is told apart by whole seconds, is not used."""
+    """Runs the text that was read. Ignores cached bytecode, whose time stamp has a resolution of one second only."""
 
     def __init__(self, name: str, file: File):
         super().__init__(name, str(file.path))

@@ -13,7 +13,7 @@ from attn_research.config import Attention, Config, override
 from attn_research.errors import UserError
 from attn_research.models.seq2seq import Seq2Seq
 from attn_research.registry import Spec
-from attn_research.training.user_code import try_out
+from attn_research.training.check import try_out
 
 FILE = Path(mistakes.__file__)
 LINES = FILE.read_text().splitlines()

@@ -8,7 +8,8 @@ from user_folder import user_folder  # noqa: F401 (a fixture)
 
 from attn_research.cli import main
 from attn_research.config import Config, override
-from attn_research.training.check import check
+from attn_research.training import check as check_module
+from attn_research.training.check import check, check_all
 
 pytestmark = pytest.mark.usefixtures("user_folder")
 WRONG = [
@@ -105,3 +106,17 @@ def test_what_is_right_passes(changes):
     check(override(Config(), changes))
     with pytest.raises(ValueError, match="cannot import") if own != "dates" else pytest.MonkeyPatch().context():
         check(override(Config(), changes | {"data.task": own}))
+
+
+def test_each_program_of_a_sweep_is_checked_once(monkeypatch):
+    checked = []
+    monkeypatch.setattr(check_module, "check", lambda config, files: checked.append(config))
+    scores = ("dot", "general")
+    changes = [
+        {"model.attention.score": score, "seed": seed, "train.learning_rate": rate}
+        for seed in range(3)
+        for rate in (1e-3, 1e-2)
+        for score in scores
+    ]
+    check_all(override(Config(), change) for change in changes)
+    assert sorted(config.model.attention.score for config in checked) == sorted(scores)

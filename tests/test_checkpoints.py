@@ -99,7 +99,7 @@ def test_a_damaged_last_one_is_replaced_by_the_one_before(copied, name, caplog):
         assert equal(actual, state(20))
         assert message["best_step"] == 20
         (warning,) = [record.getMessage() for record in caplog.records]
-        assert str(copied.last / "30") in warning and "goes on from the checkpoint of step 20" in warning
+        assert str(copied.last / "30") in warning and "resumes from the checkpoint of step 20" in warning
         assert "\n" not in warning
         caplog.clear()
         assert names(copied.last) == ["20"]
@@ -139,7 +139,7 @@ def test_without_a_whole_one_it_is_reported_with_its_type_to_do(copied):
     for step in ("20", "30"):
         (copied.last / step / "arrays.npz").write_bytes(b"")
     before = contents(copied.directory)
-    with pytest.raises(UserError, match=f"no earlier checkpoint is whole; remove {copied.directory}"):
+    with pytest.raises(UserError, match=f"no earlier checkpoint is intact; remove {copied.directory}"):
         copied.restore(LIKE)
     assert contents(copied.directory) == before
 

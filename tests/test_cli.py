@@ -12,8 +12,8 @@ from user_folder import environment, user_folder  # noqa: F401 (a fixture)
 from attn_research.cli import main
 from attn_research.config import Config, digest, override
 from attn_research.runs import records
+from attn_research.sweeps.execute import RunLockedError, lock_run
 from attn_research.sweeps.expand import load_experiment
-from attn_research.sweeps.lock import RunLockedError, lock_run
 
 pytestmark = pytest.mark.usefixtures("user_folder")
 
@@ -44,7 +44,7 @@ pytestmark = pytest.mark.usefixtures("user_folder")
             "sweep smal.py",
             "no file smal.py; known: broken.py, dates.py, mine.py, small.py; did you mean small.py?",
         ),
-        ("sweep dates.py", "dates.py is no experiment: it does not define runs and table"),
+        ("sweep dates.py", "dates.py is not an experiment: it does not define runs and table"),
         ("sweep small.py --jobs 0", "--jobs is 0, but must be at least 1"),
         ("sweep small.py --jobs two", "argument --jobs: invalid int value: 'two'"),
         ("sweep small.py --add seed", "'seed' is not of the form name=value"),
@@ -197,7 +197,7 @@ def is_busy(directory: Path) -> bool:
 def test_training_twice_at_once_is_rejected(capsys, tmp_path):
     with lock_run(Path("runs") / digest(Config())):
         assert main(["train", "dates.py"]) == 2
-    assert "another process is making runs/" in capsys.readouterr().err
+    assert "another process is training runs/" in capsys.readouterr().err
 
 
 def test_training_prints_how_it_goes_and_how_well_it_does(capsys):

@@ -159,7 +159,7 @@ def test_load(tmp_path):
     ("text", "message"),
     [
         ("conf = 1\n", "defines no Config named 'config'"),
-        ("from attn_research.config import Config\nconfig = Config(seed='x')\n", "'seed' is 'x'"),
+        ("from attn_research.config import Config\nconfig = Config(seed='x')\n", "'seed' of Config is 'x'"),
     ],
 )
 def test_load_of_a_file_that_is_no_config(tmp_path, text, message):

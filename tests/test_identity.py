@@ -14,9 +14,10 @@ from attn_research.cli import main
 from attn_research.config import Config, digest, load, override
 from attn_research.data import task
 from attn_research.data.fingerprint import fingerprint
+from attn_research.errors import UserError
 from attn_research.registry import Spec
 from attn_research.runs import identity, records
-from attn_research.runs.settings import settings, worker_settings
+from attn_research.runs.environment import settings, worker_settings
 from attn_research.training.run_status import check_run, start_run
 
 pytestmark = pytest.mark.usefixtures("user_folder", "forgetful")
@@ -69,8 +70,8 @@ def files():
 EDITS = {
     "score.py of model.attention.score was edited": lambda: Path("score.py").write_text(SCORE + "\n"),
     "helper.py of model.attention.score was edited": lambda: Path("helper.py").write_text("A = 2\n"),
-    "are others (split train)": lambda: write_data("ab\tA C\n"),
-    "are others (split dev, test)": lambda: write_data(dev="ab\tA B\nab\tA C\n"),  # the same ids, another reference
+    "differ (split train)": lambda: write_data("ab\tA C\n"),
+    "differ (split dev, test)": lambda: write_data(dev="ab\tA B\nab\tA C\n"),  # the same ids, another reference
 }
 
 
@@ -82,7 +83,7 @@ def test_other_data_or_code_are_named_and_nothing_is_touched(message, make):
     before = files()
     EDITS[message]()
     assert [phrase for phrase in standing().conflicts if message in phrase]
-    with pytest.raises(ValueError, match=r"made with something else .*--fresh makes such a run anew"):
+    with pytest.raises(ValueError, match=r"made with other data, code or settings.*--fresh trains such a run again"):
         start_run(DIRECTORY, CONFIG, settings())
     assert files() == before
 
@@ -153,7 +154,7 @@ def test_texts_of_an_earlier_beginning_do_not_stay():
 def test_a_run_from_before_is_reported_to_be_not_recorded(caplog):
     (DIRECTORY / "checkpoints" / "last" / "1").mkdir(parents=True)
     assert start_run(DIRECTORY, CONFIG, settings()) is None
-    assert caplog.text.count("is not recorded") == 1
+    assert caplog.text.count("has no recorded identity") == 1
     records.write(DIRECTORY, fake_runs.make_record(CONFIG))
     assert not standing().conflicts and not standing().has_identity
     Path("score.py").write_text(SCORE + "\n")
@@ -182,7 +183,7 @@ def test_train_refuses_and_with_fresh_keeps_the_old_run_beside(capsys):
     before = records.read(DIRECTORY)
     write_data("ab\tC\n")
     assert main(config_file()) == 2
-    assert "made with something else" in capsys.readouterr().err
+    assert "made with other data, code or settings" in capsys.readouterr().err
     assert records.read(DIRECTORY) == before
     assert main([*config_file(), "--fresh"]) == 0
     (old,) = Path("runs").glob("*.replaced-*")
@@ -190,11 +191,14 @@ def test_train_refuses_and_with_fresh_keeps_the_old_run_beside(capsys):
     assert len(records.load_runs("runs")) == 1
 
 
+def refuse(*_):
+    raise UserError("refused")
+
+
 def test_fresh_that_cannot_begin_puts_the_old_run_back(capsys, monkeypatch):
     finished()
-    monkeypatch.setattr("attn_research.sweeps.local.TARGET", "nowhere:run")
-    monkeypatch.setattr("attn_research.sweeps.failure.is_user_error", lambda error: True)
-    assert main([*config_file(), "--fresh"]) == 1
+    monkeypatch.setattr("attn_research.sweeps.local.TARGET", "test_identity:refuse")
+    assert main([*config_file(), "--fresh"]) == 2
     assert records.read(DIRECTORY) is not None
     assert not list(Path("runs").glob("*.replaced-*"))
 
@@ -225,7 +229,8 @@ def test_a_fingerprint_covers_every_column_but_places():
 def test_a_run_begun_by_train_is_not_ended_by_another_number_of_threads():
     """In processes of their own: what jax computes with is decided when it starts."""
     words = "import sys; from pathlib import Path; from attn_research.config import load, digest; \
-from attn_research.runs.settings import settings; from attn_research.training.run_status import start_run, check_run; \
+from attn_research.runs.environment import settings; \
+from attn_research.training.run_status import start_run, check_run; \
 c = load('dates.py'); d = Path('runs') / digest(c); start_run(d, c, settings()); \
 (d / 'checkpoints/last/1').mkdir(parents=True, exist_ok=True)"
 

@@ -12,17 +12,16 @@ import pytest
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "attn_research"
 LAYERS = {
+    "source_lines": -2,
     "errors": -1,
-    "source_lines": -1,
     "annotations": 0,
-    "cache": 0,
     "storage": 0,
     "normal_form": 0,
     "registry": 0,
     "user_modules": 0,
     "presets": 0,
     "config": 0,
-    "spelling": 0.5,
+    "variants": 0.5,
     "attention": 1,
     "data": 1,
     "metrics": 1,

@@ -140,7 +140,7 @@ def test_a_run_goes_on_whatever_call_of_wandb_fails(broken, mode, tmp_path, monk
     execute_module.execute_run("fake_runs:run", config, tmp_path, reported.append, mode)
     assert records.is_done(tmp_path, config) and len(reported) == 2
     (message,) = [record.getMessage() for record in caplog.records]
-    assert message.startswith("wandb fails (") and message.endswith("its numbers stand in its directory")
+    assert message.startswith("wandb fails (") and message.endswith("its directory has all metrics")
     assert "\n" not in message
 
 
@@ -164,7 +164,7 @@ def test_a_run_left_by_an_exception_has_failed(tmp_path):
 
 
 def test_online_without_an_account_is_one_sentence(tmp_path):
-    with pytest.raises(ValueError, match=r"^wandb cannot mirror online: .*; the mode 'offline' needs no account$"):
+    with pytest.raises(ValueError, match=r"^wandb cannot log online: .*; the mode 'offline' needs no account$"):
         make_logger("online", Config(), tmp_path)
 
 

@@ -139,7 +139,7 @@ def test_a_warmup_leaves_a_step(schedule, warmup, steps):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: Config(seed=2**32), "config field 'seed' is 4294967296, but must be at least 0"),
+        (lambda: Config(seed=2**32), "config field 'seed' of Config is 4294967296, but must be at least 0"),
         (lambda: Decode(beam=0), "config field 'beam' of Decode is 0, but must be at least 1"),
         (lambda: dataclasses.replace(Config().train, learning_rate=math.nan), "'learning_rate' of Train is nan"),
     ],

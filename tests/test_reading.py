@@ -85,7 +85,7 @@ def test_a_task_whose_lines_would_be_read_otherwise_is_reported(caplog):
     message = [record.getMessage() for record in caplog.records if record.name.startswith("attn_research")]
     assert [line.partition(":spoken: ")[2].split(",")[0] for line in message] == [
         "a perfect output has BLEU 0.0 on dev",
-        "`translate` would read the line 'onetwo'",
+        "`translate` would split the line 'onetwo'",
     ]
 
 

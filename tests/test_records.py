@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from attn_research.config import Config, digest, override
 from attn_research.errors import UserError
 from attn_research.runs import records
-from attn_research.runs.environment import git_state
-from attn_research.runs.record_format import FIELDS, OF_SPLIT
+from attn_research.runs.environment import environment, git_state
+from attn_research.runs.record_format import FIELDS, SPLIT_FIELDS
 
 
 def record(config=None, **more):
@@ -91,7 +91,7 @@ def test_a_record_without_a_field_is_reported_with_its_place_and_the_field(tmp_p
         records.load_committed(tmp_path / "some.jsonl")
 
 
-@pytest.mark.parametrize("part", OF_SPLIT)
+@pytest.mark.parametrize("part", SPLIT_FIELDS)
 def test_a_split_without_a_part_is_reported(tmp_path, part):
     short = json.loads(json.dumps(record()))
     del short["splits"]["test"][part]
@@ -163,7 +163,7 @@ def test_what_was_replaced_is_not_loaded(tmp_path):
 
 
 def test_the_environment_is_a_json_value():
-    result = records.environment()
+    result = environment()
     assert json.loads(json.dumps(result)) == result
     assert result["threads"] >= 1 and result["device"] == "cpu" and result["versions"]["jax"]
 

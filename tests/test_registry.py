@@ -8,9 +8,10 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from attn_research.annotations import conform
-from attn_research.config import Config, override
-from attn_research.registry import Registry, Spec, entry_points, fingerprint, nearest
+from attn_research.config import Config, override, with_spec
+from attn_research.registry import Registry, Spec, entry_points, nearest
 from attn_research.runs.records import user_code
+from attn_research.variants import REGISTRIES, fingerprint, is_installed, registry, source
 
 NAMES = st.from_regex(r"[a-z_][a-z0-9_]{0,8}", fullmatch=True).filter(lambda name: not keyword.iskeyword(name))
 LITERALS = st.recursive(
@@ -203,7 +204,11 @@ def package(tmp_path, monkeypatch):
     """An installed package that offers a score, and another that can't be loaded."""
     (tmp_path / "their_scores.py").write_text("def cosine(param, keys, scale: float = 1.0):\n    return scale\n")
     (tmp_path / "their_scores-1.0.dist-info").mkdir()
-    points = "[attn_research.scores]\ncosine = their_scores:cosine\ngone = their_scores:gone\n"
+    points = (
+        "[attn_research.scores]\ncosine = their_scores:cosine\ngone = their_scores:gone\ndot = their_scores:cosine\n"
+    )
+    points += "[attn_research.latents]\nsoft = their_scores:cosine\n"
+    points += "[attn_research.length_penalties]\nlong = their_scores:cosine\n"
     (tmp_path / "their_scores-1.0.dist-info" / "entry_points.txt").write_text(points)
     (tmp_path / "their_scores-1.0.dist-info" / "METADATA").write_text("Name: their-scores\nVersion: 1.0\n")
     monkeypatch.syspath_prepend(tmp_path)
@@ -231,3 +236,22 @@ def test_a_record_knows_an_installed_packages_file(package):
     assert before.keys() == user_code(config).keys() == {"cosine"}
     assert before != user_code(config)
     assert user_code(Config()) == {}
+
+
+def test_a_built_in_variant_has_no_files_though_a_package_has_one_of_its_name(package):
+    assert registry("score").bind(Spec("dot")).function.__module__.startswith("attn_research.")
+    assert not is_installed(Spec("dot"), "model.attention.score")
+    assert source(Spec("dot"), "model.attention.score") is None
+    assert fingerprint(Spec("dot"), "model.attention.score") is None
+    assert fingerprint(Spec("cosine"), "model.attention.score") is not None
+
+
+@pytest.mark.parametrize(("name", "text"), [("model.attention.latent", "soft"), ("decode.length_penalty", "long")])
+def test_an_installed_variant_of_every_field_is_found_by_all(package, name, text):
+    assert registry(name).bind(Spec(text)).hyper == {"scale": 1.0}
+    assert source(Spec(text), name).main.path == package
+    assert user_code(with_spec(Config(), name, Spec(text))).keys() == {text}
+
+
+def test_every_registry_looks_up_the_entry_points_of_its_field():
+    assert {field: registry(field).field for field in REGISTRIES} == {field: field for field in REGISTRIES}

@@ -99,5 +99,5 @@ def test_records_from_before_are_shown_and_told_of_once(capsys):
         write(config, identity=None)
     assert main(["table", "small.py"]) == 0
     captured = capsys.readouterr()
-    assert captured.err.count("what made 6 of 6 records of small is not recorded") == 1
+    assert captured.err.count("6 of 6 records of small have no identity") == 1
     assert "Different versions" not in captured.out

@@ -153,7 +153,7 @@ def test_a_signal_stops_training_with_one_sentence(tmp_path):
 
 def told(errors):
     """Standard error without the sentence that a checkout which changes meanwhile is worth."""
-    return "".join(line for line in errors.splitlines(keepends=True) if " was begun at " not in line)
+    return "".join(line for line in errors.splitlines(keepends=True) if " started at commit " not in line)
 
 
 @pytest.mark.slow

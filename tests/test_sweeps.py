@@ -15,9 +15,9 @@ from attn_research.runs import records
 from attn_research.runs.compilation_cache import cache_directory
 from attn_research.runs.environment import FAST_ENV
 from attn_research.sweeps import local
+from attn_research.sweeps.execute import RunLockedError, lock_run
 from attn_research.sweeps.expand import labels, load_experiment, programs_first
 from attn_research.sweeps.local import RunQueue, cores, pool
-from attn_research.sweeps.lock import RunLockedError, lock_run
 
 EXPERIMENT = """
 from attn_research.config import Config, override
@@ -42,7 +42,7 @@ def test_an_experiment_is_its_distinct_configs_first_seeds_first(experiment):
     actual = load_experiment(experiment)
     message = [(str(config.model.attention.score), config.seed) for config in actual.runs]
     assert message == [("dot", 0), ("general", 0), ("dot", 1), ("general", 1), ("dot", 2), ("general", 2)]
-    assert (actual.name, actual.table, actual.published, actual.claims) == ("small", "a table", {}, [])
+    assert (actual.name, actual.table, actual.published) == ("small", "a table", {})
 
 
 def test_changes_apply_to_all_and_what_becomes_equal_is_one(experiment):
@@ -60,10 +60,10 @@ def test_an_addition_has_all_seeds_once(experiment):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "{file} is no experiment: it does not define runs and table"),
-        ("def runs(): return []", "{file} is no experiment: it does not define table"),
+        ("", "{file} is not an experiment: it does not define runs and table"),
+        ("def runs(): return []", "{file} is not an experiment: it does not define table"),
         ("table = 1\ndef runs(): return []", "{file} has no runs: its runs() yields nothing"),
-        ("table = 1\ndef runs(): yield 3", "{file}: runs() yields 3, which is no Config"),
+        ("table = 1\ndef runs(): yield 3", "{file}: runs() yields 3, which is not a Config"),
         ("table = 1\n\ndef runs():\n    yield nothing", "{file}:4: NameError: name 'nothing' is not defined"),
         ("import nothing_at_all", "{file}:1: ModuleNotFoundError: No module named 'nothing_at_all'"),
         ("def runs(:", "{file}: SyntaxError: invalid syntax (small.py, line 1)"),
@@ -73,7 +73,7 @@ def test_an_addition_has_all_seeds_once(experiment):
         ),
         (
             "from attn_research.config import *\ntable = 1\ndef runs(): yield Config(seed='x')",
-            "{file}:3: config field 'seed' is 'x', but must be of type int",
+            "{file}:3: config field 'seed' of Config is 'x', but must be of type int",
         ),
     ],
 )
@@ -105,7 +105,7 @@ def test_labels_say_what_differs():
 
 def test_a_run_belongs_to_one_process(tmp_path):
     with lock_run(tmp_path / "run"):
-        with pytest.raises(RunLockedError, match="another process is making"), lock_run(tmp_path / "run"):
+        with pytest.raises(RunLockedError, match="another process is training"), lock_run(tmp_path / "run"):
             raise AssertionError("held twice")
         with lock_run(tmp_path / "other"):
             assert not (tmp_path / "run").exists()
@@ -155,7 +155,7 @@ def test_a_run_that_fails_takes_no_other_with_it(tmp_path):
     good = configs("fake", "fake(n=1)", "fake(n=2)")
     actual = ends([good[0], *bad, *good[1:]], tmp_path)
     assert [(kind, error.split("tests/")[-1]) for kind, error in map(actual.get, bad)] == [
-        ("failed", "its process was ended by SIGKILL (by hand, or by the system for lack of memory)"),
+        ("failed", "its process was ended by SIGKILL (by a user, or by the system because memory ran out)"),
         ("failed", f"{fake_runs.RAISES}: RuntimeError: the cat sat"),
         ("failed", "not enough memory (MemoryError)"),
         ("failed", "config field 'seed' is -1, but must be at least 0 and at most 4294967295"),

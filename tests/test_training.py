@@ -14,10 +14,9 @@ import pytest
 from attn_research.config import Config, override
 from attn_research.registry import Spec
 from attn_research.runs import records
-from attn_research.training.flops import product_flops
 from attn_research.training.loop import run
 from attn_research.training.optimizers import make_optimizer, optimizers, schedules
-from attn_research.training.program import make_program
+from attn_research.training.program import make_program, product_flops
 from attn_research.training.step import cross_entropy, init_state
 from attn_research.translator import load
 

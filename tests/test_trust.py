@@ -17,7 +17,8 @@ from attn_research.data.vocab import Vocabulary
 from attn_research.models.seq2seq import Seq2Seq
 from attn_research.runs import identity, records
 from attn_research.runs.environment import versions
-from attn_research.runs.trust import tell_versions, with_own_code
+from attn_research.runs.identity import warn_versions
+from attn_research.runs.trust import with_own_code
 from attn_research.training.checkpoint import Checkpoints
 from attn_research.training.step import TrainState
 from attn_research.translator import load
@@ -104,7 +105,7 @@ def test_a_kept_copy_that_was_edited_does_not_run(run):
 def test_a_run_from_before_uses_the_file_that_its_record_names(run):
     (run / "identity.json").unlink()
     config = override(Config(), json.loads((run / "config.json").read_text()))
-    with pytest.raises(ValueError, match="keeps no copy of its own code"):
+    with pytest.raises(ValueError, match="has no copy of its user code"):
         with_own_code(config, run, trust=True)
     spec = config.model.attention.score
     code = {spec: user_modules.read(spec.module).hashes()["score.py"]}
@@ -119,8 +120,8 @@ def test_other_versions_and_what_is_not_recorded_are_reported(run, caplog):
     (run / "config.json").write_text(json.dumps(config | {"model.attention.score": "general"}))
     then = identity.read(run)
     identity.write(run, then._replace(versions=then.versions | {"jax": "0.1"}, code={}), {})
-    tell_versions(run)
+    warn_versions(run)
     assert f"{run} was made with other versions: jax was 0.1 and is" in caplog.text
     (run / "identity.json").unlink()
-    tell_versions(run)
-    assert "is not recorded" in caplog.text
+    warn_versions(run)
+    assert "has no recorded identity" in caplog.text

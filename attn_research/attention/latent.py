@@ -23,7 +23,7 @@ from attn_research.registry import Registry
 
 # chained: reads `before`, so that each step waits for the symbol before it; guided: reads a_t after the first step;
 # weighted: reads a_t at all.
-latents = Registry("latent attention", chained=True, guided=True, weighted=True)
+latents = Registry("latent attention", "latent", chained=True, guided=True, weighted=True)
 
 LOG_ZERO = -1e9
 Band = Annotated[int, Range(minimum=1, maximum=1000)]

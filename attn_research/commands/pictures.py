@@ -11,7 +11,7 @@ from attn_research.config import Config
 from attn_research.errors import UserError
 from attn_research.reports.selection import select_current_code, select_same_data
 from attn_research.runs import records
-from attn_research.runs.trust import warn_unrecorded
+from attn_research.runs.identity import warn_unrecorded
 from attn_research.sweeps.expand import Experiment
 from attn_research.training.run_status import FRESH_HINT
 

@@ -13,10 +13,10 @@ from attn_research.commands.console import diverged, format_outcome, print_error
 from attn_research.config import Config, digest, parse_changes
 from attn_research.errors import UserError
 from attn_research.runs import records
-from attn_research.runs.settings import worker_settings
+from attn_research.runs.environment import worker_settings
 from attn_research.sweeps import local
+from attn_research.sweeps.execute import lock_run
 from attn_research.sweeps.expand import Experiment, labels, load_experiment
-from attn_research.sweeps.lock import lock_run
 from attn_research.sweeps.progress import BarDisplay, LineDisplay
 from attn_research.training.run_status import RunStatus, check_run, reject_changed, set_aside, warn_differences
 

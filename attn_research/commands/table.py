@@ -16,7 +16,7 @@ from attn_research.reports.render import FORMATS, TableData
 from attn_research.reports.selection import select_current_code, select_same_data
 from attn_research.reports.tables import EMPTY
 from attn_research.runs import identity, records
-from attn_research.runs.trust import warn_unrecorded
+from attn_research.runs.identity import warn_unrecorded
 from attn_research.sweeps.expand import Experiment
 
 BEGIN, END = "<!-- table of experiments/results/{} -->", "<!-- end of table -->"

@@ -10,24 +10,23 @@ from typing import Any
 
 from attn_research.commands.console import diverged, format_metrics, format_outcome, print_error
 from attn_research.config import Config, digest, load, override, parse_changes
-from attn_research.errors import describe
+from attn_research.errors import UserError, describe
 from attn_research.runs import records
-from attn_research.runs.settings import settings
-from attn_research.spelling import normal
-from attn_research.sweeps import failure, local
-from attn_research.sweeps.execute import execute_run
+from attn_research.runs.environment import settings
+from attn_research.sweeps import local
+from attn_research.sweeps.execute import execute_run, lock_run, write_failure, write_traceback
 from attn_research.sweeps.expand import locate_errors
-from attn_research.sweeps.lock import lock_run
 from attn_research.sweeps.progress import training_progress, update_bar
 from attn_research.training.check import check
 from attn_research.training.run_status import check_run, reject_changed, set_aside, warn_differences
+from attn_research.variants import canonical
 
 
 def train(arguments: argparse.Namespace) -> int:
     """Trains the config, or says what came of it if that is done; 1 if the run failed or diverged."""
     with locate_errors(arguments.config):
         config = load(arguments.config)
-    config = normal(override(config, parse_changes(arguments.changes)), users=True)
+    config = canonical(override(config, parse_changes(arguments.changes)), import_user_code=True)
     directory = Path(arguments.runs) / digest(config)
     if arguments.fresh or not records.is_done(directory, config):
         check(config)  # what is wrong is told before anything is written
@@ -49,10 +48,10 @@ def _run_or_report(config: Config, directory: Path, wandb: str, stop: Callable[[
     """Whether the run came to its end; a user's error goes on to the caller."""
     try:
         _run(config, directory, wandb, stop)
+    except UserError:
+        raise
     except Exception as error:
-        if failure.is_user_error(error):
-            raise
-        file = failure.write(directory, traceback.format_exc()) or failure.write_traceback()
+        file = write_failure(directory, traceback.format_exc()) or write_traceback()
         print_error(f"{describe(error)} (the traceback is in {file})")
         return False
     return True

@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from attn_research import storage
-from attn_research.cache import cache_root
-from attn_research.storage import DamagedFileError
+from attn_research.storage import DamagedFileError, cache_root
 
 if TYPE_CHECKING:
     import pyarrow

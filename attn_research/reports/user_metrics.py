@@ -10,9 +10,10 @@ from attn_research.config import Config
 from attn_research.errors import UserError
 from attn_research.metrics import METRICS
 from attn_research.metrics.user import count
-from attn_research.registry import Spec, fingerprint
+from attn_research.registry import Spec
 from attn_research.reports.columns import MetricColumn, column
 from attn_research.runs import records
+from attn_research.variants import fingerprint
 
 Record = Mapping[str, Any]
 

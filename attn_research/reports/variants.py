@@ -25,7 +25,7 @@ from attn_research.registry import Spec, nearest
 from attn_research.reports.items import Item
 from attn_research.reports.render import markdown_code, markdown_escape
 from attn_research.training.auxiliary import auxiliaries
-from attn_research.training.flops import product_flops
+from attn_research.training.program import product_flops
 
 KEYS, QUERY = 10_007, 30_011  # sizes so different that `_letter` can split a sum of them
 LENGTH = 20  # source and target symbols, for the cost

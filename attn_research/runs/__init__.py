@@ -1,1 +1,1 @@
-"""Runs on disk: records, the logger of their numbers, and the clock and environment that they tell of."""
+"""Runs on disk: records, identities, environments, metric loggers and clocks."""

@@ -1,4 +1,4 @@
-"""Where a run's time goes, and whether anything else was using the machine meanwhile."""
+"""Measures the time of each part of a run and the load of other processes."""
 
 import time
 from collections import Counter
@@ -7,11 +7,11 @@ from contextlib import contextmanager
 
 import psutil
 
-IDLE_BELOW = 0.06  # cores in use by others up to which a machine counts as idle
+IDLE_BELOW = 0.06  # a machine is idle if other processes use fewer cores
 
 
 class Clock:
-    """Wall seconds by what was being done; a part inside another one counts for itself alone.
+    """Wall-clock seconds by part. The time of a nested part does not count for the outer part.
 
     >>> clock = Clock("train")
     >>> with clock.part("evaluate"), clock.part("compile"):
@@ -27,7 +27,7 @@ class Clock:
 
     @contextmanager
     def part(self, name: str) -> Iterator[None]:
-        """Counts the time inside for `name`."""
+        """Counts the time inside the context for `name`."""
         outer = self._switch_to(name)
         try:
             yield
@@ -42,22 +42,22 @@ class Clock:
 
     @property
     def total(self) -> float:
-        """Wall seconds since the clock was made."""
+        """Wall-clock seconds since the clock was created."""
         return time.perf_counter() - self._start
 
     @property
     def other_cores(self) -> float:
-        """Cores that all other processes together used on average."""
+        """The average number of cores that all other processes used together."""
         return (_other_processes_seconds() - self._other_seconds) / self.total
 
     @property
     def idle(self) -> bool:
-        """Whether they used next to no processor time."""
+        """Whether other processes used almost no processor time."""
         return self.other_cores < IDLE_BELOW
 
 
 def _other_processes_seconds() -> float:
-    """Processor seconds that other processes have used; children that have ended are no others."""
+    """Returns the processor seconds of all other processes, without ended children of this one."""
     times, own = psutil.cpu_times(), psutil.Process().cpu_times()
     busy = times.user + times.system + getattr(times, "nice", 0.0)
     return busy - own.user - own.system - own.children_user - own.children_system

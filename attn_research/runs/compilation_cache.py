@@ -1,28 +1,28 @@
-"""Compiled programs that outlive the process, so that a run like an earlier one starts at once."""
+"""The persistent compilation cache: a program is compiled once per machine, not once per process."""
 
 import contextlib
 import hashlib
 from pathlib import Path
 
 from attn_research import storage
-from attn_research.cache import cache_root
 from attn_research.runs.environment import threads
+from attn_research.storage import cache_root
 
 DIGEST = hashlib.sha256().digest_size
 
 
 def cache_directory() -> Path:
-    """Where compiled programs are kept.
+    """Returns the folder of the compiled programs for this number of threads.
 
-    A program compiled for two threads is another one than for one, and jax's keys do not tell them apart.
+    Programs differ by the number of threads, but jax's cache keys do not.
     """
     return cache_root() / "xla" / f"threads-{threads()}"
 
 
 class CheckedCache:
-    """Compiled programs in files, each behind its checksum; what is damaged is compiled again and replaced.
+    """A file cache with a checksum in each entry. A damaged entry counts as missing, so it is compiled again.
 
-    It stands in for jax's own one, which warns of a damaged entry in every process and never replaces it.
+    It replaces jax's file cache, which warns about a damaged entry in every process and never replaces it.
     """
 
     def __init__(self, path: str):
@@ -36,7 +36,7 @@ class CheckedCache:
         return None
 
     def put(self, key: str, value: bytes) -> None:
-        with contextlib.suppress(OSError):  # nowhere to keep it
+        with contextlib.suppress(OSError):  # the cache is not writable
             storage.write(self._file(key), hashlib.sha256(value).digest() + value, synced=False)
 
     def _file(self, key: str) -> Path:
@@ -44,11 +44,11 @@ class CheckedCache:
 
 
 def enable_compilation_cache() -> None:
-    """Keep every program that this process compiles, and use those kept before. Call it before anything compiles."""
+    """Enables the persistent cache for this process. Call it before anything compiles."""
     import jax
     from jax._src import compilation_cache
 
-    if jax.config.jax_compilation_cache_max_size == -1:  # else jax's own one drops what is too much
+    if jax.config.jax_compilation_cache_max_size == -1:  # with a size limit, jax's own cache must evict entries
         compilation_cache.get_file_cache = lambda path: (CheckedCache(path), path)
     jax.config.update("jax_compilation_cache_dir", str(cache_directory()))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)

@@ -1,41 +1,43 @@
-"""What made a run: data, the user's code, versions and settings, compared by everything that opens the run.
+"""The identity of a run: the data, user code, versions and settings that made it, and how two identities differ.
 
-`runs/<id>/identity.json` is written before anything else in the run's directory; the texts of the user's code stand in
-`runs/<id>/code/<config field>/`. A run from before this was kept has none: what made it is not recorded.
+`identity.json` is the first file in a run's directory. The user code is copied to `code/<config field>/` beside it.
+Runs of early versions have no identity.
 """
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+import logging
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from attn_research import storage
-from attn_research.config import Config, flatten
+from attn_research.config import Config
 from attn_research.errors import UserError
-from attn_research.registry import Spec, source
-from attn_research.runs.settings import DEVICE_SETTINGS
+from attn_research.runs.environment import DEVICE_SETTINGS, versions
 from attn_research.user_modules import Source
+from attn_research.variants import source, specs
 
 FILE = "identity.json"
 CODE = "code"
+log = logging.getLogger(__name__)
 
 
 class Identity(NamedTuple):
-    """JSON values alone."""
+    """What made a run, as JSON values."""
 
-    data: Mapping[str, str]  # a hash for each split
-    code: Mapping[str, Mapping[str, Any]]  # by config field: `main`, the file that its spec names, and `files`: hashes
+    data: Mapping[str, str]  # hash of each split
+    code: Mapping[str, Mapping[str, Any]]  # by config field: `main`, the file of the spec, and `files`, hashes by path
     versions: Mapping[str, str | None]
-    settings: Mapping[str, Any]  # as in runs.settings
+    settings: Mapping[str, Any]  # as `environment.settings` returns them
     commit: str | None
 
 
 class Differences(NamedTuple):
-    """In what two identities differ, a phrase for each."""
+    """How two identities differ, one phrase per difference."""
 
-    content: list[str]  # data and code: the run is another one
-    environment: list[str]  # versions and settings: the same run, made otherwise
+    content: list[str]  # data and code: another run
+    environment: list[str]  # versions and settings: the same run in another environment
 
     @property
     def all(self) -> list[str]:
@@ -43,19 +45,18 @@ class Differences(NamedTuple):
 
 
 def sources(config: Config) -> dict[str, Source]:
-    """The users' files that `config` names, as they are now, by config field; nothing is imported."""
-    specs = {name: value for name, value in flatten(config).items() if isinstance(value, Spec)}
-    code_sources = {name: source(spec, name.rpartition(".")[2]) for name, spec in specs.items()}
+    """Returns the user files that `config` names, as they are now, by config field. Nothing is imported."""
+    code_sources = {name: source(spec, name) for name, spec in specs(config).items()}
     return {name: one for name, one in code_sources.items() if one is not None}
 
 
 def hash_code(code_sources: Mapping[str, Source]) -> dict[str, dict[str, Any]]:
-    """The `code` of an identity."""
+    """Returns the `code` of an identity."""
     return {name: {"main": one.main_path, "files": one.hashes()} for name, one in code_sources.items()}
 
 
 def read(directory: Path) -> Identity | None:
-    """The identity in a run's directory; None if it is not recorded.
+    """Returns the identity in a run's directory; None if it is not recorded.
 
     Raises:
       UserError: the file is damaged.
@@ -70,26 +71,26 @@ def read(directory: Path) -> Identity | None:
 
 
 def from_json(value: Mapping[str, Any] | None) -> Identity | None:
-    """What `Identity._asdict` gave; None where it is not recorded.
+    """Returns the identity that `Identity._asdict` wrote; None if it is not recorded.
 
     Raises:
-      UserError: it is no identity.
+      UserError: the value is not an identity.
     """
     if value is None:
         return None
     if not all(isinstance(value.get(name), dict) for name in Identity._fields[:4]):
-        raise UserError("what made the run is not told in the form of an identity")
+        raise UserError("the identity of the run has missing fields")
     return Identity(*(value.get(name) for name in Identity._fields))
 
 
 def write(directory: Path, identity: Identity, code_sources: Mapping[str, Source]) -> None:
-    """Writes identity.json, and then the texts of the users' files."""
+    """Writes identity.json, and then the user files."""
     storage.write(directory / FILE, json.dumps(identity._asdict(), indent=1, sort_keys=True) + "\n")
     write_code(directory, code_sources)
 
 
 def write_code(directory: Path, code_sources: Mapping[str, Source]) -> None:
-    """Writes the texts of the users' files, and no others."""
+    """Replaces the copy of the user files."""
     storage.remove(directory / CODE)
     for name, one in code_sources.items():
         for path, text in one.texts().items():
@@ -97,10 +98,10 @@ def write_code(directory: Path, code_sources: Mapping[str, Source]) -> None:
 
 
 def stored_file(directory: Path, identity: Identity, field: str) -> Path:
-    """The run's own copy of the file that a config field names.
+    """Returns the run's copy of the file that a config field names.
 
     Raises:
-      UserError: the copy is not there, or is not the text that the run was made with.
+      UserError: a copied file is missing or was edited.
     """
     folder = directory / CODE / field
     for path, expected in identity.code[field]["files"].items():
@@ -114,21 +115,23 @@ def _hash(text: bytes) -> str:
 
 
 def compare(then: Identity, now: Identity, task: str) -> Differences:
-    """In what a run differs from what would make it now; settings that `now` does not know are not compared.
+    """Compares the identity of a run with the one that a new run would have.
+
+    Settings that `now` lacks are not compared, nor is the data if `now` has no hashes of it.
 
     Args:
-      task: names the data.
+      task: the name of the data in messages.
     """
     splits = _changed_keys(then.data, now.data) if now.data else []
-    data = [f"the data of {task} are others (split {', '.join(splits)})"] if splits else []
-    versions = changes(then.versions, now.versions)
+    data = [f"the data of {task} differ (split {', '.join(splits)})"] if splits else []
+    version_changes = changes(then.versions, now.versions)
     unknown = {name for name in DEVICE_SETTINGS if name not in now.settings}
     settings = changes({name: value for name, value in then.settings.items() if name not in unknown}, now.settings)
-    return Differences(data + compare_code(then.code, now.code), versions + settings)
+    return Differences(data + compare_code(then.code, now.code), version_changes + settings)
 
 
 def compare_code(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """The users' files in which two `code`s differ."""
+    """Returns a phrase for each user file in which two `code` values differ."""
     phrases = []
     for field in dict.fromkeys([*then, *now]):
         old, new = (code[field]["files"] if field in code else {} for code in (then, now))
@@ -139,7 +142,7 @@ def compare_code(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
 def _describe_change(path: str, old: Mapping[str, str], new: Mapping[str, str]) -> str:
     if path not in old:
         return "is new"
-    return "was edited" if path in new else "is gone"
+    return "was edited" if path in new else "is missing"
 
 
 def _changed_keys(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
@@ -147,7 +150,7 @@ def _changed_keys(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
 
 
 def changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
-    """A phrase for each name whose value differs."""
+    """Returns a phrase for each name whose value differs."""
     return [
         f"{name} was {format_setting(old.get(name))} and is {format_setting(new.get(name))}"
         for name in _changed_keys(old, new)
@@ -155,10 +158,25 @@ def changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
 
 
 def format_setting(value: Any) -> str:
-    """A setting's value in a sentence."""
+    """Returns the value of a setting for a sentence."""
     return "not set" if value is None else str(value)
 
 
 def join_distinct(phrases: Iterable[str]) -> str:
-    """Phrases as a list in a sentence, each once."""
+    """Joins phrases with commas, without duplicates."""
     return ", ".join(dict.fromkeys(phrases))
+
+
+def warn_versions(directory: Path) -> None:
+    """Warns if a run was made with other versions, or if its versions are not recorded."""
+    then = read(directory)
+    if then is None:
+        log.warning("%s has no recorded identity, so its versions are not compared", directory)
+    elif phrases := changes(then.versions, versions()):
+        log.warning("%s was made with other versions: %s", directory, ", ".join(phrases))
+
+
+def warn_unrecorded(records: Sequence[Mapping[str, Any]], name: str) -> None:
+    """Warns if records of the experiment `name` have no identity."""
+    if count := sum(record.get("identity") is None for record in records):
+        log.warning("%d of %d records of %s have no identity, so they are not compared", count, len(records), name)

@@ -1,4 +1,4 @@
-"""A run's numbers at wandb too: never the only place where they stand, and nothing is read back from there."""
+"""Logs metrics to Weights & Biases, in addition to the local record. Nothing is read back."""
 
 import contextlib
 import json
@@ -13,37 +13,38 @@ from attn_research.registry import nearest
 
 MODES = ("off", "offline", "online")
 PROJECT = "attn-research"
-METRICS = "metrics.jsonl"  # of a run's directory
-BESIDE = ("step", "seconds")  # of its lines, beside the metrics
+METRICS = "metrics.jsonl"  # in a run's directory
+NOT_METRICS = ("step", "seconds")  # fields of a line that are not metrics
 
 log = logging.getLogger(__name__)
 
 
 class MetricLogger(Protocol):
-    """Takes the numbers of one run; as a context it finishes by itself, as failed if it is left by an exception."""
+    """Logs the metrics of one run. As a context manager it finishes at the end, as failed after an exception."""
 
     def __enter__(self) -> "MetricLogger": ...
 
     def __exit__(self, kind, *_) -> None: ...
 
     def log(self, metrics: Mapping[str, Any], step: int) -> None:
-        """Numbers of one step; steps must rise."""
+        """Logs the metrics of one step. Steps must increase."""
 
     def finish(self, summary: Mapping[str, Any]) -> None:
-        """The run's last numbers; nothing may be logged afterwards."""
+        """Logs the final metrics. Nothing may be logged afterwards."""
 
 
 def make_logger(mode: str, config: Config, directory: str | Path, group: str | None = None) -> MetricLogger:
-    """The logger of the run of `config`: off, into files below `directory`, or online.
+    """Returns the logger of a run.
 
-    The run's id is the config's digest, and a run that is started again goes on under the same id.
+    The id at wandb is the config's digest. A resumed run continues under the same id.
 
     Args:
-      directory: of the run; wandb's files are put into `wandb/` there.
-      group: the experiment's name.
+      mode: off, offline (files in `directory`) or online.
+      directory: the run's directory; wandb writes to `wandb/` in it.
+      group: the name of the experiment.
 
     Raises:
-      UserError: no such mode, or wandb has no account to log to.
+      UserError: the mode is unknown, or wandb has no account.
     """
     if mode not in MODES:
         raise UserError(f"there is no wandb mode {mode!r}; {nearest(mode, MODES)}")
@@ -51,7 +52,7 @@ def make_logger(mode: str, config: Config, directory: str | Path, group: str | N
 
 
 class NullLogger:
-    """The logger that shows nothing."""
+    """Logs nothing."""
 
     def __enter__(self) -> "NullLogger":
         return self
@@ -67,23 +68,23 @@ class NullLogger:
 
 
 class WandbLogger:
-    """The logger at wandb, which is imported only here and says nothing on the terminal.
+    """Logs to Weights & Biases, without output on the terminal. Only this class imports wandb.
 
-    The run never fails by it: what goes wrong is told once, and the run goes on. An offline folder holds a run from its
-    beginning: what an earlier process has logged is read from `metrics.jsonl` and logged again.
+    A failure of wandb never fails the run: it gives one warning. An offline folder holds the run from its first step:
+    the lines of earlier processes are read from `metrics.jsonl` and logged again.
     """
 
     def __init__(self, mode: str, config: Config, directory: Path, group: str | None):
-        self.run, self._told = None, False
+        self.run, self._has_warned = None, False
         self._earlier = directory / METRICS if mode == "offline" else None
-        with self._surviving():
+        with self._warn_on_failure():
             import wandb
 
             try:
                 self.run = self._start(wandb, mode, config, directory, group)
             except (wandb.errors.UsageError, wandb.errors.AuthenticationError) as error:
                 reason = " ".join(str(error).split()).rstrip(".")
-                raise UserError(f"wandb cannot mirror {mode}: {reason}; the mode 'offline' needs no account") from error
+                raise UserError(f"wandb cannot log {mode}: {reason}; the mode 'offline' needs no account") from error
 
     def _start(self, wandb: Any, mode: str, config: Config, directory: Path, group: str | None) -> Any:
         directory.mkdir(parents=True, exist_ok=True)
@@ -106,47 +107,47 @@ class WandbLogger:
 
     def __exit__(self, kind, *_) -> None:
         if self.run is not None:
-            with self._surviving():
+            with self._warn_on_failure():
                 self.run.finish(exit_code=0 if kind is None else 1)
 
     def log(self, metrics: Mapping[str, Any], step: int) -> None:
         if self.run is not None:
-            with self._surviving():
+            with self._warn_on_failure():
                 self._log_earlier(step)
                 self.run.log(dict(metrics), step=step)
 
     def finish(self, summary: Mapping[str, Any]) -> None:
         if self.run is not None:
-            with self._surviving():
+            with self._warn_on_failure():
                 self._log_earlier(None)
                 self.run.summary.update(dict(summary))
                 self.run.finish()
 
     def _log_earlier(self, step: int | None) -> None:
-        """Logs the lines of earlier processes before anything else; the line of `step` is this process's first one."""
+        """Logs the lines of earlier processes, without the line of `step`: it is the first one of this process."""
         path, self._earlier = self._earlier, None
         lines = _read_lines(path) if path and path.is_file() else []
         if lines and lines[-1]["step"] == step:
             lines.pop()
         for line in lines:
-            self.run.log({name: value for name, value in line.items() if name not in BESIDE}, step=line["step"])
+            self.run.log({name: value for name, value in line.items() if name not in NOT_METRICS}, step=line["step"])
 
     @contextlib.contextmanager
-    def _surviving(self) -> Iterator[None]:
-        """Turns whatever wandb raises into one warning a run."""
+    def _warn_on_failure(self) -> Iterator[None]:
+        """Turns any exception of wandb into a warning, once per run."""
         try:
             yield
         except UserError:
             raise
         except Exception as error:
-            if not self._told:
+            if not self._has_warned:
                 reason = " ".join(f"{type(error).__name__}: {error}".split()).rstrip(".: ")
-                log.warning("wandb fails (%s); the run goes on, and its numbers stand in its directory", reason)
-            self._told = True
+                log.warning("wandb fails (%s); the run continues, and its directory has all metrics", reason)
+            self._has_warned = True
 
 
 def _read_lines(path: Path) -> list[dict[str, Any]]:
-    """The whole lines of a metrics.jsonl; damaged ones are left out."""
+    """Returns the lines of a metrics.jsonl without damaged ones."""
     result = []
     for text in path.read_bytes().split(b"\n"):
         with contextlib.suppress(ValueError):

@@ -1,4 +1,4 @@
-"""What every record must have, so that a table can be made of it, and a checksum over it."""
+"""The format of a record: its required fields, its text and its checksum."""
 
 import hashlib
 import json
@@ -9,7 +9,7 @@ from typing import Any
 
 from attn_research.errors import UserError
 
-CHECKSUM = "checksum"  # a field of result.json that is no part of the record; records of earlier versions lack it
+CHECKSUM = "checksum"  # field of result.json over all other fields; early records have none
 NUMBER, TEXT, NONE = (int, float), (str,), (type(None),)
 FIELDS: dict[str, tuple[type, ...]] = {
     "id": TEXT,
@@ -39,14 +39,18 @@ FIELDS: dict[str, tuple[type, ...]] = {
     "machine": TEXT,
     "threads": (int,),
 }
-OF_SPLIT = {"metrics": (dict,), "items": (dict,), "ceiling": NUMBER + NONE}
+SPLIT_FIELDS = {"metrics": (dict,), "items": (dict,), "ceiling": NUMBER + NONE}
 
 
 def parse(text: str, path: Path, line: int | None = None) -> dict[str, Any]:
-    """The record that `to_json` wrote.
+    """Parses the record that `to_json` wrote.
+
+    Args:
+      path: the file of the record in messages.
+      line: its line there; None if the file holds one record only.
 
     Raises:
-      UserError: it is none, lacks a field or is not as it was written; file, line and field are named.
+      UserError: the text is not a record, lacks a field or does not match its checksum.
     """
     try:
         record = json.loads(text)
@@ -55,15 +59,15 @@ def parse(text: str, path: Path, line: int | None = None) -> dict[str, Any]:
         raise UserError(f"{location} is not a record: {error.msg} at column {error.colno}") from error
     location = f"{path}:{line or 1}"
     if not isinstance(record, dict):
-        raise UserError(f"{location} is not a record: it is no JSON object")
+        raise UserError(f"{location} is not a record: it is not a JSON object")
     checksum = record.pop(CHECKSUM, None)
     if checksum is not None and checksum != _checksum(record):
-        raise UserError(f"{location} is damaged: its values are not those that its checksum was made of")
+        raise UserError(f"{location} is damaged: it does not match its checksum")
     for name, kinds in FIELDS.items():
         outer, dot, inner = name.partition(".")
         _check(record[outer] if dot else record, inner or outer, kinds, name, location)
     for name, split in record["splits"].items():
-        for part, kinds in OF_SPLIT.items():
+        for part, kinds in SPLIT_FIELDS.items():
             _check(split, part, kinds, f"splits.{name}.{part}", location)
     if record["status"] == "finished" and "test" not in record["splits"]:
         raise UserError(f"{location} is not a record: it has no 'splits.test'")
@@ -78,10 +82,10 @@ def _check(values: Any, key: str, kinds: tuple[type, ...], name: str, location: 
 
 
 def to_json(record: Mapping[str, Any], indent: int | None = None, checked: bool = False) -> str:
-    """The record as text, the same for equal ones; numbers that are not finite become null.
+    """Returns the record as text. Equal records give equal texts. Numbers that are not finite become null.
 
     Args:
-      checked: with a checksum.
+      checked: adds a checksum.
     """
     record = _finite(record)
     return _text(record | {CHECKSUM: _checksum(record)} if checked else record, indent)

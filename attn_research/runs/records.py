@@ -1,7 +1,7 @@
-"""Finished runs as records: `runs/<id>/result.json`, and the committed lines in experiments/results.
+"""Records of finished runs: `runs/<id>/result.json`, and the lines of experiments/results/*.jsonl.
 
-A record is a dict of JSON values; its presence means that the run is done. It is matched to a config by value, so that
-a config field that came later, with a default that keeps the behavior, orphans no record.
+A record is a dict of JSON values. Its presence means that the run is done. A record matches a config by value: after a
+new config field with a default that keeps the behavior, old records still match.
 """
 
 import base64
@@ -13,35 +13,22 @@ from typing import Any
 import numpy as np
 
 from attn_research import storage
-from attn_research.config import Config, digest, flatten, unflatten
+from attn_research.config import Config, digest, unflatten
 from attn_research.errors import UserError
-from attn_research.registry import Spec, fingerprint
-from attn_research.runs.environment import environment
 from attn_research.runs.record_format import parse, to_json
-from attn_research.spelling import normal
-
-__all__ = [
-    "by_config",
-    "environment",
-    "find_record",
-    "is_done",
-    "load_committed",
-    "load_runs",
-    "pack",
-    "read",
-    "save_committed",
-    "unpack",
-    "user_code",
-    "write",
-]
+from attn_research.variants import canonical, fingerprint, specs
 
 FILE = "result.json"
-REPLACED = ".replaced-"  # in the name of a directory whose run was made anew
+REPLACED = ".replaced-"  # in the name of a directory that --fresh replaced
 Record = dict[str, Any]
 
 
 def pack(array: np.ndarray) -> str:
-    """Integers from 0 to 65,535, an item each, as text: base64 of zlib of little-endian uint16."""
+    """Encodes integers from 0 to 65,535, one per item, as text: base64 of zlib of little-endian uint16.
+
+    Raises:
+      UserError: a number is out of range.
+    """
     array = np.asarray(array)
     if array.size and not 0 <= array.min() <= array.max() < 2**16:
         raise UserError(f"items from {array.min()} to {array.max()} cannot be packed; the range is 0 to 65535")
@@ -49,10 +36,10 @@ def pack(array: np.ndarray) -> str:
 
 
 def unpack(text: str) -> np.ndarray:
-    """What `pack` packed, as int64 [n].
+    """Decodes the text of `pack` to int64 [n].
 
     Raises:
-      UserError: it is damaged.
+      UserError: the text is damaged.
     """
     try:
         return np.frombuffer(zlib.decompress(base64.b64decode(text)), "<u2").astype(int)
@@ -61,34 +48,34 @@ def unpack(text: str) -> np.ndarray:
 
 
 def write(directory: str | Path, record: Mapping[str, Any]) -> None:
-    """Put `result.json` into `directory`, all of it or nothing; numbers that are not finite become null."""
+    """Writes `result.json` atomically. Numbers that are not finite become null."""
     storage.write(Path(directory) / FILE, to_json(record, indent=1, checked=True) + "\n")
 
 
 def read(directory: str | Path) -> Record | None:
-    """The record in `directory`, or None if the run is not done.
+    """Returns the record in `directory`, or None if the run is not done.
 
     Raises:
-      UserError: the file is not a record or not as it was written.
+      UserError: the file is not a record or does not match its checksum.
     """
     path = Path(directory) / FILE
     try:
         return parse(_text(path), path) if path.is_file() else None
     except UserError as error:
-        raise UserError(f"{error}; without this file the run is not done, and training it writes the file") from error
+        raise UserError(f"{error}; remove the file and train the run again to write it anew") from error
 
 
 def load_runs(root: str | Path) -> list[Record]:
-    """The records of all finished runs in `root`, by id."""
+    """Returns the records of all finished runs in `root`, ordered by id."""
     paths = sorted(Path(root).glob(f"*/{FILE}"))
     return [read(path.parent) for path in paths if REPLACED not in path.parent.name]
 
 
 def load_committed(path: str | Path) -> list[Record]:
-    """The records in a file with one a line; none if there is no such file.
+    """Returns the records in a file with one record per line; none if the file does not exist.
 
     Raises:
-      UserError: a line is not a record; it says which.
+      UserError: a line is not a record.
     """
     path = Path(path)
     if not path.is_file():
@@ -97,46 +84,45 @@ def load_committed(path: str | Path) -> list[Record]:
 
 
 def save_committed(path: str | Path, records: Iterable[Record]) -> None:
-    """Write `records` to `path`, one a line, by id: the same records always make the same file."""
+    """Writes records to a file, one per line, ordered by id. The same records always give the same file."""
     lines = [to_json(record) + "\n" for record in sorted(records, key=lambda record: record["id"])]
     storage.write(Path(path), "".join(lines))
 
 
 def by_config(records: Iterable[Record]) -> dict[Config, Record]:
-    """Records by their config in its normal form; of several of one config, the first.
+    """Returns the records by canonical config; the first one if several have the same.
 
-    What is no config today matches nothing.
+    Records whose config is no longer valid are left out.
     """
     records_by_config = {}
     for record in records:
         try:
-            records_by_config.setdefault(normal(unflatten(record["config"])), record)
+            records_by_config.setdefault(canonical(unflatten(record["config"])), record)
         except UserError:
             continue
     return records_by_config
 
 
 def find_record(config: Config, runs: str | Path, committed: Iterable[Record] = ()) -> Record | None:
-    """The record of `config` in the run directories under `runs`, else among the `committed` ones, else None."""
+    """Returns the record of `config` from the directories in `runs`, else from `committed`, else None."""
     own_record = read(Path(runs) / digest(config))
     first = [own_record] if own_record else load_runs(runs)
-    return by_config([*first, *committed]).get(normal(config))
+    return by_config([*first, *committed]).get(canonical(config))
 
 
 def user_code(config: Config) -> dict[str, str]:
-    """Fingerprints of the users' own files that `config` names, by spec string; a field is named for its registry."""
-    specs = [(name.rpartition(".")[2], value) for name, value in flatten(config).items() if isinstance(value, Spec)]
-    return {spec: code for kind, spec in specs if (code := fingerprint(spec, kind))}
+    """Returns the fingerprints of the user files that `config` names, by spec string."""
+    return {spec: code for name, spec in specs(config).items() if (code := fingerprint(spec, name))}
 
 
 def is_done(directory: str | Path, config: Config) -> bool:
-    """Whether `directory` has the record of `config`; training.identify tells what else it was made with."""
+    """Returns whether `directory` has the record of `config`, whatever data and code made it."""
     record = read(directory)
-    return record is not None and normal(config) in by_config([record])
+    return record is not None and canonical(config) in by_config([record])
 
 
 def _text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
-        raise UserError(f"{path} is not UTF-8 text (byte {error.start}), so it holds no records") from error
+        raise UserError(f"{path} is not UTF-8 text (byte {error.start}), so it has no records") from error

@@ -1,4 +1,4 @@
-"""Signals that ask a process to stop."""
+"""Handling of SIGINT, SIGTERM and SIGHUP: a run stops between two steps, after a checkpoint."""
 
 import contextlib
 import os
@@ -8,25 +8,22 @@ import time
 from collections.abc import Callable, Iterator
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-ECHO_SECONDS = (
-    0.2  # seconds within which a second signal is an echo of the first: a closing terminal sends SIGHUP twice
-)
+ECHO_SECONDS = 0.2  # a second signal within this time is ignored: a closing terminal sends SIGHUP twice
 
 
 class StopRequested(BaseException):
-    """A signal asked for a stop, and everything worth keeping is on disk."""
+    """The run stops because of a signal. Its state is on disk."""
 
 
 class StopRequest:
-    """Whether a signal has asked for a stop: call it between two steps, and raise `StopRequested` if it says so.
+    """Tells whether a signal has asked for a stop. Call it between two steps, and raise `StopRequested` if it is True.
 
-    No exception comes out of a signal handler, since one that is raised in the middle of a library may be lost or do
-    harm there. Before the first call there is nothing to keep, and a signal ends the process at once. So does a second
-    signal.
+    The signal handler raises nothing, because an exception in the middle of a library may be lost or do harm there.
+    Before the first call there is no state to save, so a signal ends the process immediately. So does a second signal.
     """
 
     def __init__(self, end: Callable[[int], None]):
-        """Args: end: ends the process, given the signal's number, from another thread than the main one."""
+        """Args: end: ends the process, given the number of the signal; called in another thread."""
         self.number: int | None = None
         self._end, self._was_polled, self._since = end, False, 0.0
 
@@ -35,7 +32,7 @@ class StopRequest:
         return self.number is not None
 
     def notify(self, number: int) -> None:
-        """Takes note of a signal."""
+        """Handles a signal."""
         if self.number is not None and time.monotonic() - self._since < ECHO_SECONDS:
             return
         if self.number is not None or not self._was_polled:
@@ -44,9 +41,9 @@ class StopRequest:
 
     @contextlib.contextmanager
     def listen(self) -> Iterator["StopRequest"]:
-        """Listens to `SIGNALS`, but not to those that this process was started to ignore.
+        """Listens to `SIGNALS`, except those that the process was started to ignore.
 
-        A thread listens, since the main one may be in the middle of a long computation.
+        A thread listens, because the main thread may be in a long computation.
         """
         old = {number: signal.getsignal(number) for number in SIGNALS}
         old = {number: handler for number, handler in old.items() if handler is not signal.SIG_IGN}
@@ -75,5 +72,5 @@ class StopRequest:
 
 
 def never_stop() -> bool:
-    """Stands in for a `StopRequest` where no signal is listened to."""
+    """Replaces a `StopRequest` where no signals are handled."""
     return False

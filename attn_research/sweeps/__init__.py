@@ -1,1 +1,1 @@
-"""Sets of runs: what an experiment asks for, and making what is missing of it."""
+"""Experiments and the execution of their runs."""

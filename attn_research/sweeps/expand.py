@@ -1,4 +1,4 @@
-"""An experiment file as a value: the distinct configs it asks for, and what its table shows."""
+"""Experiment files: their distinct configs, in the order of execution, and a short label for each."""
 
 import contextlib
 import traceback
@@ -10,57 +10,54 @@ from typing import Any, NamedTuple
 from attn_research.config import Config, flatten, override, program_config, run_file, unflatten
 from attn_research.errors import UserError
 from attn_research.registry import Spec
-from attn_research.spelling import normal
+from attn_research.variants import canonical
 
 
 class Experiment(NamedTuple):
-    """What a file in experiments/ defines, with the changes of a command line applied."""
+    """An experiment file with the changes of the command line."""
 
-    name: str  # of the file, without .py
-    runs: tuple[Config, ...]  # distinct; the first one of every program comes first
+    name: str  # file name without .py
+    runs: tuple[Config, ...]  # distinct; the first run of each program comes first
     table: Any
     published: Mapping[Any, Any]
-    claims: list[Any]
 
 
 def load_experiment(
     path: str | Path, changes: Mapping[str, Any] | None = None, additions: Iterable[Mapping[str, Any]] = ()
 ) -> Experiment:
-    """The experiment in the file at `path`.
+    """Returns the experiment in the file at `path`.
 
     Args:
-      path: a file that defines `runs()`, `table` and perhaps `PUBLISHED` and `CLAIMS`.
-      changes: set in every config.
-      additions: each adds the configs that come from setting it in every config, so all seeds of new rows.
+      path: a file that defines `runs()`, `table` and optionally `PUBLISHED`.
+      changes: changes of every config.
+      additions: each set of changes adds a changed copy of every config, which gives new rows with all seeds.
 
     Raises:
-      UserError: the file cannot be run or is no experiment, or a change does not fit.
+      UserError: the file cannot be run or is not an experiment, or a change is not valid.
     """
     with locate_errors(path):
-        names = {"PUBLISHED": {}, "CLAIMS": []} | run_file(path)
+        names = {"PUBLISHED": {}} | run_file(path)
         missing = [name for name in ("runs", "table") if name not in names]
         if missing:
-            raise UserError(f"{path} is no experiment: it does not define {' and '.join(missing)}")
+            raise UserError(f"{path} is not an experiment: it does not define {' and '.join(missing)}")
         configs = [_check_config(item, path) for item in names["runs"]()]
     if not configs:
         raise UserError(f"{path} has no runs: its runs() yields nothing")
     configs = [override(config, changes or {}) for config in configs]
     configs += [override(config, change) for change in additions for config in configs]
-    configs = [normal(config, users=True) for config in configs]
-    return Experiment(
-        Path(path).stem, programs_first(dict.fromkeys(configs)), names["table"], names["PUBLISHED"], names["CLAIMS"]
-    )
+    configs = [canonical(config, import_user_code=True) for config in configs]
+    return Experiment(Path(path).stem, programs_first(dict.fromkeys(configs)), names["table"], names["PUBLISHED"])
 
 
 def _check_config(item: Any, path: str | Path) -> Config:
     if not isinstance(item, Config):
-        raise UserError(f"{path}: runs() yields {item!r}, which is no Config")
+        raise UserError(f"{path}: runs() yields {item!r}, which is not a Config")
     return unflatten(flatten(item))
 
 
 @contextlib.contextmanager
 def locate_errors(path: str | Path) -> Iterator[None]:
-    """Turns what goes wrong in the file at `path` into a UserError that names the file and its line."""
+    """Turns an exception of the file at `path` into a UserError that names the file and the line."""
     try:
         yield
     except Exception as error:
@@ -72,7 +69,7 @@ def locate_errors(path: str | Path) -> Iterator[None]:
 
 
 def programs_first(configs: Iterable[Config]) -> tuple[Config, ...]:
-    """The first run of every program, then the second ones ...: what the first one compiles is there for the others."""
+    """Orders the first run of every program before all second runs, and so on: later runs reuse compiled programs."""
     counts: Counter[Config] = Counter()
     ranks = {}
     for config in configs:
@@ -82,7 +79,7 @@ def programs_first(configs: Iterable[Config]) -> tuple[Config, ...]:
 
 
 def labels(configs: Iterable[Config]) -> dict[Config, str]:
-    """A short name for each: what it does not share with most of the others, as in `concat seed=1`."""
+    """Returns a short label for each config: the values that most configs do not share, as in `concat seed=1`."""
     leaves = {config: flatten(config) for config in configs}
     values = {name: Counter(leaf[name] for leaf in leaves.values()) for name in flatten(Config())}
     names = [name for name, counts in values.items() if len(counts) > 1]
@@ -101,7 +98,7 @@ def _label_part(name: str, value: Any) -> str:
 
 
 def _shortest(name: str, names: list[str]) -> str:
-    """The shortest end of a dotted name that no other of the names has."""
+    """Returns the shortest suffix of a dotted name that is unique among `names`."""
     parts = name.split(".")
     ends = [".".join(parts[start:]) for start in reversed(range(len(parts)))]
     return next(end for end in ends if sum(f".{other}".endswith(f".{end}") for other in names) == 1)

@@ -1,4 +1,4 @@
-"""Runs on this machine: worker processes of one thread each, a core each, fed one run after another."""
+"""A local pool of worker processes. Each has one thread on its own core and executes one run after another."""
 
 import contextlib
 import functools
@@ -20,26 +20,26 @@ from attn_research.config import Config, digest, flatten, program_config
 from attn_research.errors import describe
 from attn_research.runs.environment import FAST_ENV
 from attn_research.runs.signals import SIGNALS, StopRequested, never_stop
-from attn_research.sweeps import failure
+from attn_research.sweeps.execute import write_failure
 
-TARGET = "attn_research.training.loop:run"  # what makes a run
-GRACE_SECONDS = 30.0  # seconds between asking a worker to end, after a checkpoint, and killing it
-POLL = 0.2  # seconds between two questions whether to stop
+TARGET = "attn_research.training.loop:run"  # the function that executes a run
+GRACE_SECONDS = 30.0  # time for a worker to save a checkpoint and exit before it is killed
+POLL = 0.2  # seconds between two calls of `stop`
 
 
 class Event(NamedTuple):
-    """What happened to a run: started, report, warning, ended, failed, or busy (another process makes it)."""
+    """An event of a run: started, report, warning, ended, failed, or busy (another process executes it)."""
 
     config: Config
     kind: str
     numbers: Mapping[str, Any] = MappingProxyType({})  # of a report: step, steps, loss ...
-    error: str = ""  # of a run that failed or is busy; the text of a warning
-    traceback: str = ""  # of a run that failed, and what its process printed
-    file: Path | None = None  # where this is kept
+    error: str = ""  # of a run that failed or is busy; or the text of a warning
+    traceback: str = ""  # of a run that failed, with the output of its process
+    file: Path | None = None  # of the traceback
 
 
 def cores() -> list[int | None]:
-    """The cores that this process may use; numberless where the system pins nothing."""
+    """Returns the cores that this process may use; None for each where the system cannot pin processes."""
     if hasattr(os, "sched_getaffinity"):
         return sorted(os.sched_getaffinity(0))
     return [None] * (os.cpu_count() or 1)
@@ -55,29 +55,29 @@ def pool(
     group: str | None = None,
     stop: Callable[[], bool] = never_stop,
 ) -> Iterator[Iterator[Event]]:
-    """Makes the runs of `configs` in directories below `runs`, `jobs` at a time, and gives the events as they come.
+    """Executes the runs of `configs` in directories below `runs`, `jobs` at a time, and yields their events.
 
-    A run that fails, or whose process dies, leaves `failure.txt` in its directory and the others alone. When the
-    context is left early, the workers are ended; what they were making goes on from its last checkpoint next time.
+    A run that fails, or whose process dies, writes `failure.txt` in its directory. The other runs continue. If the
+    context ends early, the workers are terminated; the next sweep resumes their runs from the last checkpoint.
 
     Args:
-      target: "module:function" that makes a run, called as `training.loop.run` is.
-      wandb, group: as `make` has them.
-      stop: is asked now and then whether to stop; the events end with `StopRequested` then.
+      target: "module:function" with the signature of `training.loop.run`.
+      wandb, group: as in `execute_run`.
+      stop: called regularly; if it returns True, the events end with `StopRequested`.
     """
     with _Pool(configs, runs, target, {"wandb": wandb, "group": group}) as workers:
         yield workers.events(jobs, stop)
 
 
 class RunQueue:
-    """Runs that wait, in their order, but for each worker those first whose program it has compiled already."""
+    """The waiting runs, in order. A worker first gets the runs whose program it has compiled."""
 
     def __init__(self, configs: Iterable[Config]):
         self._configs = list(configs)
-        self._worker_of: dict[Config, int] = {}  # the worker that has the program of a variant
+        self._worker_of: dict[Config, int] = {}  # the worker that has compiled a program
 
     def take(self, worker: int) -> Config | None:
-        """The first run whose program this worker has or none has yet, else the first of all."""
+        """Returns the first run whose program this worker or no worker has compiled; otherwise the first run."""
         reserved = (
             config for config in self._configs if self._worker_of.setdefault(program_config(config), worker) == worker
         )
@@ -87,11 +87,13 @@ class RunQueue:
         return config
 
     def clear(self) -> None:
-        """Gives up those that nobody has taken."""
+        """Drops all waiting runs."""
         self._configs.clear()
 
 
 class _Pool:
+    """One thread per worker process: it starts the worker, sends it runs and queues its events."""
+
     def __init__(self, configs: Iterable[Config], runs: Path, target: str, options: Mapping[str, Any]):
         self.queue, self.runs, self.target, self.options = RunQueue(configs), runs, target, options
         self.event_queue: queue.SimpleQueue[Event | Exception | None] = queue.SimpleQueue()
@@ -137,23 +139,23 @@ class _Pool:
 
     def _serve(self, slot: int, core: int | None) -> None:
         try:
-            self._make_queued(slot, core)
-        except Exception as error:  # whoever reads the events must know
+            self._execute_queued(slot, core)
+        except Exception as error:  # raised again by the reader of the events
             self.event_queue.put(error)
         finally:
             self.event_queue.put(None)
 
-    def _make_queued(self, slot: int, core: int | None) -> None:
-        """One after another of the waiting runs, in one worker as long as it lives."""
+    def _execute_queued(self, slot: int, core: int | None) -> None:
+        """Executes waiting runs, one after another, in one worker until it dies."""
         worker = None
         while config := self._next(slot):
             try:
                 worker = worker if worker and worker.alive() else self._start(core)
                 if worker is None:
                     return
-                for event in worker.make(config, {"directory": str(self.runs / digest(config)), **self.options}):
+                for event in worker.execute(config, {"directory": str(self.runs / digest(config)), **self.options}):
                     self._publish(event)
-            except Exception as error:  # of this process, as when it may start no other
+            except Exception as error:  # of this process, for example if it cannot start another
                 self._publish(Event(config, "failed", error=describe(error), traceback=traceback.format_exc()))
                 if worker:
                     worker.terminate()
@@ -174,17 +176,17 @@ class _Pool:
         if self.stopped:
             return
         if event.kind == "failed":
-            file = failure.write(self.runs / digest(event.config), f"{event.error}\n\n{event.traceback}")
+            file = write_failure(self.runs / digest(event.config), f"{event.error}\n\n{event.traceback}")
             event = event._replace(file=file)
         self.event_queue.put(event)
 
 
 class _Worker:
-    """A process that makes runs, and what it prints meanwhile."""
+    """A worker process and its output."""
 
     def __init__(self, target: str, core: int | None):
         command = [sys.executable, "-P", "-X", "faulthandler", "-m", "attn_research.sweeps.worker", target]
-        self.log_file = tempfile.TemporaryFile()  # noqa: SIM115 (as long as the process)
+        self.log_file = tempfile.TemporaryFile()  # noqa: SIM115 (closed with the process)
         try:
             self.process = subprocess.Popen(
                 command if core is None else [*command, str(core)],
@@ -193,7 +195,7 @@ class _Worker:
                 stderr=self.log_file,
                 env=_environment(),
                 encoding="utf-8",
-                start_new_session=True,  # Ctrl-C reaches the sweep alone; its children end with a worker
+                start_new_session=True,  # Ctrl-C reaches only the sweep; child processes end with a worker
             )
         except OSError:
             self.log_file.close()
@@ -202,8 +204,8 @@ class _Worker:
     def alive(self) -> bool:
         return self.process.poll() is None
 
-    def make(self, config: Config, options: Mapping[str, Any]) -> Iterator[Event]:
-        """The events of one run, the last of which is its end."""
+    def execute(self, config: Config, options: Mapping[str, Any]) -> Iterator[Event]:
+        """Yields the events of one run; the last one is its end."""
         self.log_start = os.fstat(self.log_file.fileno()).st_size
         yield Event(config, "started")
         self._send({"config": flatten(config), **options})
@@ -220,20 +222,20 @@ class _Worker:
         yield event._replace(traceback=event.traceback + "\n" + self._read_log())
 
     def _send(self, task: dict[str, Any]) -> None:
-        with contextlib.suppress(BrokenPipeError):  # it died just now, as its answers will show
+        with contextlib.suppress(BrokenPipeError):  # the worker has died; `_receive` notices it
             print(json.dumps(task), file=self.process.stdin, flush=True)
 
     def _receive(self, config: Config) -> Iterator[Event]:
         for line in self.process.stdout:
-            if line.endswith("\n"):  # else it was killed in the middle of a message
+            if line.endswith("\n"):  # otherwise it was killed during a message
                 yield Event(config, **json.loads(line))
 
     def _exit_message(self) -> str:
         status = self.process.wait()
-        number = -status if status < 0 else status - 128  # the latter where a worker has heard the signal
+        number = -status if status < 0 else status - 128  # 128 + number: the worker handled the signal
         if status >= 0 and number not in SIGNALS:
             return f"its process ended with status {status}"
-        hint = " (by hand, or by the system for lack of memory)" if number == signal.SIGKILL else ""
+        hint = " (by a user, or by the system because memory ran out)" if number == signal.SIGKILL else ""
         return f"its process was ended by {signal.Signals(number).name}{hint}"
 
     def _read_log(self) -> str:
@@ -245,7 +247,7 @@ class _Worker:
             os.killpg(self.process.pid, signal.SIGTERM)
 
     def wait_or_kill(self) -> None:
-        """Waits for its end, and kills it if it takes its time."""
+        """Waits for the process to exit and kills it after `GRACE_SECONDS`."""
         try:
             self.process.wait(GRACE_SECONDS)
         except subprocess.TimeoutExpired:
@@ -253,7 +255,7 @@ class _Worker:
             self.process.wait()
 
     def close(self) -> None:
-        """Its pipes, once nobody reads from them."""
+        """Closes the pipes, after the last read."""
         with contextlib.suppress(BrokenPipeError):
             self.process.stdin.close()
         self.process.stdout.close()
@@ -261,6 +263,6 @@ class _Worker:
 
 
 def _environment() -> dict[str, str]:
-    """A worker's: `FAST_ENV`, this process's own and its imports, and one thread."""
+    """Returns the environment of a worker: `FAST_ENV`, this process's variables and import path, and one thread."""
     imports = os.pathsep.join(filter(None, sys.path))
     return FAST_ENV | os.environ | {"PYTHONPATH": imports, "OMP_NUM_THREADS": "1"}

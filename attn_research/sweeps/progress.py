@@ -1,4 +1,4 @@
-"""How a sweep goes: bars on a terminal, plain lines elsewhere."""
+"""The progress of a sweep: bars on a terminal, lines elsewhere."""
 
 import sys
 import time
@@ -14,11 +14,11 @@ from attn_research.sweeps.local import Event
 
 
 class TimeEstimate:
-    """The time that is left, if the rest goes as fast as what was made so far."""
+    """The remaining time of a sweep, from the average speed so far."""
 
     def __init__(self, configs: list[Config]):
         self.total = sum(config.train.steps for config in configs)
-        self.first: dict[Config, int] = {}  # the step with which each run began
+        self.first: dict[Config, int] = {}  # the first step of each run in this sweep
         self.last: dict[Config, int] = {}
         self.started = time.monotonic()
 
@@ -27,13 +27,13 @@ class TimeEstimate:
         self.last[config] = step
 
     def remove(self, config: Config) -> None:
-        """Forgets a run that is not made."""
+        """Removes a run that will not be executed."""
         self.total -= config.train.steps
         self.first.pop(config, None)
         self.last.pop(config, None)
 
     def format_remaining(self) -> str:
-        """`; about 3 min left`, or nothing as long as nobody can know."""
+        """Returns the remaining time, as in `; about 3 min left`; empty before the first step."""
         steps_done = sum(self.last.values()) - sum(self.first.values())
         steps_left = self.total - sum(self.last.values())
         if steps_done <= 0 or steps_left <= 0:
@@ -42,14 +42,14 @@ class TimeEstimate:
 
 
 def format_duration(seconds: float) -> str:
-    """`19 s`, `3 min` or `2.5 h`."""
+    """Returns a duration as `19 s`, `3 min` or `2.5 h`."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 90 * 60 else f"{seconds / 3600:.1f} h"
 
 
 class LineDisplay:
-    """A line at the start and one at the end of every run."""
+    """Prints a line at the start and at the end of every run."""
 
     def __init__(self, names: Mapping[Config, str], configs: list[Config], outcome: Callable[[Event], str]):
         self.names, self.configs, self.outcome = names, configs, outcome
@@ -62,7 +62,7 @@ class LineDisplay:
         pass
 
     def handle(self, event: Event) -> None:
-        """What has to be said about an event, if anything."""
+        """Displays an event."""
         getattr(self, event.kind if event.kind in ("started", "report") else "end")(event)
 
     def started(self, event: Event) -> None:
@@ -86,7 +86,7 @@ class LineDisplay:
 
 
 class BarDisplay(LineDisplay):
-    """A bar for every run at work and one over all, below a line for every run that is over."""
+    """Shows a bar for every running run and one for the sweep, below a line for every ended run."""
 
     def __init__(self, names: Mapping[Config, str], configs: list[Config], outcome: Callable[[Event], str]):
         super().__init__(names, configs, outcome)
@@ -112,7 +112,7 @@ class BarDisplay(LineDisplay):
 
     def end(self, event: Event) -> None:
         super().end(event)
-        if event.config in self.bars:  # else its process could not be started
+        if event.config in self.bars:  # False if its process could not start
             self.progress.remove_task(self.bars.pop(event.config))
         self._update_total()
 
@@ -126,21 +126,21 @@ class BarDisplay(LineDisplay):
 
 
 class Rate(ProgressColumn):
-    """Steps a second."""
+    """Steps per second."""
 
     def render(self, task: Task) -> Text:
         return Text(f"{task.speed:.0f} steps/s" if task.speed else "")
 
 
 def training_progress() -> Progress:
-    """Bars of runs, with step, rate and a note."""
+    """Returns progress bars with step, rate and a note."""
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), Rate())
     note = TextColumn("{task.fields[note]}", markup=False)
     return Progress(*columns, note, console=Console(file=sys.stdout), transient=True)
 
 
 def update_bar(progress: Progress, bar: Any, numbers: Mapping[str, Any]) -> None:
-    """Moves a run's bar to what it reported."""
+    """Updates the bar of a run from its report."""
     progress.update(bar, completed=numbers["step"], total=numbers["steps"])
     if "loss" in numbers:
         progress.update(bar, note=f"loss {numbers['loss']:.3f}")

@@ -1,7 +1,7 @@
 """One process of a sweep: `python -m attn_research.sweeps.worker MODULE:FUNCTION [CORE]`.
 
-It reads runs from standard input and tells on standard output how they go, a JSON object a line in both directions. It
-makes one run after another, so that imports and compiled programs are shared, and ends at the first that fails.
+It reads runs from standard input and writes their events to standard output, one JSON object per line. It executes one
+run after another, so that they share imports and compiled programs, and exits after the first failure.
 """
 
 import json
@@ -18,7 +18,7 @@ from attn_research.runs.signals import StopRequest, StopRequested
 
 
 def main(target: str, core: str | None = None) -> None:
-    """Makes runs with the function `target` on one core until standard input is closed."""
+    """Executes runs with the function `target`, on one core, until standard input is closed."""
     if core is not None:
         os.sched_setaffinity(0, {int(core)})
     with StopRequest(lambda number: os._exit(128 + number)).listen() as stop:
@@ -36,7 +36,7 @@ def main(target: str, core: str | None = None) -> None:
 
 
 def _open_channel() -> Callable[[dict[str, Any]], None]:
-    """Standard output for messages alone: what a run prints goes to standard error."""
+    """Reserves standard output for messages and redirects all other output to standard error."""
     stream = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
 
@@ -47,7 +47,7 @@ def _open_channel() -> Callable[[dict[str, Any]], None]:
 
 
 def _start_task_queue() -> queue.SimpleQueue:
-    """The runs asked for; this process ends with the one that asks, in the middle of a run too."""
+    """Returns a queue of the requested runs. When standard input closes, the process exits, even during a run."""
     tasks: queue.SimpleQueue = queue.SimpleQueue()
 
     def read_tasks() -> None:
@@ -63,8 +63,7 @@ def _run_task(
     target: str, task: dict[str, Any], send: Callable[[dict[str, Any]], None], stop: StopRequest
 ) -> dict[str, Any]:
     from attn_research.errors import describe
-    from attn_research.sweeps.lock import RunLockedError
-    from attn_research.sweeps.warning_handler import warnings_to
+    from attn_research.sweeps.execute import RunLockedError, warnings_to
 
     try:
         with warnings_to(lambda text: send({"kind": "warning", "error": text})):
@@ -79,12 +78,11 @@ def _run_task(
 def _run(target: str, task: dict[str, Any], send: Callable[[dict[str, Any]], None], stop: StopRequest) -> None:
     from attn_research.config import unflatten
     from attn_research.runs import records
-    from attn_research.sweeps.execute import execute_run
-    from attn_research.sweeps.lock import lock_run
+    from attn_research.sweeps.execute import execute_run, lock_run
 
     config, directory = unflatten(task["config"]), Path(task["directory"])
     with lock_run(directory):
-        if records.is_done(directory, config):  # by another process, since it was asked for
+        if records.is_done(directory, config):  # another process has executed it meanwhile
             return
 
         def report(numbers: dict[str, Any]) -> None:

@@ -1,8 +1,8 @@
-"""Auxiliary losses: what training adds to the cross-entropy, computed from the attention weights.
+"""Auxiliary losses on the attention weights, which training adds to the cross-entropy.
 
-A loss is a function `(weights [t b s], mask [t b], links [b t s] or None) -> [b]`, a sentence's sum over its real
-target steps, in float32 at least. The weights are the mean over the heads. Training adds its sum over the batch,
-divided by the number of real target symbols, times the coefficient `train.auxiliary.<name>`.
+A loss is a function `(weights [t b s], mask [t b], links [b t s] or None) -> [b]`: the sum over the real target steps
+of each sentence, in float32 or wider. The weights are the mean over the heads. Training divides the sum over the batch
+by the number of real target symbols and multiplies it with the coefficient `train.auxiliary.<name>`.
 """
 
 import jax.numpy as jnp
@@ -13,10 +13,10 @@ from attn_research.attention.scores import scores
 from attn_research.errors import UserError
 from attn_research.registry import Bound, Registry, Spec
 
-# links: needs gold alignments, which not every task has.
+# links: whether the loss needs gold alignments, which not every task has.
 auxiliaries = Registry("auxiliary loss", links=False)
 
-MIN_WEIGHT = 1e-9  # weight as which guided alignment takes one of zero
+MIN_WEIGHT = 1e-9  # smallest weight in the logarithm of guided alignment
 
 Weights = Float[Array, "t b s"]
 Mask = Float[Array, "t b"]
@@ -34,7 +34,7 @@ def coverage(weights: Weights, mask: Mask, links: None) -> Float[Array, " b"]:
 def alignment(weights: Weights, mask: Mask, links: Links) -> Float[Array, " b"]:
     """-sum_t sum_j g_tj log a_tj, g_t the gold links of step t, shared equally   (Chen et al. 2016, guided alignment).
 
-    A step without links counts nothing. A weight of exactly zero, as sparse normalizers give, counts as 1e-9.
+    A step without links contributes zero. Weights below 1e-9, which sparse normalizers give, count as 1e-9.
     """
     gold = links.swapaxes(0, 1)
     gold = gold / jnp.maximum(gold.sum(-1, keepdims=True), 1)
@@ -48,20 +48,20 @@ def entropy(weights: Weights, mask: Mask, links: None) -> Float[Array, " b"]:
 
 
 def active_losses(train: config.Train) -> dict[str, Bound]:
-    """The losses that the config asks for."""
+    """Returns the losses with a nonzero coefficient, by name."""
     return {name: auxiliaries.bind(Spec(name)) for name, coefficient in vars(train.auxiliary).items() if coefficient}
 
 
 def needs_links(train: config.Train) -> bool:
-    """Whether a loss reads the gold alignments."""
+    """Returns whether an active loss needs gold alignments."""
     return any(loss.traits.links for loss in active_losses(train).values())
 
 
 def check(train: config.Train, score: Spec, task: Spec, has_links: bool) -> None:
-    """Refuses losses that have nothing to read.
+    """Checks that the active losses have the weights and the gold alignments that they need.
 
     Raises:
-      UserError: the score has no weights, or the task no gold alignments.
+      UserError: the score has no weights, or the task has no gold alignments.
     """
     for name, loss in active_losses(train).items():
         if not scores.bind(score).traits.attends:
@@ -71,13 +71,13 @@ def check(train: config.Train, score: Spec, task: Spec, has_links: bool) -> None
 
 
 def losses(train: config.Train, weights: Weights, mask: Mask, links: Links | None) -> dict[str, Array]:
-    """Every loss that the config asks for, as a mean over the real target symbols and without its coefficient."""
+    """Returns every active loss: the mean over the real target symbols, without its coefficient."""
     weights = weights.astype(jnp.promote_types(weights.dtype, jnp.float32))
     return {name: loss(weights, mask, links).sum() / mask.sum() for name, loss in active_losses(train).items()}
 
 
 def total_loss(train: config.Train, loss: Float[Array, ""], parts: dict[str, Array]) -> Float[Array, ""]:
-    """What training minimizes: the cross-entropy, and the auxiliary losses times their coefficients."""
+    """Returns the loss to minimize: the cross-entropy plus the auxiliary losses times their coefficients."""
     for name, part in parts.items():
         loss = loss + getattr(train.auxiliary, name) * part
     return loss

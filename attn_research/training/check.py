@@ -1,4 +1,4 @@
-"""Everything about a config that can be known to be wrong before data is read, in one place for train and sweep."""
+"""Checks a config before a run reads data or writes files: names, ranges, combinations and user functions."""
 
 import dataclasses
 import functools
@@ -12,28 +12,36 @@ from attn_research.config import Config, Data, program_config
 from attn_research.decoding.search import make_search
 from attn_research.errors import UserError, describe, user_line
 from attn_research.models.seq2seq import Seq2Seq
-from attn_research.spelling import registry, specs
+from attn_research.registry import Spec
 from attn_research.training import auxiliary
 from attn_research.training.optimizers import make_optimizer
-from attn_research.training.user_code import try_out
+from attn_research.variants import check_names, registry, specs
 
 ROWS, LENGTH, SYMBOLS = 2, 3, 8  # of the batch that is traced
+STEP_ROWS, STEP_LENGTH = 3, 7  # of the step that is traced; unequal, so that swapped axes are an error
 
 
 def check_all(configs: Iterable[Config], files: bool = True) -> None:
-    """`check` of every config, each program once."""
+    """Checks each distinct program once: runs that differ in seed or learning rate share one.
+
+    Args:
+      files: as in `check`.
+
+    Raises:
+      UserError: as in `check`.
+    """
     for config in {(program_config(config), config.data.task): config for config in configs}.values():
         check(config, files)
 
 
 def check(config: Config, files: bool = True) -> None:
-    """Finds the config's variants, and traces its model, losses and search on a batch of two short sentences.
+    """Checks the names of the variants, then traces model, losses and search on a batch of two short sentences.
 
     Args:
-      files: looks for those of the data, too.
+      files: also checks that the data files exist.
 
     Raises:
-      UserError: something is unknown or out of its range, a combination is refused, or a user's function fails.
+      UserError: a name is unknown, a value is out of range, a combination is not allowed, or a user function fails.
     """
     check_names(config)
     task = registry("task").bind(config.data.task)
@@ -46,17 +54,11 @@ def check(config: Config, files: bool = True) -> None:
     except UserError:
         raise
     except Exception as error:
-        own = [spec for spec in specs(config).values() if spec.module]
-        if not own and not user_line(error):
+        user_specs = [spec for spec in specs(config).values() if spec.module]
+        if not user_specs and not user_line(error):
             raise
-        of_whom = "" if user_line(error) else f"{' and '.join(own)} cannot be used: "
-        raise UserError(of_whom + describe(error, bug="")) from error
-
-
-def check_names(config: Config) -> None:
-    """Refuses variants that are unknown, and hyperparameters that they do not have or that are out of their range."""
-    for name, spec in specs(config).items():
-        registry(name).bind(spec)
+        subject = "" if user_line(error) else f"{' and '.join(user_specs)} cannot be used: "
+        raise UserError(subject + describe(error, bug="")) from error
 
 
 @functools.lru_cache(maxsize=256)
@@ -76,3 +78,32 @@ def _trace(config: Config) -> None:
         return search(model.apply(params, ids, lengths), length, lengths)
 
     jax.eval_shape(forward, jax.random.PRNGKey(0))
+
+
+def try_out(config: Config, model: Seq2Seq) -> None:
+    """Traces one step of the model and checks a user's score, normalizer or window for NaN.
+
+    Does nothing without a user function.
+
+    Raises:
+      UserError: a user function breaks its contract; the message names the line.
+    """
+    attention = config.model.attention
+    if not any(_has_user_code(spec) for spec in (attention.score, attention.normalizer, attention.window)):
+        return
+    jax.eval_shape(lambda: _step(model))
+    from attn_research.attention.laws import not_finite
+
+    if violation := not_finite(attention):
+        raise UserError(violation)
+
+
+def _has_user_code(spec: Spec | None) -> bool:
+    """Returns whether a spec, or a spec among its hyperparameters, names a file or module."""
+    return spec is not None and ":" in spec
+
+
+def _step(model: Seq2Seq) -> tuple:
+    source, lengths = jnp.ones((STEP_ROWS, STEP_LENGTH), jnp.int32), jnp.ones(STEP_ROWS, jnp.int32)
+    session, _ = model.init_with_output(jax.random.PRNGKey(0), source, lengths)
+    return session.step(session.start, source[:, 0])

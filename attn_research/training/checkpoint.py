@@ -1,7 +1,6 @@
-"""Checkpoints on disk: the last ones, from which a stopped run goes on, and the best one, its result.
+"""Checkpoints on disk: the last ones, from which a run resumes, and the best one, which is its result.
 
-Each is a folder of `arrays.npz`, `progress.json` and checksums, named by its step, and written under another name
-first. Reading changes nothing on disk.
+Each is a folder named by its step with `arrays.npz`, `progress.json` and checksums. It is written atomically.
 """
 
 import contextlib
@@ -21,23 +20,23 @@ from attn_research.errors import UserError
 from attn_research.storage import DamagedFileError
 from attn_research.training.step import TrainState
 
-RETAINED = 2  # checkpoints to go on from that are kept: a damaged one is no loss
+RETAINED = 2  # last checkpoints: if the newest is damaged, the run resumes from the one before
 ARRAYS, PROGRESS = "arrays.npz", "progress.json"
 
 logger = logging.getLogger(__name__)
 
 
 class Checkpoints:
-    """`last` holds the whole training state and the loop's progress, `best` the parameters with the best dev metric."""
+    """`last` holds training states and the progress of the loop, `best` the parameters with the best dev metric."""
 
     def __init__(self, directory: Path):
         self.directory, self.last, self.best = directory, directory / "last", directory / "best"
 
     def save(self, step: int, state: TrainState, progress: Mapping[str, Any]) -> None:
-        """Saves this step, and where `progress` says that it is the best one also as the best; drops older ones.
+        """Saves this step, also as the best if `progress` says so, and removes older checkpoints.
 
         Raises:
-          UserError: the disk is full or cannot be written; what was saved before is whole.
+          UserError: the disk is full or not writable. Earlier checkpoints stay intact.
         """
         try:
             if progress["best_step"] == step:
@@ -49,17 +48,17 @@ class Checkpoints:
         except OSError as error:
             raise UserError(
                 f"the checkpoint of step {step} cannot be written to {self.directory}: {error.strerror or error}; "
-                "when that is mended, the same command goes on from the checkpoint before"
+                "after that is fixed, the same command resumes from the checkpoint before"
             ) from error
 
     def restore(self, template: TrainState) -> tuple[TrainState, dict[str, Any]] | None:
-        """The last training state and progress; None where there is none yet.
+        """Returns the last training state and progress; None if there is no checkpoint.
 
-        What a killed process left half-written is removed. A damaged checkpoint is replaced by the one before, with a
-        warning. Only the process that trains may call this.
+        Removes incomplete checkpoints of a killed process. If the last one is damaged, warns and takes the one before.
+        Only the process that trains may call this.
 
         Raises:
-          UserError: none is whole.
+          UserError: all checkpoints are damaged.
         """
         damage: list[DamagedFileError] = []
         for step in reversed(_steps(self.last)):
@@ -69,13 +68,13 @@ class Checkpoints:
                 damage.append(error)
                 continue
             if damage:
-                logger.warning("%s; the run goes on from the checkpoint of step %d, the one before", damage[0], step)
+                logger.warning("%s; the run resumes from the checkpoint of step %d, the one before", damage[0], step)
             _drop(self.last, [one for one in _steps(self.last) if one <= step])
             _drop(self.best, _steps(self.best))
             return restored
         if damage:
             raise UserError(
-                f"{damage[0]}, and no earlier checkpoint is whole; remove {self.directory}, and the same command "
+                f"{damage[0]}, and no earlier checkpoint is intact; remove {self.directory}, and the same command "
                 "trains from the beginning"
             )
         return None
@@ -88,20 +87,23 @@ class Checkpoints:
         return state, progress
 
     def best_step(self) -> int | None:
-        """The step of the best parameters so far; None where there are none yet."""
+        """Returns the step of the best parameters so far; None if there are none."""
         return max(_steps(self.best), default=None)
 
     def restore_best(self, template: Any, step: int | None = None) -> Any:
-        """The best parameters, in the form of `template`: those of `step`, or the newest, while another process trains.
+        """Returns the best parameters, with the structure of `template`. Another process may be training.
+
+        Args:
+          step: their step; None: the newest.
 
         Raises:
-          DamagedFileError: they are not as they were written.
+          DamagedFileError: the checkpoint is damaged.
         """
         step = self.best_step() if step is None else step
         try:
             return _read(self.best / str(step), "default", {"params": template})["params"]
         except DamagedFileError as error:
-            with contextlib.suppress(DamagedFileError):  # they are those of the last state, if that is as old
+            with contextlib.suppress(DamagedFileError):  # the training state of the same step has the same parameters
                 return _read(self.last / str(step), "state", {"params": template})["params"]
             raise DamagedFileError(f"{error}; remove {self.directory}, and train the run again") from error
 
@@ -111,16 +113,16 @@ class Checkpoints:
 
     def _progress_file(self, step: int) -> Path:
         folder = self.last / str(step)
-        return folder / PROGRESS if (folder / PROGRESS).exists() else folder / "progress" / "metadata"  # by Orbax
+        return folder / PROGRESS if (folder / PROGRESS).exists() else folder / "progress" / "metadata"  # Orbax
 
 
 def _steps(folder: Path) -> list[int]:
-    """The steps in ascending order; what is not whole has another name."""
+    """Returns the steps in ascending order. Incomplete checkpoints have other names."""
     return sorted(int(path.name) for path in folder.iterdir() if path.name.isdecimal()) if folder.is_dir() else []
 
 
 def _drop(folder: Path, retained: Any) -> None:
-    """Removes everything else."""
+    """Removes everything except the steps in `retained`."""
     for path in folder.iterdir() if folder.is_dir() else ():
         if not (path.name.isdecimal() and int(path.name) in retained):
             storage.remove(path)
@@ -128,7 +130,7 @@ def _drop(folder: Path, retained: Any) -> None:
 
 def _write(folder: Path, tree: Mapping[str, Any], progress: Mapping[str, Any]) -> None:
     with storage.new_folder(folder) as draft:
-        with zipfile.ZipFile(draft / ARRAYS, "w") as file:  # as numpy.savez, which speaks when the disk is full
+        with zipfile.ZipFile(draft / ARRAYS, "w") as file:  # unlike numpy.savez, raises if the disk is full
             for name, leaf in _flatten_names(jax.device_get(tree)).items():
                 with file.open(f"{name}.npy", "w", force_zip64=True) as entry:
                     np.lib.format.write_array(entry, np.asarray(leaf), allow_pickle=False)
@@ -136,11 +138,13 @@ def _write(folder: Path, tree: Mapping[str, Any], progress: Mapping[str, Any]) -
 
 
 def _read(folder: Path, item: str, template: dict[str, Any]) -> dict[str, Any]:
-    """Arrays in the form of `template`; `item` is what Orbax named them, with which earlier versions wrote."""
-    if not (folder / ARRAYS).exists() and (folder / item).is_dir():
-        from attn_research.training.orbax_checkpoint import read
+    """Reads arrays with the structure of `template`.
 
-        return read(folder / item, template)
+    Args:
+      item: the name of the arrays in a checkpoint that an early version wrote with Orbax.
+    """
+    if not (folder / ARRAYS).exists() and (folder / item).is_dir():
+        return _read_orbax(folder / item, template)
     storage.verify(folder)
     with np.load(folder / ARRAYS, allow_pickle=False) as file:
         leaves = [_load_array(file, name, leaf, folder) for name, leaf in _flatten_names(template).items()]
@@ -156,9 +160,23 @@ def _load_array(file: Mapping[str, np.ndarray], name: str, template: Any, folder
             f"{folder} has {name} as {restored.dtype} {list(restored.shape)}, but the model needs {template.dtype} "
             f"{list(template.shape)}: it was made by another version of the model, or with other settings of jax"
         )
-    return jnp.array(restored)  # a copy, since training gives its memory away
+    return jnp.array(restored)  # a copy: the training step donates its memory
 
 
 def _flatten_names(tree: Any) -> dict[str, Any]:
     leaves = jax.tree.leaves_with_path(tree)
     return {jax.tree_util.keystr(path, simple=True, separator="/"): leaf for path, leaf in leaves}
+
+
+def _read_orbax(folder: Path, template: dict[str, Any]) -> dict[str, Any]:
+    """Reads a checkpoint of Orbax. A tree of parameters alone has no `params` above them."""
+    import orbax.checkpoint as ocp
+
+    try:
+        with ocp.StandardCheckpointer() as checkpointer:
+            if folder.name == "default":
+                return {"params": checkpointer.restore(folder.resolve(), template["params"])}
+            return checkpointer.restore(folder.resolve(), TrainState(**template))._asdict()
+    except Exception as error:  # Orbax and TensorStore raise many types
+        reason = " ".join(str(error).split())[:200]
+        raise DamagedFileError(f"{folder} is damaged, or was made by another version of the model: {reason}") from error

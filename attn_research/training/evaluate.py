@@ -1,4 +1,4 @@
-"""Looks at a split: the loss along the references, and what the search makes of the sources."""
+"""Evaluates a split: the loss with teacher forcing, and the metrics of the outputs of the search."""
 
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
@@ -16,40 +16,43 @@ from attn_research.decoding.outputs import Outputs
 from attn_research.decoding.search import make_search
 from attn_research.metrics import METRICS, alignment_errors, entropy, score_outputs, score_texts
 from attn_research.metrics.error_rates import Counts
-from attn_research.metrics.text import SCORERS
 from attn_research.models.seq2seq import Seq2Seq
 from attn_research.training.prepare import Split
 from attn_research.training.step import cross_entropy, token_mask
 
-LOGITS = 2**30  # bytes of the logits along the references of a batch, at most
+MAX_LOGITS = 2**30  # bytes of the logits of a batch with teacher forcing
 
 
 class EvalOutput(NamedTuple):
-    """What is seen of one batch."""
+    """The evaluation of one batch."""
 
-    nll: jax.Array  # [b] nats, summed over the reference's symbols
-    correct: jax.Array  # [b] symbols that are the likeliest after the reference's ones before them
-    outputs: Outputs  # the best one of each source
-    attended: jax.Array | None  # [t b] source position with the largest weight along the reference, if asked for
+    nll: jax.Array  # [b] nats, summed over the symbols of the reference
+    correct: jax.Array  # [b] symbols of the reference that have the highest probability
+    outputs: Outputs  # best hypothesis of each source
+    attended: jax.Array | None  # [t b] source position with the largest weight, with teacher forcing
 
 
 class Evaluation(NamedTuple):
-    """What is seen of one split, an item each, in its own order."""
+    """The evaluation of one split, item by item in its order."""
 
-    items: dict[str, tuple[np.ndarray, ...]]  # the parts of each metric
+    items: dict[str, tuple[np.ndarray, ...]]  # parts of each metric
     outputs: list[list[str]]
-    weights: list[np.ndarray]  # [t s] attention of each item, EOS counted in t
-    texts: list[str] | None  # the outputs as lines, where they are scored as such
-    signatures: dict[str, str]  # of the metrics that another program computes: its version and settings
+    weights: list[np.ndarray]  # [t s] attention of each item; t includes EOS
+    texts: list[str] | None  # outputs as lines, if they are scored as text
+    signatures: dict[str, str]  # version and settings of each metric that another library computes
 
     @property
     def metrics(self) -> dict[str, float]:
-        """Each metric over the whole split."""
+        """The value of each metric over the whole split."""
         return {name: METRICS[name].value(*parts) for name, parts in self.items.items()}
 
 
 def make_eval_step(model: Seq2Seq, decode: config.Decode, aligned: bool = False) -> Callable:
-    """A jitted `(params, Batch) -> EvalOutput`; with `aligned` it has what the reference's steps attend to."""
+    """Returns a jitted `(params, Batch) -> EvalOutput`.
+
+    Args:
+      aligned: whether `EvalOutput.attended` is computed.
+    """
     search = make_search(decode)
 
     @jax.jit
@@ -67,10 +70,10 @@ def make_eval_step(model: Seq2Seq, decode: config.Decode, aligned: bool = False)
 
 
 def _batches(split: Split, symbols: int, batch_size: int, decode: config.Decode) -> Iterator[tuple[Batch, np.ndarray]]:
-    """Every row once; of a long shape fewer at a time, so that logits and weights take little memory."""
+    """Yields batches with every row once. Long shapes have smaller batches, which bounds the memory."""
     for shape, rows in plan_batches(split.encoded, split.shapes, batch_size):
         s, t = split.shapes[shape]
-        size = max(1, min(batch_size, rows_at_once(decode, s), LOGITS // (4 * t * symbols)))
+        size = max(1, min(batch_size, rows_at_once(decode, s), MAX_LOGITS // (4 * t * symbols)))
         for start in range(0, len(rows), size):
             part = rows[start : start + size]
             yield collate(split.encoded, part, (s, t), size), part
@@ -79,7 +82,12 @@ def _batches(split: Split, symbols: int, batch_size: int, decode: config.Decode)
 def evaluate(
     eval_step: Callable, params: Any, split: Split, vocabulary: Vocabulary, batch_size: int, decode: config.Decode
 ) -> Evaluation:
-    """Every metric that the split allows; `vocabulary` is the target's."""
+    """Evaluates parameters with every metric that the split allows.
+
+    Args:
+      vocabulary: of the target.
+      batch_size: largest number of rows in a batch.
+    """
     n = len(split.data)
     nll, correct = np.zeros(n), np.zeros(n, int)
     outputs, weights, attended = [[]] * n, [np.zeros(0)] * n, [np.zeros(0, int)] * n
@@ -104,7 +112,7 @@ def evaluate(
 
 
 def score_lines(split: Split, outputs: list[list[str]]) -> tuple[list[str], dict, dict[str, str]]:
-    """The outputs as lines of text, the parts of every score of them, and the scores' signatures."""
+    """Returns the outputs as lines of text, the parts of each text metric, and the signatures of the metrics."""
     texts = [split.segmentation.join(output) for output in outputs]
     references = [list(map(split.segmentation.normalize, right)) for right in split.raw]
     lowercase = isinstance(split.segmentation, LearnedSegmentation) and split.segmentation.lowercase
@@ -115,7 +123,7 @@ def score_lines(split: Split, outputs: list[list[str]]) -> tuple[list[str], dict
 def _alignment_scores(
     split: Split, outputs: list[list[str]], weights: list[np.ndarray], attended: list[np.ndarray]
 ) -> dict[str, Counts]:
-    """`aer`, along the references, and `aer_free`, along the outputs that have the length of their references."""
+    """Returns `aer`, with teacher forcing, and `aer_free`, of the outputs as long as their references."""
     gold = split.column("alignment")
     if gold is None:
         return {}
@@ -125,8 +133,3 @@ def _alignment_scores(
         "aer": alignment_errors(lengths, lengths, gold, attended),
         "aer_free": alignment_errors(list(map(len, outputs)), lengths, gold, along_outputs),
     }
-
-
-def selectable_metrics(split: Split) -> set[str]:
-    """The metrics of `split` that can pick the best checkpoint."""
-    return {"loss", "token", "exact"} | (set(SCORERS) if split.raw else {"wer", "per"})

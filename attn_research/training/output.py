@@ -1,4 +1,4 @@
-"""What a run writes beside its checkpoints: lines of metrics, outputs on the test splits, attention weights."""
+"""Output files of a run: lines of metrics, outputs of each split, attention weights."""
 
 import contextlib
 import io
@@ -10,46 +10,49 @@ from typing import Any
 import numpy as np
 
 from attn_research import storage
-from attn_research.metrics import METRICS
-from attn_research.runs.records import pack
+from attn_research.config import Config, flatten
 from attn_research.training.evaluate import Evaluation
-from attn_research.training.prepare import Split
+from attn_research.training.prepare import PreparedData, Split, saved_files
 
-ATTENTION_ITEMS = 32  # items of the split `test` whose attention weights are written
-# Metrics whose counts are whole numbers, kept item by item.
-COUNT_METRICS = ("exact", "token", "wer", "per", "aer", "aer_free", "bleu", "bleu_lc", "chrf")
+ATTENTION_ITEMS = 32  # first items of the split `test`, whose attention weights are written
 
 logger = logging.getLogger(__name__)
 
 
+def write_inputs(directory: Path, config: Config, data: PreparedData) -> None:
+    """Writes config.json, the vocabularies and the segmentations, which a translator needs, with checksums."""
+    directory.mkdir(parents=True, exist_ok=True)
+    storage.write(directory / "config.json", json.dumps(flatten(config), indent=1) + "\n")
+    data.save(directory)
+    storage.seal(directory, ["config.json", *saved_files(config.data.task)])
+
+
 class MetricsFile:
-    """A file with a JSON object a line; what an earlier process wrote after `step`, and damaged lines, are dropped."""
+    """A file with one JSON object per line. Drops damaged lines, and lines after `step` from an earlier process."""
 
     def __init__(self, path: Path, step: int):
-        lines = _whole_lines(path)
+        lines = _complete_lines(path)
         steps = [_step(line) for line in lines]
         if damaged := steps.count(None):
-            logger.warning("%s: %d damaged lines are dropped", path, damaged)
-        earlier_lines = [
-            line for line, result in zip(lines, steps, strict=True) if result is not None and result <= step
-        ]
-        storage.write(path, b"".join(earlier_lines))
+            logger.warning("%s: dropped %d damaged lines", path, damaged)
+        retained = [line for line, number in zip(lines, steps, strict=True) if number is not None and number <= step]
+        storage.write(path, b"".join(retained))
         self._path = path
 
     def write(self, line: dict[str, Any]) -> None:
-        """Appends one object."""
+        """Appends one line."""
         with self._path.open("a") as file:
             file.write(json.dumps(line) + "\n")
 
 
-def _whole_lines(path: Path) -> list[bytes]:
-    """The lines that a killed process did not leave half-written."""
+def _complete_lines(path: Path) -> list[bytes]:
+    """Returns the complete lines: a killed process may leave a part of one at the end."""
     text = path.read_bytes() if path.exists() else b""
     return [line + b"\n" for line in text.split(b"\n")[:-1]]
 
 
 def _step(line: bytes) -> int | None:
-    """The step of a line; None where it is damaged."""
+    """Returns the step of a line; None if the line is damaged."""
     with contextlib.suppress(ValueError):
         result = json.loads(line)
         if isinstance(result, dict) and isinstance(result.get("step"), int):
@@ -58,7 +61,7 @@ def _step(line: bytes) -> int | None:
 
 
 def write(directory: Path, name: str, split: Split, evaluation: Evaluation) -> None:
-    """Writes `<name>.jsonl`, a line an item, and for `test` attention.npz: the weights [t s] of the first items."""
+    """Writes `<name>.jsonl`, one line per item; for `test` also attention.npz, the weights [t s] of the first items."""
     directory.mkdir(exist_ok=True)
     columns = {"source": split.column("source"), "references": split.references, "output": evaluation.outputs}
     columns |= {"text": evaluation.texts, "raw": split.column("raw"), "alignment": split.column("alignment")}
@@ -72,18 +75,3 @@ def write(directory: Path, name: str, split: Split, evaluation: Evaluation) -> N
         np.savez_compressed(archive, **{str(item): weights for item, weights in enumerate(first_weights)})
         storage.write(directory / "attention.npz", archive.getvalue())
     storage.seal(directory)
-
-
-def summary(split: Split, evaluation: Evaluation) -> dict[str, Any]:
-    """A split's part of the record: metrics, counts item by item where they are whole numbers, and signatures."""
-    ceiling = split.column("ceiling")
-    return {
-        "metrics": evaluation.metrics,
-        "items": {
-            name: dict(zip(METRICS[name].parts, map(pack, parts), strict=True))
-            for name, parts in evaluation.items.items()
-            if name in COUNT_METRICS
-        },
-        "signatures": evaluation.signatures,
-        "ceiling": None if ceiling is None else float(np.mean(ceiling)),
-    }

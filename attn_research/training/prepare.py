@@ -1,8 +1,9 @@
-"""From a config's data to vocabularies and encoded splits."""
+"""Prepares the data of a run: vocabularies, encoded splits and padded shapes, with checks and warnings."""
 
 import functools
 import hashlib
 import itertools
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -10,49 +11,54 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from attn_research import config
+from attn_research.attention.attention import max_source_length
 from attn_research.data import task
 from attn_research.data.batching import EncodedSplit, Shape, choose_shapes, count_symbols, encode, extend_shapes
 from attn_research.data.segmentation import LearnedSegmentation, Segmentation
 from attn_research.data.vocab import Vocabulary
-from attn_research.errors import UserError
-from attn_research.metrics.text import check_tokenizer, choose_tokenizer
+from attn_research.errors import UserError, nearest
+from attn_research.metrics.text import SCORERS, check_tokenizer, choose_tokenizer, perfect_bleu
 from attn_research.registry import Spec
-from attn_research.training.data_checks import warn_of_low_bleu, warn_of_other_symbols
+from attn_research.training import auxiliary
 
 if TYPE_CHECKING:
     import pyarrow
 
 SIDES = ("source", "target")
-SAMPLE = 1000  # training items whose lines tell the script of the targets
-MEMORY = 10**9  # bytes of the attention weights of a batch along the references, at most
+SCRIPT_SAMPLE = 1000  # training items from which the script of the targets is detected
+SYMBOLS_SAMPLE = 500  # items of dev that are split again from their text
+PERFECT_BLEU = 99.5
+MAX_WEIGHTS = 10**9  # bytes of the attention weights of a batch with teacher forcing
+
+log = logging.getLogger(__name__)
 
 
 class Split(NamedTuple):
-    """One split, as it came and as ids."""
+    """One split as a table and as ids."""
 
     data: "pyarrow.Table"
     encoded: EncodedSplit
     shapes: tuple[Shape, ...]
     segmentation: Segmentation  # of the target
-    tokenize: str  # BLEU's tokenizer, if outputs are to be scored as text
+    tokenize: str  # tokenizer of BLEU, if outputs are scored as text
 
     @property
     def references(self) -> list[list[list[str]]]:
-        """The right answers of every item."""
+        """The references of every item as symbols."""
         return self.column("references") or [[target] for target in self.column("target")]
 
     @property
     def raw(self) -> list[list[str]] | None:
-        """The right lines of every item, if outputs are to be scored as text."""
+        """The references of every item as lines, if outputs are scored as text."""
         return self.column("raw")
 
     def column(self, name: str) -> list | None:
-        """A column that not every task has."""
+        """Returns a column; None if the task does not have it."""
         return self.data[name].to_pylist() if name in self.data.column_names else None
 
 
 class PreparedData(NamedTuple):
-    """Everything that a run knows of its data; the vocabularies are the training split's."""
+    """The data of a run. The vocabularies are built from the training split."""
 
     source: Vocabulary
     target: Vocabulary
@@ -60,14 +66,14 @@ class PreparedData(NamedTuple):
     segmentations: tuple[Segmentation, Segmentation]  # of source and target
 
     def save(self, directory: Path) -> None:
-        """Writes what a translator needs."""
+        """Writes the vocabularies and segmentations, which a translator needs."""
         for side, vocabulary, segmentation in zip(SIDES, self[:2], self.segmentations, strict=True):
             vocabulary.save(directory / f"vocabulary_{side}.json")
             if isinstance(segmentation, LearnedSegmentation):
                 segmentation.save(directory / f"segmentation_{side}.json")
 
     def fingerprint(self) -> str:
-        """First 16 hex characters of a sha256 over the ids of all splits."""
+        """Returns the first 16 hex digits of the sha256 of the ids of all splits."""
         sha = hashlib.sha256()
         for split in self.splits.values():
             for sentence in itertools.chain(*split.encoded):
@@ -77,10 +83,10 @@ class PreparedData(NamedTuple):
 
 @functools.lru_cache(maxsize=4)
 def prepare(data: config.Data) -> PreparedData:
-    """Loads the task, builds the vocabularies and chooses the shapes.
+    """Loads the task, builds the vocabularies, encodes the splits and chooses the padded shapes.
 
     Raises:
-      UserError: bad data, told with its file and line.
+      UserError: the data is invalid; the message names file and line.
     """
     import pyarrow
 
@@ -90,16 +96,16 @@ def prepare(data: config.Data) -> PreparedData:
         name: EncodedSplit(encode(table["source"], source, end=False), encode(table["target"], target, end=True))
         for name, table in tables.items()
     }
-    pyarrow.default_memory_pool().release_unused()  # it would keep as much as the ids take
+    pyarrow.default_memory_pool().release_unused()  # otherwise it holds as much memory as the ids
     shapes = choose_shapes(encoded["train"], data.shapes)
     learned = task.learns_segmentation(data.task)
     segmentations = (
         task.load(data.task).segmentations if learned else task.default_segmentations(data.task, target.symbols)
     )
-    tokenize = _tokenizer(data.task, tables["train"])
-    warn_of_low_bleu(data.task, tables["dev"], tokenize)
+    tokenize = _bleu_tokenizer(data.task, tables["train"])
+    _warn_low_bleu(data.task, tables["dev"], tokenize)
     if not learned:
-        warn_of_other_symbols(data.task, tables["dev"], segmentations[0])
+        _warn_other_symbols(data.task, tables["dev"], segmentations[0])
     splits = {
         name: Split(table, encoded[name], extend_shapes(encoded[name], shapes), segmentations[1], tokenize)
         for name, table in tables.items()
@@ -109,11 +115,35 @@ def prepare(data: config.Data) -> PreparedData:
     return PreparedData(source, target, splits, segmentations)
 
 
+def load_data(run: config.Config) -> PreparedData:
+    """Prepares the data of a run and checks that score, auxiliary losses and checkpoint selection can use it.
+
+    Raises:
+      UserError: the data is invalid or does not fit the config.
+    """
+    data, score = prepare(run.data), run.model.attention.score
+    has_links = "alignment" in data.splits["train"].data.column_names
+    auxiliary.check(run.train, score, run.data.task, has_links)
+    _check_select(run.train.select, data.splits["dev"], run.data.task)
+    tables = {name: split.data for name, split in data.splits.items()}
+    task.check_lengths(tables, max_source_length(score), f"score {score}")
+    return data
+
+
+def _check_select(select: str, dev: Split, spec: Spec) -> None:
+    """Raises a UserError if the metric that selects the best checkpoint is not measured on dev."""
+    known = {"loss", "token", "exact"} | (set(SCORERS) if dev.raw else {"wer", "per"})
+    if select not in known:
+        raise UserError(
+            f"train.select is {select!r}, which is not measured on the outputs of task {spec}; {nearest(select, known)}"
+        )
+
+
 def _check_memory(name: str, split: Split, batch_size: int) -> None:
-    """Refuses a row so long that a batch of its shape would take gigabytes."""
+    """Raises a UserError if a row is so long that a batch of its shape takes more than `MAX_WEIGHTS`."""
     s, t = max(split.shapes)
     size = 4 * batch_size * s * t
-    if size > MEMORY:
+    if size > MAX_WEIGHTS:
         source, target = split.encoded.source.lengths, split.encoded.target.lengths
         row = int((source + target).argmax())
         where = split.column("where")[row] if split.column("where") else f"item {row} of split {name!r}"
@@ -123,24 +153,47 @@ def _check_memory(name: str, split: Split, batch_size: int) -> None:
         )
 
 
+def _warn_other_symbols(spec: Spec, dev: "pyarrow.Table", segmentation: Segmentation) -> None:
+    """Warns if `translate` would split a source line into other symbols than the task does."""
+    for item, symbols in enumerate(dev["source"].slice(0, SYMBOLS_SAMPLE).to_pylist()):
+        line = segmentation.join(symbols)
+        if (result := segmentation.split(line)) != symbols:
+            log.warning(
+                "task %s: `translate` would split the line %r, item %d of dev, into %s, but its symbols are %s; "
+                'register the task with symbols="words" or another segmentation',
+                *(spec, line, item, result[:8], symbols[:8]),
+            )
+            return
+
+
+def _warn_low_bleu(spec: Spec, dev: "pyarrow.Table", tokenize: str) -> None:
+    """Warns if outputs equal to the references of dev would have a low BLEU."""
+    lines: Sequence[Sequence[str]] = dev["raw"].to_pylist() if "raw" in dev.column_names else []
+    if lines and (best := perfect_bleu(lines, tokenize)) < PERFECT_BLEU:
+        log.warning(
+            "task %s: a perfect output has BLEU %.1f on dev, because its lines have fewer than four tokens (tok:%s)",
+            *(spec, best, tokenize),
+        )
+
+
 def saved_files(spec: Spec) -> list[str]:
-    """The names of the files that `PreparedData.save` writes for a task."""
+    """Returns the names of the files that `PreparedData.save` writes for a task."""
     kinds = ("vocabulary", "segmentation") if task.learns_segmentation(spec) else ("vocabulary",)
     return [f"{kind}_{side}.json" for kind in kinds for side in SIDES]
 
 
-def _tokenizer(spec: Spec, train: "pyarrow.Table") -> str:
-    """BLEU's tokenizer: the one that the task's `tokenize` names, or the one for the script of its targets."""
+def _bleu_tokenizer(spec: Spec, train: "pyarrow.Table") -> str:
+    """Returns the tokenizer of BLEU: the task's option `tokenize`, or the one for the script of its targets."""
     hyper = task.tasks.bind(spec).hyper
     if "tokenize" in hyper and hyper["tokenize"] != "auto":
         check_tokenizer(hyper["tokenize"])
         return hyper["tokenize"]
-    lines = train["raw"].slice(0, SAMPLE).to_pylist() if "raw" in train.column_names else []
+    lines = train["raw"].slice(0, SCRIPT_SAMPLE).to_pylist() if "raw" in train.column_names else []
     return choose_tokenizer(line for right in lines for line in right)
 
 
 def load_sides(directory: Path, spec: Spec) -> tuple[list[Vocabulary], Sequence[Segmentation]]:
-    """Source's and target's vocabularies and segmentations, as `PreparedData.save` wrote them."""
+    """Loads the vocabularies and segmentations of source and target that `PreparedData.save` wrote."""
     vocabularies = [Vocabulary.load(directory / f"vocabulary_{side}.json") for side in SIDES]
     if task.learns_segmentation(spec):
         return vocabularies, [LearnedSegmentation.load(directory / f"segmentation_{side}.json") for side in SIDES]

@@ -1,6 +1,6 @@
-"""How a run's directory stands to what its config would make now: new, to go on with, done, or made with other things.
+"""The status of a run directory: new, started or finished, and how its identity differs from the current one.
 
-The comparison itself is in runs.identity; here stands what needs the data.
+`runs.identity` stores and compares identities. This module computes the current one, which needs the data.
 """
 
 import contextlib
@@ -13,41 +13,40 @@ from typing import Any, NamedTuple
 from attn_research.config import Config
 from attn_research.errors import UserError
 from attn_research.runs import identity, records
-from attn_research.runs.environment import environment, versions
+from attn_research.runs.environment import Settings, environment, versions
 from attn_research.runs.identity import Differences, Identity
-from attn_research.runs.settings import Settings
 from attn_research.user_modules import Source
 
-FRESH_HINT = "--fresh makes such a run anew and keeps the old one beside it"
+FRESH_HINT = "--fresh trains such a run again and keeps the old one beside it"
 NO_DIFFERENCES = Differences([], [])
 log = logging.getLogger(__name__)
 
 
 class RunStatus(NamedTuple):
-    """What there is of a run, and in what it differs from what would be made now."""
+    """The status of a run and its differences from a new run of the same config."""
 
     directory: Path
-    started: bool  # it has a checkpoint to go on from, or a record
-    finished: bool  # it has a record
-    has_identity: bool  # what made it is known
+    started: bool  # has a checkpoint or a record
+    finished: bool  # has a record
+    has_identity: bool  # its identity is recorded
     differences: Differences
 
     @classmethod
     def new(cls, directory: Path) -> "RunStatus":
-        """Of a run that is not begun."""
+        """Returns the status of a run that has not started."""
         return cls(directory, False, False, True, NO_DIFFERENCES)
 
     @property
     def conflicts(self) -> list[str]:
-        """The differences that forbid to take the run for the one of its config, or to go on with it."""
+        """The differences that forbid to use a finished run, or to resume a started one."""
         return self.differences.content if self.finished else self.differences.all
 
 
 def identify(config: Config, settings: Settings, with_data: bool = True) -> Identity:
-    """What would make the run of `config` now.
+    """Returns the identity that a new run of `config` would have.
 
     Raises:
-      UserError: data or a user's file that are not there.
+      UserError: the data or a user file is missing.
     """
     from attn_research.data.fingerprint import fingerprint
 
@@ -56,13 +55,13 @@ def identify(config: Config, settings: Settings, with_data: bool = True) -> Iden
 
 
 def check_run(directory: Path, config: Config, settings: Callable[[], Settings]) -> RunStatus:
-    """Compares what is in a run's directory with what its config would make now.
+    """Compares a run's directory with a new run of the same config.
 
     Args:
-      settings: gives those with which it would be made; is called if there is something to compare.
+      settings: returns the settings of the new run; called only if the run has started.
 
     Raises:
-      UserError: data or a user's file that are not there, though the run is not done.
+      UserError: the data or a user file is missing, and the run is not finished.
     """
     record = records.read(directory)
     finished = record is not None and records.is_done(directory, config)
@@ -80,60 +79,64 @@ def check_run(directory: Path, config: Config, settings: Callable[[], Settings])
 
 
 def _identify(config: Config, settings: Settings, directory: Path, finished: bool) -> Identity:
-    """As `identify`; a finished run is not lost with its data, but then they are not compared, which is told."""
+    """As `identify`. If the data of a finished run is missing, warns and leaves the data out of the comparison."""
     try:
         return identify(config, settings)
     except UserError as error:
         if not finished:
             raise
-        log.warning("the data of %s cannot be compared: %s", directory, error)
+        log.warning("the data of %s is not compared: %s", directory, error)
         return identify(config, settings, with_data=False)
 
 
 def changed_code(record: Mapping[str, Any], config: Config) -> list[str]:
-    """The users' files that are not those of a record without an identity."""
+    """Returns a phrase for each user file that changed since a record without identity."""
     then, now = record.get("user_code", {}), records.user_code(config)
     return [f"{spec} was edited" for spec in dict.fromkeys([*then, *now]) if then.get(spec) != now.get(spec)]
 
 
 def has_checkpoint(directory: Path) -> bool:
-    """Whether a training state was saved in a run's directory."""
+    """Returns whether the run's directory has a checkpoint."""
     return any(path.name.isdigit() for path in directory.glob("checkpoints/*/*"))
 
 
 def reject_changed(statuses: Iterable[RunStatus]) -> None:
-    """Raises a UserError if a run was made with other things than are there now."""
+    """Raises a UserError if a run has conflicts."""
     statuses = list(statuses)
     rejected = [status for status in statuses if status.conflicts]
     if rejected:
         first = rejected[0].directory
-        which = str(first) if len(statuses) == 1 else f"{len(rejected)} of {len(statuses)} runs ({first} first)"
+        subject = (
+            f"{first} was" if len(statuses) == 1 else f"{len(rejected)} of {len(statuses)} runs ({first} first) were"
+        )
         phrases = identity.join_distinct(phrase for status in rejected for phrase in status.conflicts)
-        raise UserError(f"{which}: made with something else than there is now: {phrases}; {FRESH_HINT}")
+        raise UserError(f"{subject} made with other data, code or settings: {phrases}; {FRESH_HINT}")
 
 
 def warn_differences(statuses: Iterable[RunStatus]) -> None:
-    """Says in a sentence of each kind which finished runs were made in another environment, or are not recorded."""
+    """Warns about runs that were made in another environment, and about runs without a recorded identity."""
     statuses = [status for status in statuses if status.started]
     changed = [status for status in statuses if status.differences.environment]
     unknown = [status for status in statuses if not status.has_identity]
     if changed:
         phrases = identity.join_distinct(phrase for status in changed for phrase in status.differences.environment)
-        log.warning("%s taken as it is, though made with other settings: %s; %s", _which(changed), phrases, FRESH_HINT)
+        log.warning(
+            "%s is used, though it was made with other settings: %s; %s", _format_first(changed), phrases, FRESH_HINT
+        )
     if unknown:
-        log.warning("what made %s is not recorded, so it is not compared with what there is now", _which(unknown))
+        log.warning("%s has no recorded identity, so it is not compared", _format_first(unknown))
 
 
-def _which(statuses: list[RunStatus]) -> str:
+def _format_first(statuses: list[RunStatus]) -> str:
     rest = f" (and {len(statuses) - 1} more)" if len(statuses) > 1 else ""
     return f"{statuses[0].directory}{rest}"
 
 
 @contextlib.contextmanager
 def set_aside(directory: Path) -> Iterator[None]:
-    """Renames a run's directory, if there is one, so that the run can be made anew inside the context.
+    """Renames a run's directory, if it exists, so that the run can be trained again in the context.
 
-    If the context is left by an exception before the new run has begun, the old name is restored.
+    After an exception before the new run has started, the old name is restored.
     """
     date = datetime.now().strftime("%Y%m%d-%H%M%S-%f")
     aside = directory.with_name(f"{directory.name}{records.REPLACED}{date}")
@@ -145,25 +148,25 @@ def set_aside(directory: Path) -> Iterator[None]:
             aside.rename(directory)
         raise
     if renamed:
-        log.warning("the run that was in %s is in %s now", directory, aside)
+        log.warning("the old run of %s is in %s now", directory, aside)
 
 
 def start_run(
     directory: Path, config: Config, settings: Settings, sources: Mapping[str, Source] | None = None
 ) -> Identity | None:
-    """Writes what makes the run, before anything else is written, or compares it with what made it so far.
+    """Writes the identity of a new run, or compares that of a started run with the current one.
 
     Args:
-      sources: the users' files that this process has imported; None: those that are there now.
+      sources: the user files that this process has imported; None: the files as they are now.
 
     Returns:
-      The identity of the whole run; None if what began it is not recorded.
+      The identity with which the run started; None if it is not recorded.
 
     Raises:
-      UserError: the run was begun with something else; nothing has been written.
+      UserError: the run started with another identity; nothing has been written.
     """
     status = check_run(directory, config, lambda: settings)
-    status = status._replace(finished=False)  # whatever there is, training would go on from it
+    status = status._replace(finished=False)  # training would resume it, so all differences count
     reject_changed([status])
     warn_differences([status])
     if not status.has_identity:
@@ -176,6 +179,6 @@ def start_run(
         return now
     then = identity.read(directory)
     if then.commit != commit:
-        log.warning("%s was begun at commit %s and goes on at %s", directory, then.commit, commit)
+        log.warning("%s started at commit %s and resumes at %s", directory, then.commit, commit)
     identity.write_code(directory, user_sources)
     return then

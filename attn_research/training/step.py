@@ -1,4 +1,4 @@
-"""The training step: one pure function, jitted, its state donated."""
+"""The training step: a pure, jitted function of state and batch. The state is donated."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -16,35 +16,35 @@ from attn_research.training.optimizers import make_optimizer
 
 
 class TrainState(NamedTuple):
-    """Everything that training changes."""
+    """Everything that a training step reads and updates."""
 
     params: Any
     optimizer: Any
     step: Int[Array, ""]
-    key: Array  # of the dropout; each step folds its number in
-    peak: Float[Array, ""]  # of the learning rate
+    key: Array  # of dropout; each step folds in its number
+    peak: Float[Array, ""]  # learning rate at the peak of the schedule
 
 
 def init_state(params: Any, train: config.Train, seed: int) -> TrainState:
-    """Before the first step; seed and learning rate are values in it, so that no step is compiled for them."""
+    """Returns the initial state. It holds seed and learning rate, so that runs share one compiled step."""
     moments, peak = make_optimizer(train, train.learning_rate).init(params), jnp.asarray(train.learning_rate, float)
     return TrainState(params, moments, jnp.int32(0), jax.random.PRNGKey(seed), peak)
 
 
 def token_mask(batch: Batch) -> Float[Array, "t b"]:
-    """1 on the real target symbols, EOS included."""
+    """Returns 1 at real target symbols, including EOS, and 0 at padding."""
     return (jnp.arange(batch.target.shape[1])[:, None] < batch.target_lengths[None]).astype(jnp.float32)
 
 
 def cross_entropy(logits: Float[Array, "t b n"], target: Int[Array, "b t"], smoothing: float) -> Float[Array, "t b"]:
-    """-log p of each target symbol, in nats; `smoothing` spreads that share of it evenly over all n symbols."""
+    """Returns -log p of each target symbol, in nats. Label smoothing spreads a share evenly over all n symbols."""
     log_p = jax.nn.log_softmax(logits.astype(jnp.promote_types(logits.dtype, jnp.float32)))
     target_log_p = jnp.take_along_axis(log_p, target.T[..., None], -1)[..., 0]
     return -(1 - smoothing) * target_log_p - smoothing * log_p.mean(-1) if smoothing else -target_log_p
 
 
 def make_train_step(model: Seq2Seq, train: config.Train) -> Callable:
-    """A jitted `(TrainState, Batch) -> TrainState, metrics`."""
+    """Returns a jitted `(TrainState, Batch) -> TrainState, metrics`."""
 
     def loss_per_token(params, batch, key):
         rngs = {"dropout": key, "attention": jax.random.fold_in(key, 1)}

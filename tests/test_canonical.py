@@ -10,8 +10,8 @@ from attn_research.cli import main
 from attn_research.config import Config, digest, flatten, load, override, unflatten
 from attn_research.registry import Spec
 from attn_research.runs import records
-from attn_research.spelling import REGISTRIES, normal, registry, specs
 from attn_research.sweeps.expand import load_experiment
+from attn_research.variants import REGISTRIES, canonical, registry, specs
 
 ROOT = Path(__file__).parent.parent
 
@@ -31,10 +31,10 @@ ROOT = Path(__file__).parent.parent
     ],
 )
 def test_spellings_of_one_variant_are_one_config(field, spellings):
-    configs = {normal(override(Config(), {field: text})) for text in spellings}
+    configs = {canonical(override(Config(), {field: text})) for text in spellings}
     assert len(configs) == 1
     (config,) = configs
-    assert normal(config) == config
+    assert canonical(config) == config
     bound = {repr(registry(field).bind(Spec(text)).hyper) for text in (*spellings, flatten(config)[field])}
     assert len(bound) == 1
 
@@ -48,26 +48,26 @@ def test_what_differs_stays_apart_and_what_is_unknown_stays():
         "no.py:one",
     ):
         config = override(Config(), {"model.attention.normalizer": text})
-        assert normal(config, users=True) != normal(Config())
-    assert normal(config).model.attention.normalizer == "no.py:one"
+        assert canonical(config, import_user_code=True) != canonical(Config())
+    assert canonical(config).model.attention.normalizer == "no.py:one"
 
 
 def test_every_variant_of_a_config_has_its_registry():
     assert {name.rpartition(".")[2] for name in specs(Config())} | {"window", "latent"} == set(REGISTRIES)
     assert all(registry(name).functions for name in REGISTRIES)
-    assert normal(Config()) == Config()
+    assert canonical(Config()) == Config()
 
 
-def test_configs_and_experiments_of_this_checkout_are_in_normal_form():
+def test_configs_and_experiments_of_this_checkout_are_in_canonical_form():
     for path in ROOT.glob("configs/*.py"):
-        assert normal(load(path)) == load(path)
+        assert canonical(load(path)) == load(path)
     for path in ROOT.glob("experiments/*.py"):
         committed = ROOT / "experiments/results" / f"{path.stem}.jsonl"
         runs = load_experiment(path).runs
-        assert all(normal(config) == config for config in runs)
+        assert all(canonical(config) == config for config in runs)
         for record in records.load_committed(committed):
             config = unflatten(record["config"])
-            assert normal(config) == config
+            assert canonical(config) == config
             if record["config"].keys() == flatten(config).keys():
                 assert digest(config) == record["id"]
 
@@ -81,7 +81,7 @@ def test_a_sweep_has_a_variant_once_and_finds_records_of_every_spelling(capsys):
     assert len(capsys.readouterr().out.splitlines()) == 3 * 4
     old = {"model.attention.score": "general(learned_scale=False)", "data.task": "fake"}
     config = override(Config(), old)
-    assert set(records.by_config([{"config": json.loads(json.dumps(flatten(config)))}])) == {normal(config)}
+    assert set(records.by_config([{"config": json.loads(json.dumps(flatten(config)))}])) == {canonical(config)}
 
 
 @pytest.mark.usefixtures("user_folder")

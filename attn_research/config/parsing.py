@@ -1,0 +1,76 @@
+"""Configs from arguments of the command line, from flat JSON and from Python files."""
+
+import ast
+import runpy
+import typing
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from attn_research.config.fields import field_types, flatten, override
+from attn_research.config.schema import Config
+from attn_research.errors import UserError, nearest
+from attn_research.presets import preset
+from attn_research.registry import LOWERCASE, Spec
+
+
+def unflatten(leaves: Mapping[str, Any]) -> Config:
+    """Returns the config that `flatten` wrote. A missing field has its default: it is newer than the file."""
+    return override(Config(), leaves)
+
+
+def parse_changes(arguments: Iterable[str]) -> dict[str, Any]:
+    """Returns the changes for `override` that `["preset:fairseq", "seed=2", ...]` describes.
+
+    If a field is set twice, the last value wins.
+
+    Raises:
+      UserError: an argument is neither `name=value` nor a known `preset:NAME`.
+    """
+    known = field_types(Config())
+    changes = {}
+    for argument in arguments:
+        if argument.startswith("preset:"):
+            changes |= preset(argument.removeprefix("preset:"))
+            continue
+        name, equals, text = argument.partition("=")
+        if not equals:
+            raise UserError(f"{argument!r} is not of the form name=value, as in seed=2; {nearest(argument, known)}")
+        changes[name] = _parse_value(text, known.get(name))
+    return changes
+
+
+def _parse_value(text: str, hint: Any) -> Any:
+    if hint is Spec or typing.get_origin(hint) is Literal:
+        return text
+    if hint is bool and text in LOWERCASE:
+        return LOWERCASE[text]
+    try:
+        return ast.literal_eval(text)
+    except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError):
+        return text
+
+
+def load(path: str | Path) -> Config:
+    """Returns the `config` that a file in configs/ defines.
+
+    Raises:
+      UserError: the file does not exist or defines no Config named `config`.
+    """
+    namespace = run_file(path)
+    if not isinstance(namespace.get("config"), Config):
+        raise UserError(f"{path} defines no Config named 'config'")
+    return unflatten(flatten(namespace["config"]))
+
+
+def run_file(path: str | Path) -> dict[str, Any]:
+    """Runs a config or experiment file by its path and returns the names that it defines.
+
+    Raises:
+      UserError: the file does not exist.
+    """
+    path = Path(path)
+    if not path.is_file():
+        siblings = [p.name for p in path.parent.glob("*.py")] if path.parent.is_dir() else []
+        raise UserError(f"no file {path}; {nearest(path.name, siblings)}")
+    return runpy.run_path(str(path))

@@ -1,0 +1,82 @@
+"""Describes a run as a record: its config, parameters, cost, data and environment, and the metrics of its splits."""
+
+import hashlib
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import jax
+import numpy as np
+
+from attn_research.config import digest, flatten
+from attn_research.data.batching import plan_batches
+from attn_research.metrics import METRICS
+from attn_research.runs.environment import environment
+from attn_research.runs.records import Record, pack
+from attn_research.training.evaluate import Evaluation
+from attn_research.training.prepare import Split
+
+if TYPE_CHECKING:
+    from attn_research.training.loop import Training
+
+# Metrics whose parts are integers. The record holds them item by item.
+COUNT_METRICS = ("exact", "token", "wer", "per", "aer", "aer_free", "bleu", "bleu_lc", "chrf")
+
+
+def describe(training: "Training") -> Record:
+    """Returns the record of a run without its outcome: `status`, `failure` and `splits`."""
+    params = training.state.params if training.best is None else training.best
+    leaves = jax.tree.leaves_with_path(jax.device_get(params))
+    steps, seconds = int(training.state.step), training.clock.seconds
+    return {
+        "id": digest(training.config),
+        "config": flatten(training.config),
+        "steps": steps,
+        "best_step": training.progress["best_step"],
+        "parameters": sum(leaf.size for _, leaf in leaves),
+        "parameters_hash": hash_arrays(leaves),
+        "flops_per_step": mean_flops(training),
+        "seconds": {
+            "total": training.clock.total,
+            "compile": seconds["compile"],
+            "step": seconds["train"] / max(1, steps - training.steps_before),
+        },
+        "idle": training.clock.idle,
+        "data": training.data.fingerprint(),
+        "user_code": training.user_code,
+        "identity": None if training.identity is None else training.identity._asdict(),
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        **environment(),
+    }
+
+
+def hash_arrays(leaves: list[tuple[Any, np.ndarray]]) -> str:
+    """Returns the sha256 of the names, shapes and bytes of arrays."""
+    sha = hashlib.sha256()
+    for path, leaf in leaves:
+        sha.update(f"{jax.tree_util.keystr(path)} {leaf.shape} {leaf.dtype}".encode() + leaf.tobytes())
+    return sha.hexdigest()
+
+
+def mean_flops(training: "Training") -> float:
+    """Returns the floating-point operations of the matrix products of a training step, averaged over an epoch."""
+    batches = plan_batches(training.split.encoded, training.split.shapes, training.config.data.batch_size)
+    flops_by_shape = {
+        shape: training.program.step.flops(training.clock, training.state, training.make_batch(shape, rows))
+        for shape, rows in dict(batches).items()
+    }
+    return float(np.mean([flops_by_shape[shape] for shape, _ in batches]))
+
+
+def describe_split(split: Split, evaluation: Evaluation) -> dict[str, Any]:
+    """Returns the record of a split: metrics, item counts, and the signatures of the metrics."""
+    ceiling = split.column("ceiling")
+    return {
+        "metrics": evaluation.metrics,
+        "items": {
+            name: dict(zip(METRICS[name].parts, map(pack, parts), strict=True))
+            for name, parts in evaluation.items.items()
+            if name in COUNT_METRICS
+        },
+        "signatures": evaluation.signatures,
+        "ceiling": None if ceiling is None else float(np.mean(ceiling)),
+    }
