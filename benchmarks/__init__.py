@@ -1,1 +1,1 @@
-"""What the code costs: questions, each asked of processes that are measured in turn. Not part of the package."""
+"""Speed and memory benchmarks. They are not part of the package."""

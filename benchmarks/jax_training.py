@@ -1,4 +1,4 @@
-"""The JAX side: the project's own model, training step and searches on a workload."""
+"""The project's own training step on a workload."""
 
 import time
 from pathlib import Path
@@ -18,36 +18,36 @@ from attn_research.runs.compilation_cache import enable_compilation_cache
 from attn_research.training.program import CompiledFunction
 from attn_research.training.step import TrainState, init_state, make_train_step
 from benchmarks import agreement
-from benchmarks.question import PreparedSide
+from benchmarks.questions import PreparedSide
 from benchmarks.server import peak_bytes
 from benchmarks.workloads import WORKLOADS, Workload, make_batch, make_config
 
 
 def make_model(workload: Workload, config: Config) -> Seq2Seq:
-    """The model of a workload."""
+    """Returns the model for a workload's vocabularies."""
     return Seq2Seq(config.model, workload.source_symbols, workload.target_symbols)
 
 
 def by_name(params: Any) -> dict[str, np.ndarray]:
-    """A copy of parameters, or of what belongs to each, as `{"decoder/attention/score/W": array}`."""
+    """Copies a parameter tree to `{"decoder/attention/score/W": array}`."""
     return {name: np.array(leaf) for name, leaf in flatten_dict(params["params"], sep="/").items()}
 
 
 class Training:
-    """The project's training step, and its state."""
+    """The compiled training step with its current state."""
 
     def __init__(self, model: Seq2Seq, config: Config):
         self.compiled, self.clock = CompiledFunction(make_train_step(model, config.train)), Clock("train")
         self.state = init_state(init_parameters(model, config.seed), config.train, config.seed)
 
     def step(self, batch: Batch) -> dict[str, float]:
-        """One step; its metrics are fetched, so that it is done when this returns."""
+        """Runs one step. It fetches the metrics, so the step is complete when this returns."""
         self.state, metrics = self.compiled(self.clock, self.state, batch)
         return {name: float(value) for name, value in metrics.items()}
 
 
 def step(directory: Path, workload: str, score: str, feeding: str = "attentional") -> PreparedSide:
-    """A training step; writes what the other sides are compared with."""
+    """Prepares a training step, and writes the arrays that the other sides are compared with."""
     enable_compilation_cache()
     sizes = WORKLOADS[workload]
     config = make_config(sizes, score, feeding)
@@ -67,13 +67,13 @@ def step(directory: Path, workload: str, score: str, feeding: str = "attentional
 
 
 def step_with_lax_scan(directory: Path, workload: str, score: str, feeding: str = "attentional") -> PreparedSide:
-    """The training step with `jax.lax.scan` in place of the project's own loop."""
+    """Prepares the same step with `jax.lax.scan` instead of the project's own loop."""
     encoder.scan = decoder.scan = jax.lax.scan
     return step(directory, workload, score, feeding)
 
 
 def first_gradients(state: TrainState, norm: float, clip: float) -> dict[str, np.ndarray]:
-    """Those of the first step, which Adam keeps: its first moment is then a tenth of the clipped gradient."""
+    """Returns the gradients of the first step. Adam's first moment is then a tenth of the clipped gradient."""
     scale = max(norm / clip, 1) / (1 - 0.9)
     moments = by_name(optax.tree.get(state.optimizer, "mu"))
     return {name: scale * moment for name, moment in moments.items()}

@@ -1,4 +1,4 @@
-"""One row: its sides set up one after another, then measured in turn, in blocks that count only on an idle machine."""
+"""Measures one row: sets up its sides one after another, then times them in turn, in blocks of about a second."""
 
 import contextlib
 import importlib.util
@@ -9,37 +9,37 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from attn_research.runs.clock import IDLE_BELOW, Clock
-from benchmarks.question import SideSpec
+from benchmarks.questions import SideSpec
 from benchmarks.server import Server
 
-Block = Mapping[str, Any]  # seconds (a unit of work), units, others (cores in use by other processes meanwhile)
-ROUNDS = 3  # rounds at most, for each quiet block that is wanted
-WINDOW = 0.5  # seconds over which the machine is watched
+Block = Mapping[str, Any]  # seconds (per unit of work), units, others (cores that other processes used meanwhile)
+ROUNDS = 3  # maximum number of rounds per required quiet block
+WINDOW = 0.5  # seconds over which the load of the machine is measured
 
 
 class MeasurementPlan(NamedTuple):
-    """How much is measured."""
+    """The amount of measuring. Records hold it under these names."""
 
-    full: bool  # all rows
-    repetitions: int  # at different times, each with processes of its own
-    blocks: int  # quiet ones that a repetition needs
-    seconds: float  # of a block
-    waiting: float  # seconds at most in which the machine may become idle, before each row
+    full: bool  # all rows, not only a quick selection
+    repetitions: int  # at different times, each with new processes
+    blocks: int  # quiet blocks that a repetition needs
+    seconds: float  # length of a block
+    waiting: float  # longest wait for an idle machine before each row, in seconds
 
 
 def quiet(blocks: Sequence[Block]) -> list[float]:
-    """Seconds a unit of the blocks in which nothing else used the processor."""
+    """Returns the seconds per unit of the quiet blocks, in which no other process used the CPU."""
     return [block["seconds"] for block in blocks if block["others"] < IDLE_BELOW]
 
 
 def median(blocks: Sequence[Block], needed: int) -> float | None:
-    """Of the quiet blocks; None where they are too few."""
+    """Returns the median of the quiet blocks, or None for fewer than `needed`."""
     seconds = quiet(blocks)
     return statistics.median(seconds) if seconds and len(seconds) >= needed else None
 
 
 def wait_until_idle(limit: float) -> None:
-    """Until nothing else uses the processor, but `limit` seconds at most."""
+    """Sleeps until no other process uses the CPU, for at most `limit` seconds."""
     start = time.perf_counter()
     while time.perf_counter() - start < limit:
         clock = Clock("wait")
@@ -49,17 +49,25 @@ def wait_until_idle(limit: float) -> None:
 
 
 def skipped_sides(specs: Mapping[str, SideSpec]) -> list[str]:
-    """The sides that need a package that is not installed."""
+    """Returns the sides that need a package that is not installed."""
     return [side for side, spec in specs.items() if spec.needs and not importlib.util.find_spec(spec.needs)]
 
 
 def measure(
     name: str, specs: Mapping[str, SideSpec], plan: MeasurementPlan, directory: Path, environment: Mapping[str, str]
 ) -> dict[str, dict[str, Any]]:
-    """`{side: {"facts": ..., "blocks": [...]}}` of one repetition of a row.
+    """Measures one repetition of a row.
+
+    Args:
+      name: the question and the row, for error messages.
+      directory: where the sides exchange arrays.
+      environment: additional environment variables of all sides.
+
+    Returns:
+      `{side: {"facts": ..., "blocks": [...]}}`.
 
     Raises:
-      ValueError: a side cannot be set up, or does not compute what the first one does.
+      ValueError: a side cannot be set up, or computes another function than the first one.
     """
     directory.mkdir(parents=True, exist_ok=True)
     with contextlib.ExitStack() as stack:
@@ -72,7 +80,7 @@ def measure(
 
 
 def measure_in_turn(servers: Mapping[str, Server], plan: MeasurementPlan) -> dict[str, list[Block]]:
-    """Blocks of every side, until each has enough quiet ones or there were too many rounds."""
+    """Times all sides in turn until each has enough quiet blocks, for at most `ROUNDS * plan.blocks` rounds."""
     blocks: dict[str, list[Block]] = {side: [] for side in servers}
     if servers:
         wait_until_idle(plan.waiting)

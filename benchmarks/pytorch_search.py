@@ -1,4 +1,4 @@
-"""The same searches as loops in PyTorch: a hypothesis that ends is kept aside, and the best that do not end go on."""
+"""The same searches as loops in PyTorch. Finished hypotheses are stored; the best unfinished ones continue."""
 
 import functools
 from pathlib import Path
@@ -12,17 +12,17 @@ from attn_research.data.vocab import BOS, EOS, PAD
 from attn_research.decoding.outputs import length_limits
 from attn_research.runs.environment import threads
 from benchmarks import agreement
-from benchmarks.pytorch import EfficientModel
+from benchmarks.jax_search import CASES, DECODE
+from benchmarks.pytorch_model import EfficientModel
 from benchmarks.pytorch_training import load, tensors
-from benchmarks.question import PreparedSide
-from benchmarks.search import CASES, DECODE
+from benchmarks.questions import PreparedSide
 from benchmarks.workloads import WORKLOADS, make_batch
 
-EQUAL = 0.95  # share of outputs that must agree: two sums in another order may turn a tie
+EQUAL = 0.95  # share of outputs that must be identical; another order of a sum can decide a tie the other way
 
 
 class Stepper:
-    """The decoder over one batch of sources, for k hypotheses of each."""
+    """The decoder over one batch of sources, for k hypotheses per source."""
 
     def __init__(self, model: EfficientModel, source: Tensor, lengths: Tensor):
         self.model = model
@@ -30,12 +30,12 @@ class Stepper:
         self.score = model.score(model.score_weights, self.states)
 
     def start(self, width: int) -> tuple[Tensor, ...]:
-        """h, c and the attentional vector, [b k h] each."""
+        """Returns the initial h, c and attentional vector, [b k h] each."""
         states = [self.h, self.c, torch.zeros_like(self.h)]
         return tuple(state[:, None].expand(-1, width, -1) for state in states)
 
     def step(self, state: tuple[Tensor, ...], symbols: Tensor) -> tuple[tuple[Tensor, ...], Tensor]:
-        """The next state, and log p of the next symbols [b k n]; nothing of the source is copied for a hypothesis."""
+        """Returns the next state and log p of the next symbols [b k n]. No encoder state is copied per hypothesis."""
         h, c, vector = (part.flatten(0, 1) for part in state)
         inputs = torch.cat([self.model.target(symbols.flatten()), vector], -1)
         h, c = (part.unflatten(0, symbols.shape) for part in self.model.cell(inputs, (h, c)))
@@ -44,7 +44,7 @@ class Stepper:
 
 
 def greedy(model: EfficientModel, source: Tensor, lengths: Tensor, limits: Tensor) -> tuple[Tensor, Tensor]:
-    """Symbols [b t], and log p of the whole outputs."""
+    """Returns symbols [b t] and log p of the whole outputs [b]."""
     stepper = Stepper(model, source, lengths)
     state, symbols = stepper.start(1), torch.full((len(source), 1), BOS)
     total, active, outputs = torch.zeros(len(source)), limits > 0, []
@@ -59,24 +59,24 @@ def greedy(model: EfficientModel, source: Tensor, lengths: Tensor, limits: Tenso
 
 
 class Hypotheses(NamedTuple):
-    """Hypotheses, the best first."""
+    """Hypotheses, the best one first."""
 
-    total: Tensor  # [b k]
+    total: Tensor  # log p [b k]
     symbols: Tensor  # [b k t]
 
     def best(self, k: int) -> tuple["Hypotheses", Tensor]:
-        """The best k, and where they stood."""
+        """Returns the k best, and their indices."""
         total, indices = self.total.topk(k, -1)
         return Hypotheses(total, gather(self.symbols, indices)), indices
 
 
 def gather(values: Tensor, indices: Tensor) -> Tensor:
-    """Values [b n ...] at places [b k]."""
+    """Returns `values` [b n ...] at `indices` [b k]."""
     return values[torch.arange(len(values))[:, None], indices]
 
 
 def beam(model: EfficientModel, source: Tensor, lengths: Tensor, limits: Tensor, k: int) -> tuple[Tensor, Tensor]:
-    """The best of k hypotheses: its symbols [b t] and log p."""
+    """Returns the best of k hypotheses: its symbols [b t] and log p [b]."""
     stepper, b, steps = Stepper(model, source, lengths), len(source), int(limits.max())
     state, nothing = stepper.start(k), torch.full((b, k), -torch.inf)
     alive = Hypotheses(nothing.clone(), torch.full((b, k, steps), PAD))
@@ -84,7 +84,7 @@ def beam(model: EfficientModel, source: Tensor, lengths: Tensor, limits: Tensor,
     finished, last = Hypotheses(nothing, alive.symbols), torch.full((b, k), BOS)
     for t in range(steps):
         state, log_p = stepper.step(state, last)
-        candidates, parents = continuations(alive, log_p, t)
+        candidates, parents = extend(alive, log_p, t)
         ends = (candidates.symbols[:, :, t] == EOS) | (t + 1 >= limits[:, None])
         new = Hypotheses(candidates.total.masked_fill(~ends, -torch.inf)[:, :k], candidates.symbols[:, :k])
         finished, _ = Hypotheses(*(torch.cat(two, 1) for two in zip(finished, new, strict=True))).best(k)
@@ -96,8 +96,8 @@ def beam(model: EfficientModel, source: Tensor, lengths: Tensor, limits: Tensor,
     return finished.symbols[:, 0], finished.total[:, 0]
 
 
-def continuations(alive: Hypotheses, log_p: Tensor, t: int) -> tuple[Hypotheses, Tensor]:
-    """The best 2 k hypotheses with a symbol more, and which one each goes on from."""
+def extend(alive: Hypotheses, log_p: Tensor, t: int) -> tuple[Hypotheses, Tensor]:
+    """Returns the best 2 k hypotheses that are one symbol longer, and the parent of each."""
     k, n = log_p.shape[1:]
     total, indices = (alive.total[..., None] + log_p).flatten(1).topk(2 * k, -1)
     parents = indices // n
@@ -108,7 +108,7 @@ def continuations(alive: Hypotheses, log_p: Tensor, t: int) -> tuple[Hypotheses,
 
 @torch.inference_mode()
 def search(directory: Path, workload: str, score: str, beam_size: int) -> PreparedSide:
-    """Greedy search with a beam of 1; its outputs are compared with ours before it is timed."""
+    """Prepares a search, greedy with a beam of 1. Its outputs are compared with ours before it is timed."""
     torch.set_num_threads(threads())
     sizes, expected, equal = WORKLOADS[workload], agreement.read(directory), []
     model = EfficientModel(expected[f"parameters {CASES[0][0]}"], score)
@@ -116,22 +116,22 @@ def search(directory: Path, workload: str, score: str, beam_size: int) -> Prepar
         load(model, expected[f"parameters {ending}"])
         source, lengths, _ = tensors(make_batch(sizes, ragged))
         limits = torch.tensor(length_limits(DECODE, sizes.source_length))[lengths]
-        run = functools.partial(find, model, source, lengths, limits, beam_size)
+        run = functools.partial(decode, model, source, lengths, limits, beam_size)
         equal.append(compare(expected[f"outputs {ending}"], *(array.numpy() for array in run())))
     return PreparedSide(run, {"equal": min(equal)})
 
 
 @torch.inference_mode()
-def find(model: EfficientModel, source: Tensor, lengths: Tensor, limits: Tensor, k: int) -> tuple[Tensor, Tensor]:
-    """Symbols and log p of the best outputs."""
+def decode(model: EfficientModel, source: Tensor, lengths: Tensor, limits: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    """Returns symbols [b t] and log p [b] of the best outputs."""
     return greedy(model, source, lengths, limits) if k == 1 else beam(model, source, lengths, limits, k)
 
 
 def compare(expected: agreement.Arrays, symbols: np.ndarray, total: np.ndarray) -> float:
-    """The share of equal outputs, whose probabilities agree.
+    """Returns the share of identical outputs, after it checks their log p.
 
     Raises:
-      ValueError: too few are equal.
+      ValueError: too few outputs are identical, or their log p differ.
     """
     width = expected["symbols"].shape[1]
     padded = np.pad(symbols, ((0, 0), (0, width - symbols.shape[1])), constant_values=PAD)

@@ -1,4 +1,4 @@
-"""The PyTorch sides: parameters copied from ours, the training step, and the comparison before it is timed."""
+"""The training step in PyTorch, with our parameters. It is compared with our step before it is timed."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -13,8 +13,8 @@ from attn_research.data.batching import Batch
 from attn_research.data.vocab import PAD
 from attn_research.runs.environment import threads
 from benchmarks import agreement
-from benchmarks.pytorch import EfficientModel, NoFeedingModel, TutorialModel
-from benchmarks.question import PreparedSide
+from benchmarks.pytorch_model import EfficientModel, NoFeedingModel, TutorialModel
+from benchmarks.questions import PreparedSide
 from benchmarks.workloads import WORKLOADS, make_batch
 
 STYLES: Mapping[str, Callable] = {
@@ -26,15 +26,15 @@ STYLES: Mapping[str, Callable] = {
 
 
 class ParameterSlot(NamedTuple):
-    """Where one of our arrays stands in a PyTorch model."""
+    """The place of one of our arrays in a PyTorch model."""
 
-    parts: tuple[nn.Parameter, ...]  # of a matrix, one behind the other along its inputs
-    transposed: bool = True  # PyTorch has [outputs, inputs]
-    forget: int = 0  # hidden size, where our cell adds 1 to the bias of the forget gate
+    parts: tuple[nn.Parameter, ...]  # concatenated along the inputs
+    transposed: bool = True  # PyTorch stores [outputs, inputs]
+    forget: int = 0  # hidden size of a cell; our cell adds 1 to the bias of the forget gate
 
 
 def parameter_slots(model: EfficientModel) -> dict[str, ParameterSlot]:
-    """Every parameter by our name; the second bias of PyTorch's cells is zero and not learned."""
+    """Returns the slot of every parameter by our name. The second bias of PyTorch's cells is fixed at zero."""
     slots = {
         "source_embedding": ParameterSlot((model.source.weight,), transposed=False),
         "target_embedding": ParameterSlot((model.target.weight,), transposed=False),
@@ -61,7 +61,7 @@ def _cell(name: str, module: nn.Module, suffix: str) -> dict[str, ParameterSlot]
 
 @torch.no_grad()
 def load(model: EfficientModel, arrays: Mapping[str, np.ndarray]) -> None:
-    """Copies our parameters."""
+    """Copies our parameters into the model."""
     for name, slot in parameter_slots(model).items():
         array = torch.tensor(arrays[name].T if slot.transposed else arrays[name])
         array[slot.forget : 2 * slot.forget] += 1
@@ -70,7 +70,7 @@ def load(model: EfficientModel, arrays: Mapping[str, np.ndarray]) -> None:
 
 
 def gradients(model: EfficientModel) -> dict[str, np.ndarray]:
-    """By our names and in our order of axes."""
+    """Returns the gradients by our names and in our order of axes."""
     arrays = {}
     for name, slot in parameter_slots(model).items():
         array = torch.cat([part.grad for part in slot.parts], -1).numpy()
@@ -79,7 +79,7 @@ def gradients(model: EfficientModel) -> dict[str, np.ndarray]:
 
 
 class Training:
-    """A model and its optimizer."""
+    """A model with its optimizer."""
 
     def __init__(self, model: EfficientModel, compiled: bool):
         self.model = model
@@ -92,14 +92,14 @@ class Training:
         return nn.functional.cross_entropy(logits.flatten(0, 1), target.flatten(), ignore_index=PAD)
 
     def backward(self, batch: tuple[Tensor, ...]) -> float:
-        """The loss; its gradients are left at the parameters."""
+        """Returns the loss, and leaves the gradients in the parameters."""
         self.optimizer.zero_grad()
         loss = self.loss(*batch)
         loss.backward()
         return loss.item()
 
     def step(self, batch: tuple[Tensor, ...]) -> float:
-        """One training step; its loss."""
+        """Runs one training step, and returns its loss."""
         loss = self.backward(batch)
         nn.utils.clip_grad_norm_(self.parameters, 1.0)
         self.optimizer.step()
@@ -107,12 +107,16 @@ class Training:
 
 
 def tensors(batch: Batch) -> tuple[Tensor, ...]:
-    """What a model reads."""
+    """Returns source [b s], source lengths [b] and target [b t]."""
     return tuple(torch.tensor(array).long() for array in (batch.source, batch.source_lengths, batch.target))
 
 
 def compare(training: Training, batch: tuple[Tensor, ...], expected: Mapping[str, Mapping[str, np.ndarray]]) -> float:
-    """The largest difference from our gradients and from our losses in a few training steps."""
+    """Returns the largest difference from our gradients and from our losses in a few training steps.
+
+    Raises:
+      ValueError: a difference is too large.
+    """
     training.backward(batch)
     differences = [agreement.require_close("gradients", expected["gradients"], gradients(training.model))]
     losses = {"loss": np.array([training.step(batch) for _ in range(agreement.STEPS)])}
@@ -120,7 +124,7 @@ def compare(training: Training, batch: tuple[Tensor, ...], expected: Mapping[str
 
 
 def step(directory: Path, workload: str, score: str, style: str) -> PreparedSide:
-    """A training step, compared with ours before it is timed."""
+    """Prepares a training step. It is compared with ours before it is timed."""
     torch.set_num_threads(threads())
     sizes, expected = WORKLOADS[workload], agreement.read(directory)
     model = STYLES[style](expected["parameters"], score)

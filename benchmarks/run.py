@@ -1,129 +1,148 @@
-"""Asks questions of the code's speed, and prints the tables of their records: `python -m benchmarks.run --help`."""
+"""Measures speed and memory, question by question, and prints tables: `python -m benchmarks.run --help`."""
 
 import argparse
-import importlib
+import contextlib
 import signal
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from attn_research.cli import Parser
 from attn_research.commands.console import print_error, print_markdown
-from attn_research.registry import nearest
-from benchmarks import plots, results, summary, tables
+from benchmarks import records, summary, tables
 from benchmarks.measure import MeasurementPlan, measure, skipped_sides
-from benchmarks.progress import progress_display
-from benchmarks.question import Question
+from benchmarks.questions import QUESTIONS, growth, load_question
 
-QUESTIONS = (
-    "step",
-    "scores",
-    "scan",
-    "no_feeding",
-    "peak",
-    "growth",
-    "additive",
-    "padding",
-    "start",
-    "decoding",
-    "sweep",
-)
-DEFAULT_QUESTIONS = ("step", "no_feeding", "peak", "padding", "start")  # what is asked when nothing is said
+DEFAULT_QUESTIONS = ("step", "no_feeding", "peak", "padding", "start")
 EXAMPLES = f"""\
 examples:
   python -m benchmarks.run                    {", ".join(DEFAULT_QUESTIONS)}: few rows, under 4 minutes
-  python -m benchmarks.run --full             everything, for hours
-  python -m benchmarks.run decoding --full    one question, all of its rows
+  python -m benchmarks.run --full             all questions, all rows; takes hours
+  python -m benchmarks.run decoding --full    one question, all rows
   python -m benchmarks.run step --show        the table of the record in benchmarks/results
   python -m benchmarks.run --insert docs/performance.md   (and README.md, which has the summary)
 """
-RECORDS = "where records are (default: runs/benchmarks; with --full, --show and --insert benchmarks/results)"
+RESULTS_HELP = "folder of records (default: runs/benchmarks; with --full, --show or --insert: benchmarks/results)"
 
 
 def make_parser() -> Parser:
-    """The parser of the command line."""
+    """Returns the parser of the command line."""
     raw = argparse.RawDescriptionHelpFormatter
     parser = Parser(prog="python -m benchmarks.run", description=__doc__, epilog=EXAMPLES, formatter_class=raw)
-    parser.add_argument("questions", metavar="QUESTION", nargs="*", help=f"which ones: {', '.join(QUESTIONS)}")
+    parser.add_argument("questions", metavar="QUESTION", nargs="*", help=f"one of: {', '.join(QUESTIONS)}")
     parser.add_argument("--full", action="store_true", help="all rows, five repetitions, records in benchmarks/results")
-    parser.add_argument("--repetitions", metavar="N", type=int, help="how often all is measured (default: 1, full: 5)")
+    parser.add_argument(
+        "--repetitions", metavar="N", type=int, help="number of repetitions (default: 1; with --full: 5)"
+    )
     parser.add_argument("--blocks", metavar="N", type=int, help="quiet blocks that a repetition needs (default: 4)")
-    parser.add_argument("--results", metavar="DIR", type=Path, help=RECORDS)
-    parser.add_argument("--show", action="store_true", help="measure nothing; print the tables of committed records")
-    parser.add_argument("--insert", metavar="FILE", type=Path, help="measure nothing; renew a file's tables and plots")
+    parser.add_argument("--results", metavar="DIR", type=Path, help=RESULTS_HELP)
+    parser.add_argument("--show", action="store_true", help="print the tables of committed records without measuring")
+    parser.add_argument(
+        "--insert", metavar="FILE", type=Path, help="update the tables and plots of a file from records"
+    )
     return parser
 
 
-def find(name: str) -> Question:
-    """A question by its name.
-
-    Raises:
-      ValueError: there is none; the nearest name is told.
-    """
-    if name not in QUESTIONS:
-        raise ValueError(f"no question {name!r}; {nearest(name, QUESTIONS)}")
-    return importlib.import_module(f"benchmarks.questions.{name}").question
-
-
 def table_of(name: str, directory: Path) -> str:
-    """The table of a question's record, or the summary of all; nothing where there is none."""
+    """Returns the table of a question's record, or the summary; empty if there is no record."""
     if name == tables.SUMMARY:
-        records = {name: record for name in QUESTIONS if (record := results.read(directory, name))}
-        return summary.table(records) if records else ""
-    question, record = find(name), results.read(directory, name)
+        existing = {name: record for name in QUESTIONS if (record := records.read(directory, name))}
+        return summary.table(existing) if existing else ""
+    question, record = load_question(name), records.read(directory, name)
     return question.table(record) if record else ""
 
 
 def measure_questions(names: Sequence[str], plan: MeasurementPlan, directory: Path) -> None:
-    """Measures everything once, then once more, and so on; a record is written whenever a row was measured."""
-    questions = {name: find(name) for name in names}
+    """Measures all rows once per repetition, and writes a question's record after each of its rows."""
+    questions = {name: load_question(name) for name in names}
     plans = {name: plan._replace(blocks=question.blocks or plan.blocks) for name, question in questions.items()}
     rows = [(name, row, specs) for name in names for row, specs in questions[name].rows(plan.full).items()]
-    records = {name: results.new_record(name, plans[name]) for name in names}
+    new_records = {name: records.new_record(name, plans[name]) for name in names}
     with tempfile.TemporaryDirectory() as scratch, progress_display(len(rows) * plan.repetitions) as report:
-        environment = caches(Path(scratch))
+        environment = cache_environment(Path(scratch))
         for repetition in range(plan.repetitions):
             for number, (name, row, specs) in enumerate(rows):
                 report(f"{name}: {row}")
-                measurement = measure(f"{name}, {row}", specs, plans[name], Path(scratch) / str(number), environment)
-                results.add(records[name], row, measurement)
-                records[name]["left_out"] += [f"{row}, {side}" for side in skipped_sides(specs) if not repetition]
-                results.write(directory, records[name])
+                record = new_records[name]
+                sides = measure(f"{name}, {row}", specs, plans[name], Path(scratch) / str(number), environment)
+                records.add(record, row, sides)
+                record["left_out"] += [f"{row}, {side}" for side in skipped_sides(specs) if not repetition]
+                records.write(directory, record)
 
 
-def caches(scratch: Path) -> Mapping[str, str]:
-    """Compiled programs are kept for this run alone, so that the first steps of its first repetition compile."""
+def cache_environment(scratch: Path) -> Mapping[str, str]:
+    """Returns variables that keep compilation caches in `scratch`, so that the first repetition compiles everything."""
     return {"ATTN_RESEARCH_CACHE": str(scratch / "xla"), "TORCHINDUCTOR_CACHE_DIR": str(scratch / "inductor")}
 
 
+@contextlib.contextmanager
+def progress_display(total: int) -> Iterator[Callable[[str], None]]:
+    """Shows the progress over `total` rows: a bar on a terminal, else one line per row.
+
+    Yields:
+      A function to call with the name of each row when it begins.
+    """
+    if sys.stdout.isatty():
+        with _progress_bar(total) as report:
+            yield report
+        return
+    start, rows = time.monotonic(), iter(range(1, total + 1))
+
+    def report(row: str) -> None:
+        print(f"[{next(rows)}/{total}] {time.monotonic() - start:.0f} s: {row}", flush=True)
+
+    yield report
+
+
+@contextlib.contextmanager
+def _progress_bar(total: int) -> Iterator[Callable[[str], None]]:
+    """Redraws once per second only, because drawing itself would count as a busy machine."""
+    columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("{task.description}", markup=False))
+    with Progress(*columns, console=Console(), transient=True, refresh_per_second=1) as progress:
+        bar, numbers = progress.add_task("starting", total=total), iter(range(total))
+        yield lambda row: progress.update(bar, completed=next(numbers), description=row)
+
+
+def insert(file: Path, directory: Path) -> None:
+    """Updates the tables of a file, and the plot of `growth` if the file shows it."""
+    tables.fill_file(file, lambda name: table_of(name, directory))
+    picture = file.with_name("performance_growth.png")
+    plotted = [records.read(directory, name) for name in ("growth", "additive")]
+    if all(plotted) and picture.name in file.read_text(encoding="utf-8"):
+        growth.draw(*plotted, picture)
+
+
 def run(arguments: argparse.Namespace) -> None:
-    """Does what the command line asks for."""
+    """Executes the command line."""
     names = arguments.questions or (QUESTIONS if arguments.full or arguments.show else DEFAULT_QUESTIONS)
     for name in names:
-        find(name)
+        load_question(name)
     committed = arguments.full or arguments.show or arguments.insert
-    directory = arguments.results or (results.RESULTS if committed else results.ROOT / "runs" / "benchmarks")
+    directory = arguments.results or (records.RESULTS if committed else records.ROOT / "runs" / "benchmarks")
     if arguments.insert:
-        tables.fill_file(arguments.insert, lambda name: table_of(name, directory))
-        picture = arguments.insert.with_name("performance_growth.png")
-        growth, additive = (results.read(directory, name) for name in ("growth", "additive"))
-        if growth and additive and picture.name in arguments.insert.read_text(encoding="utf-8"):
-            plots.draw(growth, additive, picture)
+        insert(arguments.insert, directory)
         return
     if not arguments.show:
-        repetitions, blocks, waiting = (5, 4, 60.0) if arguments.full else (1, 4, 5.0)
-        plan = MeasurementPlan(
-            arguments.full, arguments.repetitions or repetitions, arguments.blocks or blocks, 1.0, waiting
-        )
-        measure_questions(names, plan, directory)
+        measure_questions(names, make_plan(arguments), directory)
     for name in names:
         print_markdown(table_of(name, directory) or f"There is no record of {name} in {directory}.\n")
         print()
 
 
+def make_plan(arguments: argparse.Namespace) -> MeasurementPlan:
+    """Returns the plan that the options ask for."""
+    repetitions, waiting = (5, 60.0) if arguments.full else (1, 5.0)
+    blocks = arguments.blocks or 4
+    return MeasurementPlan(arguments.full, arguments.repetitions or repetitions, blocks, seconds=1.0, waiting=waiting)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
-    """0: done, 2: the user's error, or two sides that compute different functions; 130: interrupted."""
+    """Returns the exit status: 0 if done, 130 if interrupted, 2 for a user's error or sides that do not agree."""
     arguments = make_parser().parse_args(argv)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
@@ -132,7 +151,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print_error(str(error))
         return 2
     except KeyboardInterrupt:
-        print_error("stopped; what was measured is in the records")
+        print_error("stopped; records have the rows that were measured")
         return 130
     return 0
 

@@ -1,7 +1,7 @@
-"""A side in a process of its own: `python -m benchmarks.server MODULE:FUNCTION DIRECTORY ARGUMENTS`.
+"""Runs a side in its own process: `python -m benchmarks.server MODULE:FUNCTION DIRECTORY ARGUMENTS`.
 
-It sets the side up and tells what it found out; then, for each number of seconds on standard input, it works that long
-and tells how fast it was and how much everything else used the machine meanwhile. Both are a JSON object a line.
+The process sets up the side and prints its facts. Then it reads numbers of seconds from standard input. For each, it
+works that long and prints the time per unit and the CPU use of other processes. Every answer is one line of JSON.
 """
 
 import contextlib
@@ -18,17 +18,17 @@ from pathlib import Path
 from typing import Any
 
 from attn_research.runs.clock import Clock
-from benchmarks.question import PreparedSide, SideSpec
+from benchmarks.questions import PreparedSide, SideSpec
 
-FULL_TRACEBACK = {"JAX_TRACEBACK_FILTERING": "off"}  # the error is then the last line
-LONG = 10.0  # seconds of a unit
+FULL_TRACEBACK = {"JAX_TRACEBACK_FILTERING": "off"}  # makes the error the last line
+LONG = 10.0  # seconds; a unit that takes longer needs no warm-up
 ROOT = Path(__file__).resolve().parents[1]
 
 
 def main(target: str, directory: str, arguments: str) -> None:
     """Serves until standard input is closed."""
     stream = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)  # what libraries print is no answer
+    os.dup2(2, 1)  # libraries print to standard error, so that standard output has answers only
 
     def send(answer: Mapping[str, Any]) -> None:
         print(json.dumps(answer), file=stream, flush=True)
@@ -47,10 +47,10 @@ def main(target: str, directory: str, arguments: str) -> None:
 
 
 def block(run: Callable[[], Any], seconds: float) -> dict[str, Any]:
-    """Runs a unit of work again and again for so long, once at least.
+    """Repeats a unit of work for `seconds`, at least once.
 
-    A first unit does not count, since it finds the caches full of what others did meanwhile, unless it takes so long
-    that this is nothing.
+    The first unit is a warm-up and does not count, because other sides have filled the CPU caches meanwhile. It counts
+    if it takes longer than LONG.
     """
     clock, units = Clock("block"), 0
     run()
@@ -65,26 +65,26 @@ def block(run: Callable[[], Any], seconds: float) -> dict[str, Any]:
 
 
 def peak_bytes(whose: int = resource.RUSAGE_SELF) -> int:
-    """The most memory that this process has had, or with RUSAGE_CHILDREN the largest of those that it has ended."""
+    """Returns the peak memory of this process, or with RUSAGE_CHILDREN of its largest child that has ended."""
     return resource.getrusage(whose).ru_maxrss * 1024
 
 
 class Server:
-    """The other end: starts the process of a side, and ends it with the context."""
+    """A context that starts the process of a side, and ends it on exit."""
 
     def __init__(self, name: str, spec: SideSpec, directory: Path, environment: Mapping[str, str]):
-        words = [sys.executable, "-m", "benchmarks.server", spec.target, str(directory), json.dumps(spec.arguments)]
+        command = [sys.executable, "-m", "benchmarks.server", spec.target, str(directory), json.dumps(spec.arguments)]
         self.name = name
-        self.log_file = tempfile.TemporaryFile()  # noqa: SIM115 (as long as the process)
+        self.log_file = tempfile.TemporaryFile()  # noqa: SIM115 (open as long as the process)
         self.process = subprocess.Popen(
-            words,
+            command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self.log_file,
             cwd=ROOT,
             env=os.environ | FULL_TRACEBACK | spec.environment | environment,
             encoding="utf-8",
-            start_new_session=True,  # Ctrl-C reaches the runner alone, which ends a side with its own children
+            start_new_session=True,  # Ctrl-C reaches the runner alone; it ends the side and its children
         )
 
     def __enter__(self) -> "Server":
@@ -106,7 +106,7 @@ class Server:
         self.log_file.close()
 
     def block(self, seconds: float) -> dict[str, Any]:
-        """One block of work."""
+        """Runs one block of work."""
         print(seconds, file=self.process.stdin, flush=True)
         return self._answer()
 

@@ -1,91 +1,82 @@
-"""The figures of all records in short, as they stand in the README."""
+"""The five figures of the README."""
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
-from benchmarks.question import OURS
-from benchmarks.questions import peak
-from benchmarks.tables import Entry, entries, number, ratios, spread
+from benchmarks.questions import OURS, decoding, start
+from benchmarks.tables import NONE, Entry, entries, ratios, spread
+from benchmarks.workloads import WORKLOADS
 
+WORKLOAD = "W2-64"
 Record = Mapping[str, Any]
-Figures = Iterator[tuple[str, str]]
-RIVALS = ("PyTorch, well written", "PyTorch, torch.compile of it")
+Sides = Mapping[str, Mapping[str, Entry]]  # {row: {side: entry}}
+
+
+class Figure(NamedTuple):
+    """A line of the summary."""
+
+    question: str  # whose record has the figure
+    label: str
+    value: Callable[[Sides], str]
+
+
+def _ratio(sides: Sides, row: str, side: str, ours: str = OURS) -> str:
+    """Returns the time of a side divided by ours."""
+    row_sides = sides.get(row, {})
+    return spread(ratios(row_sides[side], row_sides[ours])) if {side, ours} <= row_sides.keys() else NONE
+
+
+def _sweep_ratio(sides: Sides) -> str:
+    (row,) = sides
+    ours, alone = sides[row]
+    return _ratio(sides, row, alone, ours)
+
+
+def _seconds_to_first_step(sides: Sides) -> str:
+    return spread(sides[start.TRAIN][start.WARM].seconds)
+
+
+FIGURES = (
+    Figure(
+        "step",
+        "training step: PyTorch, well written / ours",
+        lambda sides: _ratio(sides, f"{WORKLOAD} dot", "PyTorch, well written"),
+    ),
+    Figure(
+        "step",
+        "training step: PyTorch with `torch.compile` / ours",
+        lambda sides: _ratio(sides, f"{WORKLOAD} dot, other ways", "PyTorch, torch.compile of it"),
+    ),
+    Figure(
+        "decoding",
+        "decoding, beam 5: loop in PyTorch / ours",
+        lambda sides: _ratio(sides, "beam 5", "PyTorch loop"),
+    ),
+    Figure("sweep", "sweep of the demo: one process per run, nothing cached / ours", _sweep_ratio),
+    Figure("start", "process start to first training step, warm cache: seconds", _seconds_to_first_step),
+)
 
 
 def table(records: Mapping[str, Record]) -> str:
-    """A line for each figure of each record that is there."""
+    """Returns a Markdown table with one line for each figure whose record exists."""
     lines = [
-        f"| {label} | {text} |"
-        for name, figures in FIGURES.items()
-        if name in records
-        for label, text in figures(records[name])
+        f"| {figure.label} | {figure.value(_sides(records[figure.question]))} |"
+        for figure in FIGURES
+        if figure.question in records
     ]
-    return "\n".join(["| | median [lowest, highest] |", "| --- | ---: |", *lines]) + "\n"
+    return "\n".join(["| time | median [min, max] |", "| --- | ---: |", *lines, "", _note()]) + "\n"
 
 
-def _sides(record: Record) -> dict[tuple[str, str], Entry]:
-    return {(entry.row, entry.side): entry for entry in entries(record)}
+def _sides(record: Record) -> Sides:
+    sides: dict[str, dict[str, Entry]] = {}
+    for entry in entries(record):
+        sides.setdefault(entry.row, {})[entry.side] = entry
+    return sides
 
 
-def _step(record: Record) -> Figures:
-    sides = _sides(record)
-    for (row, side), entry in sides.items():
-        if side in RIVALS and " dot" in row:
-            yield (
-                f"training step, {row.split()[0]} dot: time of {side}, in ours",
-                spread(ratios(entry, sides[row, OURS])),
-            )
-
-
-def _scores(record: Record) -> Figures:
-    sides = _sides(record)
-    for (row, score), entry in sides.items():
-        if score != "dot":
-            yield f"training step, {row} {score}: its time in that of dot", spread(ratios(entry, sides[row, "dot"]))
-
-
-def _against(title: str) -> Callable[[Record], Figures]:
-    def figures(record: Record) -> Figures:
-        ours = {}
-        for (row, side), entry in _sides(record).items():
-            if ours.setdefault(row, entry) is not entry:
-                yield f"{title}, {row}: time of {side}, in ours", spread(ratios(entry, ours[row]))
-
-    return figures
-
-
-def _peak(record: Record) -> Figures:
-    for (row, side), entry in _sides(record).items():
-        if side == OURS:
-            yield f"training step, {row}: share of the best matrix product's rate, %", peak.share(entry, record)
-
-
-def _additive(record: Record) -> Figures:
-    for (row, side), entry in _sides(record).items():
-        if side == OURS and row.startswith(("T = S = 200", "T = S = 1000")):
-            memory = number(entry.facts["bytes"] / 2**20)
-            yield f"concat, all queries known, {row}: ms, and MiB", f"{spread(entry.seconds, 1e3)}, {memory}"
-
-
-def _padding(record: Record) -> Figures:
-    for (row, _), entry in _sides(record).items():
-        best = entry.facts["shares"][-1]
-        yield f"real symbols, {row}, {best['compiled']} shapes: %", f"{100 * best['real']:.0f}"
-
-
-def _seconds(record: Record) -> Figures:
-    for (row, side), entry in _sides(record).items():
-        yield f"{row}, {side}: s", spread(entry.seconds)
-
-
-FIGURES = {
-    "step": _step,
-    "scores": _scores,
-    "no_feeding": _against("no input feeding"),
-    "peak": _peak,
-    "additive": _additive,
-    "padding": _padding,
-    "start": _seconds,
-    "decoding": _against("decoding"),
-    "sweep": _against("sweep"),
-}
+def _note() -> str:
+    sizes = WORKLOADS[WORKLOAD]
+    return (
+        f"- Training and decoding: `{decoding.SCORE}` score, {sizes.hidden} units, {sizes.target_symbols:,} target "
+        f"symbols, batches of {sizes.batch} (workload {WORKLOAD})."
+    )

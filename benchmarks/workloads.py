@@ -1,4 +1,4 @@
-"""The workloads: sizes of a model and of its batch, small (W1) and as in translation (W2)."""
+"""The workloads: sizes of models and batches, small (W1) and as in translation (W2)."""
 
 from typing import NamedTuple
 
@@ -10,7 +10,7 @@ from attn_research.data.vocab import EOS, UNK
 
 
 class Workload(NamedTuple):
-    """Sizes; lengths are in symbols, a target's with EOS."""
+    """Sizes of a model and its batch. Lengths are in symbols; a target includes EOS."""
 
     source_symbols: int
     target_symbols: int
@@ -18,7 +18,7 @@ class Workload(NamedTuple):
     target_length: int
     batch: int
     embedding: int
-    hidden: int  # of the encoder, both directions together, and of the decoder
+    hidden: int  # of the decoder, and of both directions of the encoder together
 
 
 W2 = Workload(8000, 8000, 16, 16, batch=64, embedding=256, hidden=512)
@@ -26,7 +26,7 @@ GROWTH_SIZES = {"length": (8, 16, 32, 64), "batch": (16, 32, 64, 128), "hidden":
 
 
 def resized(axis: str, size: int) -> Workload:
-    """W2-64 with another length of both sides, batch or hidden size."""
+    """Returns W2-64 with one size changed: "length" (of source and target), "batch" or "hidden"."""
     return W2._replace(source_length=size, target_length=size) if axis == "length" else W2._replace(**{axis: size})
 
 
@@ -40,7 +40,7 @@ WORKLOADS = {
 
 
 def make_config(workload: Workload, score: str, feeding: str) -> Config:
-    """One layer a side, no dropout, Adam with a constant rate, the gradient clipped to 1."""
+    """Returns a config: one layer per side, no dropout, Adam at a constant rate, gradients clipped to norm 1."""
     return override(
         Config(),
         {
@@ -58,7 +58,7 @@ def make_config(workload: Workload, score: str, feeding: str) -> Config:
 
 
 def make_batch(workload: Workload, ragged: bool) -> Batch:
-    """Random symbols; `ragged`: of all lengths, so that there is padding to be seen, else of the full length."""
+    """Returns a batch of random symbols: with random lengths if `ragged`, else with full lengths and no padding."""
     rng = np.random.default_rng(int(ragged))
     sides = []
     for symbols, length in (workload[0], workload[2]), (workload[1], workload[3]):

@@ -1,15 +1,14 @@
-"""How much does the project's own loop over time save beside `jax.lax.scan`?"""
+"""How much time does the project's own loop over steps save, compared with `jax.lax.scan`?"""
 
 from collections.abc import Mapping
 from typing import Any
 
-from benchmarks.question import OURS, Question, SideSpec
-from benchmarks.questions import step
+from benchmarks.questions import OURS, Question, SideSpec, step
 from benchmarks.tables import timing
 
 
 def rows(full: bool) -> dict[str, dict[str, SideSpec]]:
-    """A row for each workload and score; the two loops work in turn."""
+    """One row per workload and score, with the two loops in turn."""
     workloads = ("W1", "W2-64", "W2-128", "g2p") if full else ("W1",)
     return {f"{workload} {score}": _row(workload, score) for workload in workloads for score in ("dot", "concat")}
 
@@ -20,8 +19,9 @@ def _row(workload: str, score: str) -> dict[str, SideSpec]:
 
 
 def table(record: Mapping[str, Any]) -> str:
-    """Times, and the first step."""
-    return timing(record, "A training step with the own loop and with jax.lax.scan", {"first step, s": step.first_step})
+    """Returns a table of times and first steps."""
+    title = "Training step with the project's own loop and with jax.lax.scan"
+    return timing(record, title, {"first step, s": step.first_step})
 
 
 question = Question(rows, table)

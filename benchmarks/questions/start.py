@@ -1,17 +1,19 @@
-"""How long does one wait for the first line of help, and for the first training step?"""
+"""How long does it take from process start to the help text, and to the first training step?"""
 
 from collections.abc import Mapping
 from typing import Any
 
-from benchmarks.question import Question, SideSpec
+from benchmarks.questions import Question, SideSpec
 from benchmarks.tables import timing
+
+TRAIN = "attn-research train configs/dates.py, to its first step"
+WARM = "warm cache"
 
 
 def rows(full: bool) -> dict[str, dict[str, SideSpec]]:
-    """Help, and training with a warm and a cold compilation cache."""
-    first = {"warm cache": _first_step(True)} | ({"cold cache": _first_step(False)} if full else {})
-    help_sides = {"--help": SideSpec("benchmarks.commands:help_text", {})}
-    return {"attn-research": help_sides, "attn-research train configs/dates.py, to its first step": first}
+    """`--help`, and training with a warm and with a cold compilation cache."""
+    first = {WARM: _first_step(True)} | ({"cold cache": _first_step(False)} if full else {})
+    return {"attn-research": {"--help": SideSpec("benchmarks.commands:help_text", {})}, TRAIN: first}
 
 
 def _first_step(warm: bool) -> SideSpec:
@@ -19,8 +21,8 @@ def _first_step(warm: bool) -> SideSpec:
 
 
 def table(record: Mapping[str, Any]) -> str:
-    """Seconds."""
-    return timing(record, "From the start of a process", {}, scale=1, unit="s")
+    """Returns a table in seconds."""
+    return timing(record, "Time from process start", {}, scale=1, unit="s")
 
 
 question = Question(rows, table)

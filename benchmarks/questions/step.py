@@ -1,13 +1,13 @@
-"""How long does a training step take, beside PyTorch?"""
+"""How long does a training step take, compared with PyTorch?"""
 
 from collections.abc import Mapping
 from typing import Any
 
 from attn_research.runs.environment import FAST_ENV
-from benchmarks.question import OURS, Question, SideSpec
-from benchmarks.tables import Entry, number, timing
+from benchmarks.questions import OURS, Question, SideSpec
+from benchmarks.tables import NONE, Entry, number, timing
 
-TITLE = "A training step with input feeding"
+TITLE = "Training step with input feeding"
 SCORES = ("dot", "scaled_dot", "general", "concat", "location")
 WELL_WRITTEN = {"PyTorch, well written": "well written"}
 OTHER_WAYS = {
@@ -18,13 +18,17 @@ OTHER_WAYS = {
 
 
 def ours(workload: str, score: str, feeding: str = "attentional") -> SideSpec:
-    """The project's own step, as `attn-research train` runs it."""
+    """Returns the side of the project's own step, as `attn-research train` runs it."""
     arguments = {"workload": workload, "score": score, "feeding": feeding}
     return SideSpec("benchmarks.jax_training:step", arguments, environment=FAST_ENV)
 
 
 def pytorch(workload: str, score: str, style: str) -> SideSpec:
-    """A PyTorch step; `style` may end in `, huge pages`, such as ours has."""
+    """Returns the side of a PyTorch step.
+
+    Args:
+      style: a key of `pytorch_training.STYLES`. With `, huge pages` appended, memory is in huge pages, as for ours.
+    """
     style, _, pages = style.partition(", ")
     arguments = {"workload": workload, "score": score, "style": style}
     environment = {"GLIBC_TUNABLES": FAST_ENV["GLIBC_TUNABLES"]} if pages else {}
@@ -32,7 +36,7 @@ def pytorch(workload: str, score: str, style: str) -> SideSpec:
 
 
 def rows(full: bool) -> dict[str, dict[str, SideSpec]]:
-    """A row for each workload and score, beside the best eager PyTorch; in full, one of the other ways to write dot."""
+    """One row per workload and score, against the best eager PyTorch; with `full`, also other ways to write dot."""
     workloads = ("W1", "W2-64", "W2-128") if full else ("W1", "W2-64")
     scores = SCORES if full else ("dot", "concat")
     pairs = {f"{workload} {score}": _row(workload, score, WELL_WRITTEN) for workload in workloads for score in scores}
@@ -45,18 +49,18 @@ def _row(workload: str, score: str, styles: Mapping[str, str]) -> dict[str, Side
 
 
 def first_step(entry: Entry, record: Mapping[str, Any]) -> str:
-    """Seconds of the first step, which compiles."""
+    """Returns the seconds of the first step, which compiles."""
     return number(entry.facts["first"])
 
 
 def largest_difference(entry: Entry, record: Mapping[str, Any]) -> str:
-    """From our gradients and losses."""
-    return f"{entry.facts['difference']:.0e}" if "difference" in entry.facts else "–"
+    """Returns the largest relative difference from our gradients and losses."""
+    return f"{entry.facts['difference']:.0e}" if "difference" in entry.facts else NONE
 
 
 def table(record: Mapping[str, Any], title: str = TITLE) -> str:
-    """Times, the first step and how far the two sides are from the same function."""
-    return timing(record, title, {"first step, s": first_step, "difference": largest_difference})
+    """Returns a table of times, first steps and differences between the sides."""
+    return timing(record, title, {"first step, s": first_step, "largest difference": largest_difference})
 
 
 question = Question(rows, table)

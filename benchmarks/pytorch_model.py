@@ -1,4 +1,4 @@
-"""The same model in PyTorch, as a careful user writes it, as tutorials write it, and without input feeding."""
+"""The same model in PyTorch: as a careful user writes it, as tutorials write it, and without input feeding."""
 
 from collections.abc import Callable, Mapping
 
@@ -43,7 +43,7 @@ SCORES = {score.__name__: score for score in (dot, scaled_dot, general, concat, 
 
 
 class EfficientModel(nn.Module):
-    """Keys are projected once a sentence and the output layer runs once, after the loop."""
+    """Projects the keys once per sentence, and runs the output layer once, after the loop."""
 
     def __init__(self, arrays: Mapping[str, np.ndarray], score: str):
         super().__init__()
@@ -60,11 +60,11 @@ class EfficientModel(nn.Module):
         self.output = nn.Linear(hidden, target)
 
     def make_cell(self, embedding: int, hidden: int) -> nn.Module:
-        """Reads the symbol and the attentional vector of the step before."""
+        """Returns a cell that reads the symbol and the previous attentional vector."""
         return nn.LSTMCell(embedding + hidden, hidden)
 
     def encode(self, source: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Encoder states, where they are padding, and the decoder's first h and c."""
+        """Returns encoder states [b s h], the padding mask [b s], and the decoder's initial h and c [b h]."""
         packed = pack_padded_sequence(self.source(source), lengths, batch_first=True, enforce_sorted=False)
         states, (last, _) = self.encoder(packed)
         states, _ = pad_packed_sequence(states, batch_first=True, total_length=source.shape[1])
@@ -72,16 +72,16 @@ class EfficientModel(nn.Module):
         return states, torch.arange(source.shape[1]) >= lengths[:, None], h, c
 
     def attend(self, score: Score, states: Tensor, padding: Tensor, queries: Tensor) -> Tensor:
-        """Attentional vectors [b t a] of queries [b t q]."""
+        """Returns attentional vectors [b t a] for queries [b t q]."""
         logits = score(queries).masked_fill(padding[:, None], -torch.inf)
         return torch.tanh(self.combination(torch.cat([logits.softmax(-1) @ states, queries], -1)))
 
     def shift_right(self, target: Tensor) -> Tensor:
-        """Vectors of the symbols before."""
+        """Embeds the previous symbols, beginning with BOS."""
         return self.target(nn.functional.pad(target[:, :-1], (1, 0), value=BOS))
 
     def forward(self, source: Tensor, lengths: Tensor, target: Tensor) -> Tensor:
-        """Logits [b t n]."""
+        """Returns logits [b t n]."""
         states, padding, h, c = self.encode(source, lengths)
         score, vector, vectors = self.score(self.score_weights, states), torch.zeros_like(h), []
         for symbol in self.shift_right(target).unbind(1):
@@ -92,10 +92,10 @@ class EfficientModel(nn.Module):
 
 
 class TutorialModel(EfficientModel):
-    """The projection of the keys and the output layer stand inside the step."""
+    """Projects the keys and runs the output layer in every step."""
 
     def forward(self, source: Tensor, lengths: Tensor, target: Tensor) -> Tensor:
-        """Logits [b t n]."""
+        """Returns logits [b t n]."""
         states, padding, h, c = self.encode(source, lengths)
         vector, logits = torch.zeros_like(h), []
         for symbol in self.shift_right(target).unbind(1):
@@ -107,14 +107,14 @@ class TutorialModel(EfficientModel):
 
 
 class NoFeedingModel(EfficientModel):
-    """Nothing is fed back: the fused LSTM runs through the target, then all steps attend at once."""
+    """Feeds nothing back: the fused LSTM runs over the whole target, then all steps attend at once."""
 
     def make_cell(self, embedding: int, hidden: int) -> nn.Module:
-        """Reads the symbol alone."""
+        """Returns an LSTM that reads the symbols alone."""
         return nn.LSTM(embedding, hidden, batch_first=True)
 
     def forward(self, source: Tensor, lengths: Tensor, target: Tensor) -> Tensor:
-        """Logits [b t n]."""
+        """Returns logits [b t n]."""
         states, padding, h, c = self.encode(source, lengths)
         queries, _ = self.cell(self.shift_right(target), (h[None], c[None]))
         score = self.score(self.score_weights, states)

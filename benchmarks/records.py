@@ -1,4 +1,4 @@
-"""Records of questions: what was measured, with what, where and when."""
+"""Records of questions, one JSON file each: the measurements, the versions, the machine and the date."""
 
 import importlib.metadata
 import json
@@ -16,24 +16,24 @@ Record = dict[str, Any]
 
 
 def new_record(question: str, plan: MeasurementPlan) -> Record:
-    """A record in which nothing is measured yet."""
+    """Returns a record without measurements."""
     torch = [distribution.version for distribution in importlib.metadata.distributions(name="torch")]
     about = environment() | git_state(ROOT, (*RESULT_PATHS, "benchmarks/*.py"))
     about["versions"] |= {"torch": torch[0] if torch else None}
     return {"question": question, "plan": plan._asdict(), **about, "rows": {}, "left_out": []}
 
 
-def add(record: Record, row: str, sides_measured: Mapping[str, Mapping[str, Any]]) -> None:
-    """One more repetition of a row; facts are those of the first, whose compilation caches were cold."""
+def add(record: Record, row: str, measurements: Mapping[str, Mapping[str, Any]]) -> None:
+    """Adds a repetition of a row. Facts are those of the first repetition, whose compilation caches are cold."""
     sides = record["rows"].setdefault(row, {})
-    for side, measurement in sides_measured.items():
+    for side, measurement in measurements.items():
         side_record = sides.setdefault(side, {"facts": measurement["facts"], "repetitions": []})
         side_record["repetitions"].append(measurement["blocks"])
     record["date"] = datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def write(directory: Path, record: Record) -> Path:
-    """The record's file."""
+    """Writes a record to `directory`, and returns its file."""
     directory.mkdir(parents=True, exist_ok=True)
     path = directory / f"{record['question']}.json"
     draft = path.with_suffix(".draft")
@@ -43,6 +43,6 @@ def write(directory: Path, record: Record) -> Path:
 
 
 def read(directory: Path, question: str) -> Record | None:
-    """The record of a question, if there is one."""
+    """Reads the record of a question; None if there is none."""
     path = directory / f"{question}.json"
     return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
