@@ -1,4 +1,4 @@
-"""Stands in for `training.loop.run` in workers: what it does stands in the config's task."""
+"""A replacement for `training.loop.run` in workers. The config's task says what it does."""
 
 import os
 import signal
@@ -19,11 +19,11 @@ def configs(*tasks, **changes):
 
 
 def fake(how: str = "", n: int = 0):
-    """A task without data."""
+    """A task without data. `how` is a case of `misbehave`; `n` makes configs differ."""
 
 
 def run(config, directory, report=lambda numbers: None, stop=never_stop):
-    """`crash(how="kill")` and its like do what they say on the first call; everything else finishes."""
+    """Reports two steps, misbehaves as the task says, and writes a record."""
     directory.mkdir(parents=True, exist_ok=True)
     with (directory / "calls.txt").open("a") as file:
         print(os.getpid(), len(os.sched_getaffinity(0)), file=file)
@@ -61,37 +61,35 @@ def misbehave(hyper, directory):
             time.sleep(600)
 
 
-def make_record(config, exact=0.981, **other):
-    """A record as a run would write it, of a run that finished."""
-    metrics = {"exact": exact, "token": 0.99, "loss": 0.1}
-    split = {"metrics": metrics, "items": {}, "ceiling": None}
-    return {
-        "id": digest(config),
-        "config": flatten(config),
-        "status": "finished",
-        "failure": None,
+def finished_record(config, splits, **changes):
+    """Returns the record of a finished run of `config`, with some fields changed."""
+    record = {
+        "id": digest(config), "config": flatten(config), "status": "finished", "failure": None, "best_step": 1500,
+        "steps": 1500, "splits": splits, "parameters": 38_200, "parameters_hash": "0" * 64, "flops_per_step": 1.3e9,
+        "seconds": {"total": 20.0, "compile": 8.0, "step": 0.0075}, "idle": True, "threads": 1,
+        "commit": "1234567890abcdef", "dirty": False, "versions": {"jax": "0.10.2", "flax": "0.12.8"}, "device": "cpu",
+        "machine": "AMD EPYC", "user_code": {}, "date": "2026-01-01T00:00:00",
+    }  # fmt: skip
+    return record | changes
+
+
+def make_record(config, exact=0.981, **changes):
+    """Returns the record that `run` writes, with some fields changed."""
+    split = {"metrics": {"exact": exact, "token": 0.99, "loss": 0.1}, "items": {}, "ceiling": None}
+    fields = {
         "best_step": config.train.steps,
         "steps": config.train.steps,
-        "splits": {"dev": split, "test": split},
-        "parameters": 1000,
-        "parameters_hash": "0",
-        "flops_per_step": 1e6,
         "seconds": {"total": 19.0, "compile": 5.0, "step": 0.01},
         "idle": False,
         "user_code": records.user_code(config),
         "identity": Identity({}, hash_code(sources(config)), {}, {}, None)._asdict(),
         "date": "2000-01-01T00:00:00+00:00",
         "commit": "c" * 40,
-        "dirty": False,
-        "versions": {"jax": "0", "flax": "0"},
-        "device": "cpu",
-        "machine": "machine",
-        "threads": 1,
-        **other,
     }
+    return finished_record(config, {"dev": split, "test": split}, **fields | changes)
 
 
-def make_runs(**other):
-    """Records of all runs of the experiment in small.py, a bit different for each."""
+def make_runs(**changes):
+    """Writes records of all runs of the experiment in small.py, each with another exact match."""
     for number, config in enumerate(load_experiment("small.py").runs):
-        records.write(Path("runs") / digest(config), make_record(config, exact=0.9 + number / 1000, **other))
+        records.write(Path("runs") / digest(config), make_record(config, exact=0.9 + number / 1000, **changes))

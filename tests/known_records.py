@@ -1,14 +1,15 @@
-"""Records as training writes them, with numbers that tests can work out."""
+"""Records as training writes them, with numbers that tests can compute by hand."""
 
 import numpy as np
+from fake_runs import finished_record
 
-from attn_research.config import Config, digest, flatten, override
+from attn_research.config import Config, override
 from attn_research.metrics import METRICS
 from attn_research.runs import records
 
 
 def split(right, lengths=10, ceiling=None, wrong_by=1):
-    """A split in which item i was right where `right[i]`, else wrong by some edits."""
+    """Returns the part of a record for one split. Item i is correct if `right[i]`, else wrong by `wrong_by` edits."""
     right = np.asarray(right, int)
     one = np.ones_like(right)
     edits, total = (1 - right) * wrong_by, one * lengths
@@ -20,19 +21,13 @@ def split(right, lengths=10, ceiling=None, wrong_by=1):
     return {"metrics": metrics, "items": packed, "ceiling": ceiling}
 
 
-def record(score="dot", seed=0, *, test, **more):
-    """The record of a run of `score`; `test` is its test split."""
-    config = override(Config(), {"model.attention.score": score, "seed": seed})
-    result = {
-        "id": digest(config), "config": flatten(config), "status": "finished", "failure": None, "best_step": 1500,
-        "steps": 1500, "splits": {"test": test}, "parameters": 38_200, "parameters_hash": "0" * 64,
-        "flops_per_step": 1.3e9, "seconds": {"total": 20.0, "compile": 8.0, "step": 0.0075}, "idle": True, "threads": 1,
-        "commit": "1234567890abcdef", "dirty": False, "versions": {"jax": "0.10.2", "flax": "0.12.8"}, "device": "cpu",
-        "machine": "AMD EPYC", "user_code": {}, "date": "2026-01-01T00:00:00",
-    }  # fmt: skip
-    return result | more
+def record(score="dot", seed=0, *, test, **changes):
+    """Returns the record of a run of `score` with the test split `test`."""
+    return finished_record(
+        override(Config(), {"model.attention.score": score, "seed": seed}), {"test": test}, **changes
+    )
 
 
 def first(n, of=100):
-    """Right on the first n of so many items."""
+    """Returns `right` for a split whose first n items are correct."""
     return np.arange(of) < n

@@ -1,14 +1,15 @@
-"""Systems' decoders with attention in plain numpy, from their equations; no code is shared with the package.
+"""The decoders of well-known systems in plain NumPy, from their equations. They share no code with the package.
 
-One sentence at a time, as in reference_weights.py. Weights come under the package's names, and W_c joins the context
-before the state (S1, Joey and TFA join them the other way round, which matters only when weights are imported).
-Recurrent cells are the package's equations: what is compared is attention and step order.
+Each handles one sentence at a time, as in reference_weights.py. Parameters have the package's names. W_c multiplies the
+context before the state. S1, Joey and TFA concatenate them in the other order, which matters only for imported weights.
+Recurrent cells have the package's equations: the tests compare attention and step order.
 """
 
 from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
+from reference_cells import gru, lstm, sigmoid
 from reference_weights import (
     espnet_coverage,
     espnet_coverage_location,
@@ -23,14 +24,13 @@ from reference_weights import (
     neural_transducer,
     opennmt_general,
     opennmt_mlp,
-    sigmoid,
     sockeye_bilinear,
     sockeye_mlp,
     tfa_bahdanau_normed,
     tfa_luong,
 )  # fmt: skip
 
-# What the output layer reads, from context c, state s and the symbol's vector y.
+# Combinations: (parameters, context c, state s, symbol vector y) -> the input of the output layer.
 
 
 def tanh(p, c, s, y):
@@ -54,37 +54,20 @@ def state(p, c, s, y):
 
 
 def readout(p, c, s, y):
-    """The three biases of N are one."""
+    """The three biases of N are added up to one."""
     return np.tanh(y @ p["W_e"] + s @ p["W_s"] + c @ p["W_c"] + p["b"])
 
 
 def context_gate(p, c, s, y):
-    """ONMT, gate "both"; the linear layers have biases, the attention's own tanh(W_a [c; s]) has none."""
+    """ONMT, gate "both". The linear layers have biases; the attention's own tanh(W_a [c; s]) has none."""
     a = np.tanh(np.concatenate([c, s]) @ p["W_a"])
     z = sigmoid(np.concatenate([y, s, a]) @ p["W_z"] + p["b_z"])
     source, target = a @ p["W_s"] + p["b_s"], np.concatenate([y, s]) @ p["W_t"] + p["b_t"]
     return np.tanh((1 - z) * target + z * source)
 
 
-# Cells.
-
-
-def lstm(p, memory, x):
-    c, h = memory
-    i, f, g, o = np.split(np.concatenate([x, h]) @ p["W"] + p["b"], 4)
-    c = sigmoid(f + 1) * c + sigmoid(i) * np.tanh(g)
-    return c, sigmoid(o) * np.tanh(c)
-
-
-def gru(p, memory, x):
-    (h,) = memory
-    r, z = np.split(sigmoid(np.concatenate([x, h]) @ p["W"] + p["b"]), 2)
-    n = np.tanh(x @ p["W_n"] + p["b_n"] + r * (h @ p["U_n"] + p["c_n"]))
-    return ((1 - z) * n + z * h,)
-
-
-def stack(p, memory, x):
-    """Layers, one upon the other; a state of an LSTM has two arrays."""
+def run_layers(p, memory, x):
+    """One step through all layers. A state of two arrays belongs to an LSTM."""
     new = []
     for layer, old in enumerate(memory):
         new.append((lstm if len(old) == 2 else gru)(p[f"layer_{layer}"], old, x))
@@ -92,7 +75,7 @@ def stack(p, memory, x):
     return new
 
 
-# The first state: (parameters, h, real, last states of the encoder's layers) -> states of the decoder's layers.
+# Bridges: (parameters, h, real, last states of the encoder's layers) -> initial states of the decoder's layers.
 
 
 def zero(p, h, real, last):
@@ -104,40 +87,40 @@ def copy(p, h, real, last):
 
 
 def dense(p, h, real, last):
-    """S1: a layer with tanh for c and h of every layer."""
+    """S1: a tanh layer for c and h of every decoder layer."""
     parts = np.split(np.tanh(last[-1][-1] @ p["bridge"]["W"] + p["bridge"]["b"]), 2 * len(last))
     return list(zip(parts[::2], parts[1::2], strict=True))
 
 
 def shared(p, h, real, last):
-    """Joey: the same for all."""
+    """Joey: one tanh layer, the same state for all."""
     one = np.tanh(last[-1][-1] @ p["bridge"]["W"] + p["bridge"]["b"])
     return [(one, one)] * len(last)
 
 
 def shared_gru(p, h, real, last):
-    """Joey: the same of a state that has one array."""
+    """Joey: the same for a state of one array."""
     return [(np.tanh(last[-1][-1] @ p["bridge"]["W"] + p["bridge"]["b"]),)] * len(last)
 
 
 def mean(p, h, real, last):
-    """N: a layer with tanh on the mean of the encoder states."""
+    """N: a tanh layer on the mean of the encoder states."""
     return [(np.tanh(h[real].mean(0) @ p["bridge"]["W"] + p["bridge"]["b"]),)]
 
 
-# The step orders: (system, parameters, h, real, first state, symbol vectors) -> what the output layer reads, weights.
+# Step orders: (system, parameters, h, real, initial state, symbol vectors) -> inputs of the output layer, weights.
 
 
 def luong(system, p, h, real, memory, ys):
-    """x = [y; fed], s = RNN(x), c = att(s), vector = read(c, s, y); fed is the vector, or c where that is s alone.
+    """x = [y; fed], s = RNN(x), c = att(s), vector = read(c, s, y). `fed` is the vector, or c if the vector is s alone.
 
-    A context gate reads x for y.
+    A context gate reads x instead of y.
     """
     size = h.shape[1] if system.read is state else len(memory[-1][-1])
     fed, vectors, weights = np.zeros(size), [], []
     for y in ys:
         x = np.concatenate([y, fed])
-        memory = stack(p, memory, x)
+        memory = run_layers(p, memory, x)
         s = memory[-1][-1]
         weights.append(system.attend(p["attention"]["score"], h, real, s, weights))
         c = weights[-1] @ h
@@ -151,7 +134,7 @@ def without_feeding(system, p, h, real, memory, ys):
     """s = RNN(y), c = att(s), vector = read(c, s, y)."""
     vectors, weights = [], []
     for y in ys:
-        memory = stack(p, memory, y)
+        memory = run_layers(p, memory, y)
         s = memory[-1][-1]
         weights.append(system.attend(p["attention"]["score"], h, real, s, weights))
         vectors.append(system.read(p["combination"], weights[-1] @ h, s, y))
@@ -159,17 +142,17 @@ def without_feeding(system, p, h, real, memory, ys):
 
 
 def espnet(system, p, h, real, memory, ys):
-    """c = att(s' of the lowest layer), s = RNN([y; c])."""
+    """c = att(previous s of the lowest layer), s = RNN([y; c])."""
     vectors, weights = [], []
     for y in ys:
         weights.append(system.attend(p["attention"]["score"], h, real, memory[0][-1], weights))
-        memory = stack(p, memory, np.concatenate([y, weights[-1] @ h]))
+        memory = run_layers(p, memory, np.concatenate([y, weights[-1] @ h]))
         vectors.append(memory[-1][-1])
     return vectors, weights
 
 
 def conditional_gru(system, p, h, real, memory, ys):
-    """s_1 = GRU_1(y, s'), c = att(s_1), s = GRU_2(c, s_1), vector = read(c, s, y)."""
+    """s_1 = GRU_1(y, previous s), c = att(s_1), s = GRU_2(c, s_1), vector = read(c, s, y)."""
     (s,), vectors, weights = memory, [], []
     for y in ys:
         between = gru(p["layer_0"], s, y)
@@ -181,7 +164,7 @@ def conditional_gru(system, p, h, real, memory, ys):
 
 
 class System(NamedTuple):
-    """A decoder with attention."""
+    """A decoder with attention: a score with its mask rule, a combination, a bridge and a step order."""
 
     attend: Callable
     read: Callable
@@ -189,7 +172,7 @@ class System(NamedTuple):
     order: Callable = luong
 
     def __call__(self, p, h, real, last, ys):
-        """What the output layer reads [t h] and the weights [t s] along the symbol vectors [t e]."""
+        """Returns inputs of the output layer [t h] and weights [t s] for symbol vectors [t e]."""
         vectors, weights = self.order(self, p, h, real, self.first(p, h, real, last), ys)
         return np.array(vectors), np.array(weights)
 

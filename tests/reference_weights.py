@@ -1,45 +1,43 @@
-"""The attention step of each system in plain numpy: (its parameters, h, real, s, before) -> weights [s].
+"""The attention step of each system in plain NumPy: (parameters, h, real, s, before) -> weights [s].
 
-One sentence at a time: `h` [s d] are its encoder states, those of the padding included, `real` [s] is True on the
-others, `s` is the decoder's state that asks, `before` the weights of the steps so far.
+Each handles one sentence at a time. `h` [s d] are its encoder states with padding, `real` [s] is False on the padding,
+`s` is the query, and `before` holds the weights of the previous steps.
+
+ONMT is OpenNMT-py, Joey JoeyNMT, FS fairseq, ESP ESPnet, S1 Sockeye 1, TFA TensorFlow Addons, LUO Luong's own code,
+N Nematus.
 """
 
 import numpy as np
 
-
-def sigmoid(x):
-    return 1 / (1 + np.exp(-x))
-
-
-# The mask rules.
+# Mask rules.
 
 
 def minus_infinity(e, real):
-    """ONMT, Joey, FS, ESP: padding scores -inf; a sentence of padding only gives NaN."""
+    """ONMT, Joey, FS, ESP: padding scores -inf. A sentence of padding alone gives NaN."""
     e = np.where(real, e, -np.inf)
     a = np.exp(e - e.max())
     return a / a.sum()
 
 
 def big_negative(e, real, number):
-    """S1, TFA: padding scores a finite number; a sentence of padding only is attended to evenly."""
+    """S1, TFA: padding scores a finite number. A sentence of padding alone has uniform weights."""
     return minus_infinity(np.where(real, e, number), np.ones_like(real))
 
 
 def scores_to_zero(e, real):
-    """LUO: padding scores 0, which counts in the maximum; its weights are zeroed, a sum of 0 becomes 1."""
+    """LUO: padding scores 0 and counts in the maximum. Its weights are set to zero; a sum of 0 becomes 1."""
     e = np.where(real, e, 0)
     a = np.exp(e - e.max()) * real
     return a / (a.sum() or 1)
 
 
 def product(e, real):
-    """N: exp(e) is taken of padding too, then multiplied by the mask."""
+    """N: exp(e) includes padding and is then multiplied by the mask."""
     a = np.exp(e - e.max()) * real
     return a / a.sum()
 
 
-# The systems.
+# Systems.
 
 
 def additive(p, h, s):
@@ -58,7 +56,7 @@ def bilinear(p, h, s):
 
 
 def opennmt_mlp(p, h, real, s, before):
-    """b stands on the query's side, which is the same sum."""
+    """The original adds b to the query, which gives the same sum."""
     return minus_infinity(additive_with_bias(p, h, s), real)
 
 
@@ -67,7 +65,7 @@ def opennmt_general(p, h, real, s, before):
 
 
 def tfa_luong(p, h, real, s, before):
-    """The memory of the padding is zeroed first."""
+    """The encoder states of the padding are set to zero first."""
     return big_negative(bilinear(p, h * real[:, None], s), real, np.finfo(np.float32).min)
 
 
@@ -86,18 +84,18 @@ def sockeye_bilinear(p, h, real, s, before):
 
 
 def espnet_dot(p, h, real, s, before):
-    """Both sides go through a layer with tanh, and the softmax is twice as sharp."""
-    asked = np.tanh(s @ p["W_q"] + p["b_q"])
-    return minus_infinity(2.0 * np.array([asked @ np.tanh(h_j @ p["W_k"] + p["b_k"]) for h_j in h]), real)
+    """Query and keys go through a tanh layer. Logits are multiplied by 2."""
+    query = np.tanh(s @ p["W_q"] + p["b_q"])
+    return minus_infinity(2.0 * np.array([query @ np.tanh(h_j @ p["W_k"] + p["b_k"]) for h_j in h]), real)
 
 
 def espnet_location(p, h, real, s, before):
-    """A convolution F of the last weights enters; before the first step they are even. b_v is canceled."""
+    """Adds a convolution F of the last weights, which are uniform at first. The softmax cancels b_v."""
     last = before[-1] if before else real / real.sum()
-    return minus_infinity(2.0 * located(p, h, s, last), real)
+    return minus_infinity(2.0 * location_aware(p, h, s, last), real)
 
 
-def located(p, h, s, last):
+def location_aware(p, h, s, last):
     """v . tanh(h_j P + b + s Q + (F * last)_j U)."""
     width = len(p["F"])
     around = np.pad(last, width // 2)
@@ -107,21 +105,21 @@ def located(p, h, s, last):
 
 
 def espnet_coverage_location(p, h, real, s, before):
-    """The convolution is of all weights so far, the even ones before the first step among them."""
-    return minus_infinity(2.0 * located(p, h, s, sum(before, real / real.sum())), real)
+    """Convolves the sum of all previous weights and of the uniform weights before the first step."""
+    return minus_infinity(2.0 * location_aware(p, h, s, sum(before, real / real.sum())), real)
 
 
 def espnet_coverage(p, h, real, s, before):
-    """cov_j w enters, cov the sum of all weights so far, the even ones before the first step among them."""
-    output = sum(before, real / real.sum())
-    terms = [h_j @ p["W_k"] + p["b"] + s @ p["W_q"] + c_j * p["G"][0] for h_j, c_j in zip(h, output, strict=True)]
+    """Adds coverage_j w. Coverage sums all previous weights and the uniform weights before the first step."""
+    coverage = sum(before, real / real.sum())
+    terms = [h_j @ p["W_k"] + p["b"] + s @ p["W_q"] + c_j * p["G"][0] for h_j, c_j in zip(h, coverage, strict=True)]
     return minus_infinity(2.0 * np.array([p["v"] @ np.tanh(term) for term in terms]), real)
 
 
 def espnet_forward(p, h, real, s, before):
-    """A softmax times the last weights and those shifted by one, at least 1e-6; they start at the first position."""
+    """A softmax times the last weights and their shift by one, at least 1e-6. They start at the first position."""
     last = before[-1] if before else np.eye(len(h))[0]
-    w = (last + np.concatenate([[0], last[:-1]])) * minus_infinity(located(p, h, s, last), real)
+    w = (last + np.concatenate([[0], last[:-1]])) * minus_infinity(location_aware(p, h, s, last), real)
     w = np.maximum(w, 1e-6)
     return w / w.sum()
 
@@ -148,7 +146,7 @@ def joeynmt_bahdanau(p, h, real, s, before):
 
 
 def neural_transducer(p, h, real, s, before):
-    """The softmax is over the padding too; 1e-7 is added to every weight. Its matrix has a bias, which is canceled."""
+    """The softmax includes padding, and 1e-7 is added to every weight. It cancels the bias of the matrix."""
     e = bilinear(p, h, s)
     a = np.exp(e - e.max())
     a = a / a.sum() * real + 1e-7

@@ -8,7 +8,7 @@ import jax
 import numpy as np
 import pytest
 from damage import contents, damages
-from test_stopping import TINY, lines
+from small_models import TINY, logged_metrics
 
 from attn_research.errors import UserError
 from attn_research.reports.items import load_item
@@ -97,10 +97,10 @@ def test_damaged_metrics_never_stop_a_run(finished, copied, caplog):
         assert record["parameters_hash"] == records.read(finished)["parameters_hash"]
         assert len(caplog.records) <= 1
         caplog.clear()
-        assert len(lines(copied)) <= len(lines(finished))
+        assert len(logged_metrics(copied)) <= len(logged_metrics(finished))
     (copied / "metrics.jsonl").write_text('{"step": 4}\n{"st\n[1]\n{"step": "4"}\n{"step": 99}\n{"step": 8}\n{"half')
     run(TINY, copied)
-    assert lines(copied) == [{"step": 4}, {"step": 8}]
+    assert logged_metrics(copied) == [{"step": 4}, {"step": 8}]
 
 
 def test_a_damaged_config_or_vocabulary_is_made_anew_by_training(finished, copied):

@@ -135,7 +135,7 @@ def plain_attention(encoded):
 def plain_decoder(p, placement_spec, start, encoded, ys, masks):
     """Attentional vectors and weights of all steps."""
     placement, _, name, feeding, combination = placement_spec
-    run = getattr(reference_cells, f"plain_{name}")
+    run = getattr(reference_cells, name)
     cell = lambda name, state, *inputs: run(p[name], state, join(*inputs))  # noqa: E731
     combine = PLAIN_COMBINATIONS[Spec(combination)]
     s, actual = start, []

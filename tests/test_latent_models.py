@@ -6,9 +6,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from small_models import run_stepwise
 
 from attn_research.config import Config, Decode, override
-from attn_research.data.vocab import BOS, EOS
+from attn_research.data.vocab import EOS
 from attn_research.decoding.greedy import greedy
 from attn_research.models.seq2seq import Seq2Seq, init_parameters
 from attn_research.training.step import cross_entropy
@@ -32,18 +33,18 @@ def build(latent, **changes):
 
 
 def sources(padded=6, padding=0):
-    drawn = np.random.default_rng(0).integers(4, 11, (4, 12))[:, :padded]
-    return jnp.asarray(np.where(np.arange(padded)[None] < np.asarray(LENGTHS)[:, None], drawn, padding), jnp.int32)
+    symbols = np.random.default_rng(0).integers(4, 11, (4, 12))[:, :padded]
+    return jnp.asarray(np.where(np.arange(padded)[None] < np.asarray(LENGTHS)[:, None], symbols, padding), jnp.int32)
 
 
 def targets(size=4):
-    drawn = np.random.default_rng(1).integers(4, 9, (4, 9))[:, :size]
-    return jnp.asarray(np.where(np.arange(size)[None] < 4, drawn, 0), jnp.int32).at[:, 3].set(EOS)
+    symbols = np.random.default_rng(1).integers(4, 9, (4, 9))[:, :size]
+    return jnp.asarray(np.where(np.arange(size)[None] < 4, symbols, 0), jnp.int32).at[:, 3].set(EOS)
 
 
 @functools.cache
-def everything(case):
-    """Parameters, and a jitted (params, source, target) -> what forcing, stepping, searching and the gradient give."""
+def compile_everything(case):
+    """Returns parameters and a jitted (params, source, target) -> results of forcing, stepping, search and gradient."""
     latent, changes = MODELS[case]
     model = build(latent, **changes)
 
@@ -53,29 +54,23 @@ def everything(case):
 
     def compute(params, source, target):
         session = model.apply(params, source, LENGTHS)
-
-        def step(state, symbols):
-            state, logits, weights = session.step(state, symbols)
-            return state, (logits, weights)
-
-        inputs = jnp.pad(target.T[:-1], ((1, 0), (0, 0)), constant_values=BOS)
-        steps = jax.lax.scan(step, session.start, inputs)[1]
+        steps = run_stepwise(session, target)
         (value, forced), gradient = jax.value_and_grad(loss, has_aux=True)(params, source, target)
         outputs = greedy(session, 6, LENGTHS, Decode(ratio=1.0, extra=3))
-        return {"loss": value, "forced": forced, "gradient": gradient, "walk": steps, "greedy": outputs}
+        return {"loss": value, "forced": forced, "gradient": gradient, "stepwise": steps, "greedy": outputs}
 
     return init_parameters(model, 0), jax.jit(compute)
 
 
 @functools.cache
 def result(case, padded=6, padding=0, size=4):
-    params, compute = everything(case)
+    params, compute = compile_everything(case)
     return jax.device_get(compute(params, sources(padded, padding), targets(size)))
 
 
 @every_model
 def test_step_by_step_is_forcing(case):
-    for stepped, forced in zip(result(case)["walk"], result(case)["forced"], strict=True):
+    for stepped, forced in zip(result(case)["stepwise"], result(case)["forced"], strict=True):
         np.testing.assert_allclose(stepped, forced, atol=2e-6)
 
 
@@ -83,7 +78,7 @@ def test_step_by_step_is_forcing(case):
 def test_the_score_of_greedy_search_is_that_of_forcing_it(case):
     outputs = result(case)["greedy"]
     symbols = outputs.symbols[:4]
-    params, compute = everything(case)
+    params, compute = compile_everything(case)
     logits, _ = jax.device_get(compute(params, sources(), jnp.asarray(symbols.T)))["forced"]
     short = np.asarray(outputs.lengths) <= 4
     log_p = np.take_along_axis(logits, symbols[..., None], -1)[..., 0] * (np.arange(4)[:, None] < outputs.lengths)

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from untrained import write_run
+from small_models import write_untrained_run
 
 from attn_research.cli import main
 from attn_research.config import Data, Decode
@@ -52,7 +52,7 @@ def test_a_long_line_has_an_empty_output_in_its_place(run, tmp_path, capsys):
 
 
 def test_a_source_longer_than_the_score_allows_is_reported_by_its_line(tmp_path, capsys):
-    directory = write_run(tmp_path, score="location(max_length=3)")
+    directory = write_untrained_run(tmp_path, score="location(max_length=3)")
     (tmp_path / "lines.txt").write_text("a b c\na b c d\n")
     message = "has 4 symbols, but score location(max_length=3) allows at most 3"
     assert main(["translate", str(directory), "--input", str(tmp_path / "lines.txt")]) == 1

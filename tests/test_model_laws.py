@@ -10,11 +10,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from small_models import LENGTHS, SIZES, batch
+from small_models import LENGTHS, SIZES, batch, run_stepwise
 
 from attn_research.attention.scores import scores
 from attn_research.config import Config, Decode, override
-from attn_research.data.vocab import BOS
 from attn_research.decoding.greedy import greedy
 from attn_research.models.seq2seq import Seq2Seq, init_parameters
 from attn_research.registry import Spec
@@ -61,17 +60,6 @@ def parameters(spec: Spec, placement: str):
     return init_parameters(model(spec, placement), seed=3)
 
 
-def step_by_step(session, target):
-    """What `teacher_force` gives, by `step` alone."""
-
-    def step(state, symbols):
-        state, logits, weights = session.step(state, symbols)
-        return state, (logits, weights)
-
-    inputs = jnp.pad(target.T[:-1], ((1, 0), (0, 0)), constant_values=BOS)
-    return jax.lax.scan(step, session.start, inputs)[1]
-
-
 @functools.cache
 def compile_everything(spec: Spec, placement: str):
     """Jitted (params, batch) -> logits, weights, greedy outputs, loss, gradient."""
@@ -87,9 +75,9 @@ def compile_everything(spec: Spec, placement: str):
         session = model(spec, placement).apply(params, batch.source, batch.source_lengths)
         outputs = greedy(session, 6, batch.source_lengths, DECODE)
         (value, (logits, weights)), gradient = jax.value_and_grad(loss, has_aux=True)(params, batch)
-        steps = step_by_step(session, batch.target)
+        steps = run_stepwise(session, batch.target)
         actual = {"logits": logits, "weights": weights, "greedy": outputs, "loss": value, "gradient": gradient}
-        return actual | {"walk": steps}
+        return actual | {"stepwise": steps}
 
     return jax.jit(compute)
 
@@ -165,7 +153,7 @@ def test_every_parameter_gets_a_gradient(spec, placement):
 @every_variant
 def test_step_by_step_is_all_steps_at_once(spec, placement):
     """Where nothing waits for the step before, `teacher_force` attends to all steps at once; elsewhere it scans."""
-    logits, weights = result(spec, placement)["walk"]
+    logits, weights = result(spec, placement)["stepwise"]
     np.testing.assert_allclose(logits, result(spec, placement)["logits"], atol=2e-6)
     np.testing.assert_allclose(weights, result(spec, placement)["weights"], atol=2e-6)
 

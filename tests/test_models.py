@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from reference_cells import plain_gru, plain_lstm, plain_rnn
+from reference_cells import gru, lstm, rnn
 
 from attn_research.attention.attention import Attention, max_source_length
 from attn_research.attention.scores import scores
@@ -16,49 +16,10 @@ from attn_research.registry import Spec
 
 rng = np.random.default_rng(0)
 KEYS, QUERY = (jnp.asarray(rng.normal(size=shape), jnp.float32) for shape in ((2, 5, 4), (2, 4)))
-W_q, W_k, v = (rng.normal(size=shape).astype(np.float32) for shape in ((4, 3), (4, 3), (3,)))
-
-
-def logits(spec, keys=KEYS, query=QUERY, **weights):
-    """A score needs no Flax: `param` only has to give arrays."""
-
-    def param(name, init, shape):
-        assert weights[name].shape == shape
-        return weights[name]
-
-    return np.asarray(scores.bind(Spec(spec))(param, keys, query.shape[-1])(query, None))
 
 
 def close(a, b):
     np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
-
-
-def test_dot_is_the_inner_product():
-    close(logits("dot"), [[key @ q for key in keys] for keys, q in zip(KEYS, QUERY, strict=True)])
-
-
-def test_scaled_dot_is_dot_over_the_root_of_the_size():
-    close(logits("scaled_dot"), logits("dot") / 2)
-
-
-def test_general_with_the_identity_is_dot():
-    close(logits("general", W=np.eye(4, dtype=np.float32)), logits("dot"))
-
-
-def test_concat_is_one_product_with_query_and_key_joined():
-    stacked = np.concatenate([W_q, W_k])
-    joined = np.concatenate([np.repeat(QUERY[:, None], 5, axis=1), KEYS], -1)
-    close(logits("concat(units=3)", W_q=W_q, W_k=W_k, v=v), np.tanh(joined @ stacked) @ v)
-
-
-def test_concat_with_a_bias_of_zero_is_concat():
-    with_bias = logits("concat(units=3, bias=True)", W_q=W_q, W_k=W_k, v=v, b=np.zeros(3, np.float32))
-    close(with_bias, logits("concat(units=3)", W_q=W_q, W_k=W_k, v=v))
-
-
-def test_location_reads_the_query_alone_and_is_padded_behind_its_limit():
-    W = rng.normal(size=(4, 3)).astype(np.float32)
-    close(logits("location(max_length=3)", W=W), np.concatenate([QUERY @ W, np.zeros((2, 2))], -1))
 
 
 def test_the_limit_of_a_score_is_its_hyperparameter():
@@ -101,9 +62,9 @@ def test_coverage_is_the_sum_of_the_weights_before():
     assert int(history[0].step) == 2
 
 
-@pytest.mark.parametrize("plain", [plain_rnn, plain_gru, plain_lstm], ids=lambda f: f.__name__)
+@pytest.mark.parametrize("plain", [rnn, gru, lstm], ids=lambda f: f.__name__)
 def test_cells_are_their_equations(plain):
-    bound = cells.bind(Spec(plain.__name__.removeprefix("plain_")))
+    bound = cells.bind(Spec(plain.__name__))
     parameters = {}
 
     def param(name, init, shape):

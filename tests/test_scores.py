@@ -44,6 +44,34 @@ def inner(keys, query):
     return np.einsum("bsa,ba->bs", keys, query)
 
 
+def test_dot_is_the_inner_product():
+    close(logits("dot"), [[key @ q for key in keys] for keys, q in zip(KEYS, QUERY, strict=True)])
+
+
+def test_scaled_dot_is_dot_over_the_root_of_the_size():
+    close(logits("scaled_dot"), logits("dot") / 2)
+
+
+def test_general_with_the_identity_is_dot():
+    close(logits("general", W=np.eye(4, dtype=np.float32)), logits("dot"))
+
+
+def test_concat_is_one_product_with_query_and_key_joined():
+    stacked = np.concatenate([W_q, W_k])
+    joined = np.concatenate([np.repeat(QUERY[:, None], 5, axis=1), KEYS], -1)
+    close(logits("concat(units=3)", **JOINED), np.tanh(joined @ stacked) @ v)
+
+
+def test_concat_with_a_bias_of_zero_is_concat():
+    with_bias = logits("concat(units=3, bias=True)", **JOINED, b=np.zeros(3, np.float32))
+    close(with_bias, logits("concat(units=3)", **JOINED))
+
+
+def test_location_reads_the_query_alone_and_is_padded_behind_its_limit():
+    W = array(4, 3)
+    close(logits("location(max_length=3)", W=W), np.concatenate([QUERY @ W, np.zeros((2, 2))], -1))
+
+
 def test_a_projected_dot_is_the_dot_of_the_projections():
     close(logits("dot(project=True, units=3)", W_q=W_q, W_k=W_k), inner(KEYS @ W_k, QUERY @ W_q))
     assert logits("dot(project=True, units=3)", query=LONGER).shape == (2, 5)

@@ -1,7 +1,6 @@
 """A run that is stopped, wherever that is, ends as if it had not been; real processes and real signals."""
 
 import itertools
-import json
 import os
 import random
 import re
@@ -11,33 +10,19 @@ import sys
 import time
 
 import pytest
+from small_models import TINY, logged_metrics
 from user_folder import environment
 
-from attn_research.config import Config, flatten, override
+from attn_research.config import flatten, override
 from attn_research.runs import records
 from attn_research.runs.signals import ECHO_SECONDS, StopRequest, StopRequested
 from attn_research.training.loop import run
 from attn_research.translator import load
 
-TINY = override(
-    Config(),
-    {
-        "data.task": "reverse(symbols=3, longest=3, longest_test=4, train=100, test=20)", "data.batch_size": 8,
-        "data.shapes": 1, "model.embedding": 4, "model.encoder.hidden": 4, "model.decoder.hidden": 4,
-        "train.learning_rate": 3e-2, "train.steps": 12, "train.log_every": 4, "train.evaluate_every": 6,
-        "decode.ratio": 1.0, "decode.extra": 2,
-    },
-)  # fmt: skip
 # A shell's background jobs ignore SIGINT, and so would what pytest starts there.
 PROGRAM = "import signal; from attn_research.cli import main; \
 signal.signal(signal.SIGINT, signal.default_int_handler); main()"
 SENTENCE = "attn-research: stopped; the same command goes on from the last checkpoint\n"
-
-
-def lines(directory):
-    """metrics.jsonl without the wall times."""
-    actual = [json.loads(line) for line in (directory / "metrics.jsonl").read_text().splitlines()]
-    return [{key: value for key, value in line.items() if key != "seconds"} for line in actual]
 
 
 def at(number):
@@ -59,7 +44,7 @@ def same_as(finished, directory):
     assert record["parameters_hash"] == whole["parameters_hash"]
     assert record["splits"] == whole["splits"]
     assert (record["steps"], record["best_step"]) == (whole["steps"], whole["best_step"])
-    assert lines(directory) == lines(finished[0])
+    assert logged_metrics(directory) == logged_metrics(finished[0])
 
 
 def test_a_run_stopped_at_any_question_ends_as_if_nothing_had_been(finished, tmp_path):
@@ -178,5 +163,5 @@ def test_signals_at_any_moment_lose_nothing(tmp_path):
         [file.parent for file in tmp_path.glob(f"{runs}/*/result.json")] for runs in ("whole", "runs")
     )
     assert records.read(stopped)["parameters_hash"] == records.read(whole)["parameters_hash"]
-    assert lines(stopped) == lines(whole)
+    assert logged_metrics(stopped) == logged_metrics(whole)
     assert any(statuses)

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from small_models import logged_metrics
 
 from attn_research.config import Config, override
 from attn_research.registry import Spec
@@ -48,12 +49,6 @@ def finished(tmp_path_factory):
     return directory, run(TINY, directory, reports.append), reports
 
 
-def lines(directory):
-    """metrics.jsonl without the wall times."""
-    actual = [json.loads(line) for line in (directory / "metrics.jsonl").read_text().splitlines()]
-    return [{key: value for key, value in line.items() if key != "seconds"} for line in actual]
-
-
 def test_a_run_leaves_its_record_and_its_files(finished):
     directory, record, reports = finished
     assert records.read(directory) == record
@@ -66,18 +61,18 @@ def test_a_run_leaves_its_record_and_its_files(finished):
     )
     assert np.all(records.unpack(record["splits"]["test"]["items"]["aer"]["d"]))  # over all items
     assert len((directory / "outputs" / "test.jsonl").read_text().splitlines()) == 40
-    assert [report["step"] for report in reports] == [line["step"] for line in lines(directory)]
-    assert [line["step"] for line in lines(directory)] == [8, 16, 20, 20, 24, 32, 40, 40, 48, 56, 60, 60]
+    assert [report["step"] for report in reports] == [line["step"] for line in logged_metrics(directory)]
+    assert [line["step"] for line in logged_metrics(directory)] == [8, 16, 20, 20, 24, 32, 40, 40, 48, 56, 60, 60]
 
 
 def test_logged_are_loss_and_norms(finished):
-    first = lines(finished[0])[0]
+    first = logged_metrics(finished[0])[0]
     assert {"step", "loss", "gradient_norm", "update_norm", "parameter_norm"} == set(first)
 
 
 def test_the_best_evaluation_on_dev_is_the_result(finished):
     directory, record, _ = finished
-    dev_losses = {line["step"]: line["dev/loss"] for line in lines(directory) if "dev/loss" in line}
+    dev_losses = {line["step"]: line["dev/loss"] for line in logged_metrics(directory) if "dev/loss" in line}
     assert record["best_step"] == min(dev_losses, key=dev_losses.get)
     assert record["splits"]["dev"]["metrics"]["loss"] == pytest.approx(dev_losses[record["best_step"]], abs=1e-9)
 
@@ -167,7 +162,7 @@ def test_a_killed_run_goes_on_and_ends_as_if_nothing_had_been(tmp_path, finished
     whole, resumed = finished[1], records.read(tmp_path / "run")
     assert resumed["parameters_hash"] == whole["parameters_hash"]
     assert resumed["splits"] == whole["splits"]
-    assert lines(tmp_path / "run") == lines(finished[0])
+    assert logged_metrics(tmp_path / "run") == logged_metrics(finished[0])
 
 
 def test_label_smoothing_mixes_the_target_with_all_symbols():
