@@ -1,4 +1,4 @@
-"""Runs a normalizer or a window without Flax, as attention does."""
+"""Runs normalizers and windows step by step as attention does, without Flax."""
 
 import functools
 
@@ -11,7 +11,7 @@ from attn_research.registry import Spec
 
 
 def bind_component(spec, keys, query_size=2, registry=normalizers, **weights):
-    """The piece with its parameters from `weights`, else as they start."""
+    """Returns the component with parameters from `weights`; the others have their initial values."""
 
     def param(name, init, shape):
         value = jnp.asarray(weights[name]) if name in weights else init(jax.random.PRNGKey(len(name)), shape)
@@ -27,7 +27,7 @@ def first_history(start, lengths, size, key=None):
 
 
 def one_step(spec, logits, visible, key=None, **weights):
-    """Weights of a first step."""
+    """Returns the weights [b s] of a first step."""
     return _one_step(spec, jnp.asarray(logits), jnp.asarray(visible), key, weights)
 
 
@@ -39,7 +39,7 @@ def _one_step(spec, logits, visible, key, weights):
 
 
 def run_steps(spec, logits, visible, keys, queries, **weights):
-    """Weights [t b s] of all steps, from logits [t b s] and queries [t b q]."""
+    """Returns the weights [t b s] of all steps, from logits [t b s] and queries [t b q]."""
     return _run_steps(spec, *map(jnp.asarray, (logits, visible, keys, queries)), weights)
 
 

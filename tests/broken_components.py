@@ -1,4 +1,4 @@
-"""Scores and normalizers that each break a law; at the end two normalizers and a window that break none."""
+"""Scores and normalizers that break one law each. The last two normalizers and the window break none."""
 
 import jax
 import jax.numpy as jnp
@@ -127,7 +127,7 @@ def negative(param, keys, query_size):
 
 
 def per_seed(param, keys, query_size):
-    """Is told by its type whether a vmap is around it."""
+    """Behaves differently inside a vmap, which it detects by the type of the query."""
 
     def weights(logits, visible, query, history):
         mapped = type(query).__name__ == "BatchTracer"

@@ -1,4 +1,4 @@
-"""Sources that no encoder has made, and parameters that nobody has trained, to compare with plain numpy."""
+"""Random encoder outputs and parameters for comparisons with plain NumPy."""
 
 import jax.numpy as jnp
 import numpy as np
@@ -18,7 +18,7 @@ def random_array(shape, seed=0):
 
 
 def encoder_output(padding=0.0, padded=S, layers=1, parts=1, direction="both"):
-    """Encoder states with `padding` behind their ends, and last states that are none of them."""
+    """Returns random encoder states, `padding` behind their ends, and independent last states."""
     states = random_array((B, S, H))
     real = np.arange(S)[None, :, None] < LENGTHS[:, None, None]
     states = np.pad(np.where(real, states, padding), ((0, 0), (0, padded - S), (0, 0)), constant_values=padding)
@@ -27,7 +27,7 @@ def encoder_output(padding=0.0, padded=S, layers=1, parts=1, direction="both"):
 
 
 def random_parameters():
-    """`param` of the variants, and the numpy arrays that it hands out."""
+    """Returns a `param` function that draws random arrays, and the dictionary of these arrays."""
     arrays = {}
 
     def param(name, init, shape):

@@ -1,4 +1,4 @@
-"""Scores with the usual mistakes of those who write their first one; the line that is wrong says so."""
+"""Scores, normalizers and windows with common mistakes. A comment `wrong` marks the line of each."""
 
 import jax
 import jax.numpy as jnp

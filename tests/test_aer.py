@@ -1,4 +1,4 @@
-"""The alignment error rate along the references is over all items, and is never mixed with that of free outputs."""
+"""The AER along the references covers all items and is never mixed with that of free outputs."""
 
 import jax
 import jax.numpy as jnp
@@ -22,7 +22,7 @@ from attn_research.training.prepare import prepare
 
 @tasks.register(symbols="words")
 def aligned(raw: bool = False):
-    """Three items of two symbols and their gold alignment, with lines for BLEU if asked for."""
+    """Three items of two symbols with gold alignments, and with lines for BLEU if `raw`."""
     columns = {"source": [["a", "b"]] * 3, "target": [["x", "y"]] * 3, "alignment": [[[0, 0], [1, 1]]] * 3}
     columns |= {"raw": [["x y"]] * 3} if raw else {}
     return from_columns(dict.fromkeys(("train", "dev", "test"), columns))
@@ -30,13 +30,13 @@ def aligned(raw: bool = False):
 
 @tasks.register
 def misaligned():
-    """An alignment with a symbol that is not there."""
+    """An alignment with a symbol outside the target."""
     columns = {"source": [["a"]], "target": [["x"]], "alignment": [[[0, 1]]]}
     return from_columns(dict.fromkeys(("train", "dev", "test"), columns))
 
 
 def fake_eval_step(vocabulary, attends):
-    """Writes `x y`, `x` and `x y y`; along the references it is wrong once, at the second item's second step."""
+    """Outputs `x y`, `x` and `x y y`. Along the references, one weight is wrong: the second item's second step."""
     x, y = vocabulary.encode("xy")
     symbols = np.array([[x, y, EOS, PAD], [x, EOS, PAD, PAD], [x, y, y, EOS]]).T
     weights = np.zeros((4, 3, 2 * attends))
@@ -48,7 +48,7 @@ def fake_eval_step(vocabulary, attends):
 
 
 @pytest.mark.parametrize("raw", [False, True])
-def test_every_item_counts_along_the_references_also_beside_bleu(raw):
+def test_reference_aer_counts_every_item_also_next_to_bleu(raw):
     data = prepare(Data(task=Spec(f"test_aer:aligned(raw={raw})"), shapes=1))
     actual = evaluate(fake_eval_step(data.target, True), None, data.splits["test"], data.target, 3, Config().decode)
     assert ("bleu" in actual.metrics) == raw
@@ -60,7 +60,7 @@ def test_every_item_counts_along_the_references_also_beside_bleu(raw):
     assert {"aer", "aer_free", "entropy"}.isdisjoint(without)
 
 
-def test_what_is_attended_is_that_of_the_reference_steps():
+def test_reference_aer_reads_the_weights_of_forced_steps():
     config = override(Config(), SIZES | {"model.attention.score": "general"})
     one = Seq2Seq(config.model, 11, 9)
     params, inputs = parameters(one, 3), batch()
@@ -75,7 +75,7 @@ def test_what_is_attended_is_that_of_the_reference_steps():
     assert jax.eval_shape(make_eval_step(one, config.decode), params, inputs).attended is None
 
 
-def test_an_alignment_outside_of_its_item_is_rejected():
+def test_an_alignment_outside_its_item_is_rejected():
     with pytest.raises(
         ValueError, match="split 'train' of task test_aer:misaligned: item 0 aligns source symbol 0 with target"
     ):
@@ -83,7 +83,7 @@ def test_an_alignment_outside_of_its_item_is_rejected():
 
 
 def scored(**errors):
-    """A test split with one error in `errors[name]` of ten items; `aer_free` has two items without a count."""
+    """Returns a test split with one error in `errors[name]` of ten items; `aer_free` skips two items."""
     metrics, items = {}, {}
     for name, wrong in errors.items():
         parts = np.arange(10) < wrong, np.ones(10) * (np.arange(10) >= (2 if "free" in name else 0))
@@ -100,7 +100,7 @@ def built(*splits, column="test/aer"):
 NEW, OLD = scored(aer=1, aer_free=4), scored(aer=5)
 
 
-def test_a_table_of_new_records_has_the_one_along_the_references():
+def test_new_records_show_the_reference_aer():
     table = built(NEW, NEW, NEW)
     assert table.columns[0].header == "test AER, % ↓" and table.rows["dot"][0].value == pytest.approx(0.1)
     assert not any("free" in note for note in table.notes)
@@ -116,7 +116,7 @@ def test_a_table_of_new_records_has_the_one_along_the_references():
     ("splits", "value", "message"),
     [((OLD, OLD, OLD), 0.5, "the records"), ((OLD, NEW, NEW), (0.5 + 0.5 + 0.5) / 3, "1 of 3 records")],
 )
-def test_a_table_with_old_records_has_that_of_free_outputs_and_says_so(splits, value, message):
+def test_a_table_with_an_old_record_shows_the_free_aer_and_a_note(splits, value, message):
     table = built(*splits)
     assert table.columns[0].header == "test AER of free outputs, % ↓"
     assert table.rows["dot"][0].value == pytest.approx(value)
@@ -124,7 +124,7 @@ def test_a_table_with_old_records_has_that_of_free_outputs_and_says_so(splits, v
     assert table.render("csv").startswith("row,test/aer_free,")
 
 
-def test_published_numbers_stand_in_the_column_that_was_asked_for():
+def test_a_published_aer_moves_with_its_column():
     rows = {"dot": [record("dot", seed, test=OLD) for seed in range(3)]}
     table = Table("model.attention.score", ("test/aer",)).build(rows, {("Somebody 2014", "test/aer"): ("12.5", "A-1")})
     assert table.published["Somebody 2014"][0].value == pytest.approx(0.125)

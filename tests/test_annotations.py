@@ -1,4 +1,4 @@
-"""What a user may write beside a hyperparameter, and what is said where a value or a default does not fit."""
+"""Annotations of hyperparameters, and the messages about values or defaults that do not fit them."""
 
 # ruff: noqa: UP007, UP045 - users write the older forms too
 
@@ -61,13 +61,13 @@ MISFITS = [
 
 
 @pytest.mark.parametrize(("hint", "value", "expected"), FITS)
-def test_a_value_that_fits_is_taken_as_the_annotation_has_it(hint, value, expected):
+def test_a_valid_value_is_converted_to_its_annotation(hint, value, expected):
     result = conform(value, hint, "x")
     assert result == expected and type(result) is type(expected)
 
 
 @pytest.mark.parametrize(("hint", "value", "allowed"), MISFITS)
-def test_a_value_that_does_not_fit_is_reported_with_its_type_is_allowed(hint, value, allowed):
+def test_an_invalid_value_is_reported_with_the_allowed_type(hint, value, allowed):
     assert describe(hint) == allowed
     with pytest.raises(UserError) as caught:
         conform(value, hint, "x")
@@ -78,13 +78,13 @@ def test_a_value_that_does_not_fit_is_reported_with_its_type_is_allowed(hint, va
     ("hint", "value"),
     [(Annotated[int, Range(minimum=1)] | None, 0), (list[Annotated[int, Range(minimum=1)]], [1, 0])],
 )
-def test_a_range_holds_inside_unions_and_lists(hint, value):
+def test_a_range_applies_inside_unions_and_lists(hint, value):
     with pytest.raises(UserError, match="x is 0, but must be at least 1"):
         conform(value, hint, "x")
 
 
 @given(st.recursive(st.none() | st.booleans() | st.integers() | st.floats() | st.text(), st.lists, max_leaves=4))
-def test_every_annotation_takes_a_value_or_says_why_not(value):
+def test_every_annotation_accepts_a_value_or_raises_a_user_error(value):
     for hint in {hint for hint, *_ in FITS}:
         try:
             result = conform(value, hint, "x")
@@ -133,7 +133,7 @@ def bind(tmp_path):
         ("plain.py:helper(size=4)", {"init": max, "size": 4}),
     ],
 )
-def test_annotations_of_a_users_file_are_understood(bind, text, hyper):
+def test_annotations_in_a_users_file_apply(bind, text, hyper):
     assert bind(text) == hyper
 
 
@@ -147,6 +147,6 @@ def test_annotations_of_a_users_file_are_understood(bind, text, hyper):
         ("plain.py:wrong_text", r"the default of mode of score 'wrong_text' in .* is 'yes', but must be of type bool"),
     ],
 )
-def test_what_does_not_fit_is_reported_with_its_file(bind, text, message):
+def test_an_invalid_value_or_default_is_reported_with_its_file(bind, text, message):
     with pytest.raises(UserError, match=message):
         bind(text)

@@ -1,4 +1,4 @@
-"""Auxiliary losses against plain numpy; what they read, what they teach, and what is refused."""
+"""Auxiliary losses: their equations, inputs and effect on training, and invalid settings."""
 
 import jax
 import jax.numpy as jnp
@@ -34,7 +34,7 @@ def test_every_loss_has_its_coefficient_in_the_config():
 
 
 @pytest.mark.parametrize("name", LOSSES)
-def test_a_loss_is_its_equation(name):
+def test_every_loss_equals_its_equation(name):
     np.testing.assert_allclose(compute(name), [GOLDEN[name]], rtol=1e-6)
 
 
@@ -54,7 +54,7 @@ def test_gradients_are_finite_where_weights_are_zero(name):
     assert np.isfinite(jax.grad(lambda weights: compute(name, weights).sum())(nothing)).all()
 
 
-def test_links_are_the_pairs_of_the_alignment():
+def test_links_are_the_pairs_of_the_gold_alignment():
     data = load_data(override(Config(), TASK))
     split = data.splits["train"]
     batch = collate(split.encoded, [4, 2], (7, 8), 3, split.column("alignment"))
@@ -87,7 +87,7 @@ def test_every_loss_reaches_the_parameters_of_the_score():
         assert np.abs(gradient["params"]["decoder"]["attention"]["score"]["W"]).max() > 1e-6
 
 
-def test_what_is_minimized_is_the_cross_entropy_and_each_loss_times_its_coefficient():
+def test_the_total_loss_is_cross_entropy_plus_weighted_auxiliary_losses():
     parts = {name: jnp.float32(value) for name, value in GOLDEN.items()}
     expected = 3 + 0.5 * GOLDEN["coverage"] + 2 * GOLDEN["alignment"] - 0.25 * GOLDEN["entropy"]
     np.testing.assert_allclose(total_loss(Train(auxiliary=ALL), jnp.float32(3), parts), expected, rtol=1e-6)
@@ -95,8 +95,8 @@ def test_what_is_minimized_is_the_cross_entropy_and_each_loss_times_its_coeffici
 
 
 @pytest.mark.slow
-def test_guided_alignment_teaches_the_links_and_is_logged_beside_the_cross_entropy(tmp_path):
-    """Unguided weights stay far from gold in so few steps."""
+def test_guided_alignment_learns_the_links_and_is_logged(tmp_path):
+    """Without guidance, the weights stay far from gold in so few steps."""
     steps = {"train.steps": 120, "train.evaluate_every": 120, "train.log_every": 10, "train.learning_rate": 2e-2}
     logged = []
     record = run(override(Config(), TASK | SIZES | steps | {"train.auxiliary.alignment": 2.0}), tmp_path, logged.append)
@@ -115,7 +115,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_what_has_nothing_to_read_is_rejected_in_one_sentence(case, tmp_path):
+def test_a_loss_without_inputs_is_rejected_in_one_sentence(case, tmp_path):
     changes, words = REFUSED[case]
     for split in ("train", "dev", "test"):
         (tmp_path / f"{split}.tsv").write_text("a b\tA B\n" * 4)

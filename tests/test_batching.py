@@ -24,7 +24,7 @@ LENGTHS = st.lists(st.tuples(st.integers(1, 8), st.integers(1, 12)), min_size=1,
 
 
 def of_lengths(lengths):
-    """Sentences of these lengths; every symbol tells its row."""
+    """Returns sentences of these lengths whose symbols encode their row."""
     return EncodedSplit(
         Sentences.from_lists([[4 + row] * source for row, (source, _) in enumerate(lengths)]),
         Sentences.from_lists([[4 + row] * (target - 1) + [EOS] for row, (_, target) in enumerate(lengths)]),
@@ -32,12 +32,12 @@ def of_lengths(lengths):
 
 
 def padded(lengths, shapes):
-    """Padded symbols when every row goes to the first shape that holds it."""
+    """Returns the number of padded symbols if every row uses the first shape that holds it."""
     return sum(next(s + t for s, t in shapes if source <= s and target <= t) for source, target in lengths)
 
 
 def ascending(lengths, count):
-    """All choices of at most `count` shapes of the lengths that occur, ascending in both, the last one the largest."""
+    """Yields all ascending choices of at most `count` shapes from the lengths; the last shape holds all rows."""
     largest = tuple(map(max, zip(*lengths, strict=True)))
     grid = list(itertools.product(*({*side} for side in zip(*lengths, strict=True))))
     for size in range(count):
@@ -49,7 +49,7 @@ def ascending(lengths, count):
 
 @settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(1, 5), st.integers(1, 4)), min_size=1, max_size=12), st.integers(1, 3))
-def test_no_ascending_shapes_pad_less(lengths, count):
+def test_no_ascending_choice_of_shapes_pads_less(lengths, count):
     shapes = choose_shapes(of_lengths(lengths), count)
     least = min(padded(lengths, chain) for chain in ascending(lengths, count))
     fewest = min(len({*chain}) for chain in ascending(lengths, count) if padded(lengths, chain) == least)
@@ -59,7 +59,7 @@ def test_no_ascending_shapes_pad_less(lengths, count):
     assert real_fraction(of_lengths(lengths), shapes) == pytest.approx(sum(map(sum, lengths)) / least)
 
 
-def test_the_shapes_of_a_small_example():
+def test_a_small_example_has_known_shapes():
     encoded = of_lengths([(2, 3), (2, 2), (9, 4), (8, 5)])
     assert choose_shapes(encoded, 1) == ((9, 5),)
     assert choose_shapes(encoded, 2) == ((2, 3), (9, 5))
@@ -70,7 +70,7 @@ def test_a_row_with_a_long_target_does_not_widen_the_small_shape():
     assert choose_shapes(of_lengths([(2, 3)] * 9 + [(2, 20), (9, 20)]), 2) == ((2, 3), (9, 20))
 
 
-def test_many_lengths_are_thinned_out_but_every_row_fits():
+def test_every_row_fits_when_lengths_are_subsampled():
     encoded = of_lengths([(1 + row % 97, 1 + row % 101) for row in range(500)])
     shapes = choose_shapes(encoded, 3)
     assert len(shapes) == 3
@@ -85,7 +85,7 @@ def test_a_shape_that_saves_nothing_is_not_compiled():
 
 @settings(deadline=None)
 @given(LENGTHS, st.integers(1, 3), st.integers(1, 7), st.integers(0, 2**31))
-def test_every_row_once_in_every_epoch(lengths, count, batch_size, seed):
+def test_every_epoch_has_every_row_once(lengths, count, batch_size, seed):
     encoded = of_lengths(lengths)
     shapes = choose_shapes(encoded, count)
     epochs = [plan_batches(encoded, shapes, batch_size, seed, epoch) for epoch in range(3)] + [
@@ -118,7 +118,7 @@ def test_without_a_seed_rows_and_batches_are_in_order():
     assert as_lists(plan_batches(encoded, ((1, 2), (5, 2)), 2)) == [(0, [0, 2]), (0, [3]), (1, [1, 4])]
 
 
-def test_one_more_shape_covers_what_is_longer():
+def test_one_more_shape_covers_longer_rows():
     encoded = of_lengths([(2, 2), (9, 1), (3, 8)])
     assert extend_shapes(encoded, ((4, 4),)) == ((4, 4), (9, 8))
     assert extend_shapes(encoded, ((4, 8), (9, 9))) == ((4, 8), (9, 9))
@@ -126,7 +126,7 @@ def test_one_more_shape_covers_what_is_longer():
         plan_batches(encoded, ((4, 4),), 2)
 
 
-def test_a_batch_is_padded_and_filled_up():
+def test_a_batch_is_padded_and_filled_with_empty_rows():
     batch = collate(of_lengths([(2, 3), (1, 1), (3, 2)]), [2, 0], (4, 3), 3)
     assert batch.source.tolist() == [[6, 6, 6, PAD], [4, 4, PAD, PAD], [PAD] * 4]
     assert batch.target.tolist() == [[6, EOS, PAD], [4, 4, EOS], [PAD] * 3]
@@ -139,7 +139,7 @@ def test_a_batch_is_padded_and_filled_up():
 
 @settings(deadline=None)
 @given(LENGTHS, st.integers(1, 9))
-def test_a_batch_holds_its_rows_and_nothing_else(lengths, batch_size):
+def test_a_batch_contains_exactly_its_rows(lengths, batch_size):
     encoded = of_lengths(lengths)
     (shape,) = choose_shapes(encoded, 1)
     for _, rows in plan_batches(encoded, (shape,), batch_size, seed=0):
@@ -152,7 +152,7 @@ def test_a_batch_holds_its_rows_and_nothing_else(lengths, batch_size):
             assert batch.target[position, : batch.target_lengths[position]].tolist() == encoded.target[row].tolist()
 
 
-def test_a_column_is_encoded_with_an_end_or_without():
+def test_a_column_is_encoded_with_or_without_eos():
     sentences = pyarrow.chunked_array([[["x", "z"]], [["y"], ["y", "x", UNKNOWN]]])
     vocabulary = Vocabulary(("y", "x"))
     assert [ids.tolist() for ids in encode(sentences, vocabulary, end=False)] == [[5, UNK], [4], [4, 5, UNK]]
@@ -164,5 +164,5 @@ def test_a_column_is_encoded_with_an_end_or_without():
     assert all(ids.dtype == np.int32 for ids in encode(sentences, vocabulary, end=True))
 
 
-def test_symbols_are_counted_over_all_sentences():
+def test_symbol_counts_cover_all_sentences():
     assert count_symbols(pyarrow.chunked_array([[["b", "a"]], [["a"], ["a", "c"]]])) == {"a": 3, "b": 1, "c": 1}

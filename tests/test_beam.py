@@ -1,4 +1,4 @@
-"""Beam search: against every output there is, against forcing what it found, and against a plain one in Python."""
+"""Beam search compared with all possible outputs, with teacher forcing, and with a plain search in Python."""
 
 import functools
 import itertools
@@ -31,7 +31,7 @@ close = functools.partial(np.testing.assert_allclose, rtol=1e-5, atol=1e-5)
 
 
 def forgetful(param, keys, query_size):
-    """Reads the last weights, their sum and a memory of the last query: each must be its own hypothesis's."""
+    """Reads the last weights, their sum and the last query, which must belong to the same hypothesis."""
     W = param("W", jax.nn.initializers.normal(2.0), (query_size, keys.shape[-1]))
 
     def score(query, history):
@@ -74,7 +74,7 @@ def run_search(one: Seq2Seq, how: Decode, params, source=None, lengths=LENGTHS, 
 
 @functools.cache
 def jitted_forcing(one: Seq2Seq):
-    """Jitted (params, source, lengths, target [b t]) -> log probabilities [t b n], weights [t b s]."""
+    """Returns a jitted (params, source, lengths, target [b t]) -> log probabilities [t b n], weights [t b s]."""
 
     @jax.jit
     def run(params, source, lengths, target):
@@ -108,8 +108,8 @@ PLACEMENTS = {
 
 
 @pytest.mark.parametrize("placement", PLACEMENTS)
-def test_a_hypothesis_is_what_forcing_it_alone_gives(placement):
-    """Its log probability and its weights, so all that a step hears of the steps before is its own."""
+def test_a_hypothesis_agrees_with_teacher_forcing(placement):
+    """Forcing gives its log probability and weights, so each step reads the history of its own hypothesis."""
     width, one = 4, model(placement.split()[0], **PLACEMENTS[placement])
     for seed in range(3):
         params = parameters(one, seed)
@@ -127,13 +127,13 @@ def test_a_hypothesis_is_what_forcing_it_alone_gives(placement):
         assert (n_best.symbols[~inside] == PAD).all()
 
 
-SMALL = 6  # the special symbols and two more are the whole vocabulary
+SMALL = 6  # vocabulary size: the special symbols and two more
 WRITTEN = (EOS, UNK, 4, 5)
-SHORT, LONG = 1, 3  # symbols more than half the source's
+SHORT, LONG = 1, 3  # `extra`, added to half the source length
 
 
 def each_row(one: Seq2Seq, params, how: Decode) -> list[tuple[int, dict]]:
-    """For each real row its limit, and the log probabilities of the next symbol after all that has not ended."""
+    """Returns for each real row its limit, and the log probabilities of the next symbol after every prefix."""
     limits = length_limits(how, 6)[LENGTHS[:3]]
     beginnings = np.array(list(itertools.product((UNK, 4, 5), repeat=limits.max())), np.int32)
     n = len(beginnings)
@@ -144,7 +144,7 @@ def each_row(one: Seq2Seq, params, how: Decode) -> list[tuple[int, dict]]:
 
 
 def plain_beam(log_p: dict, limit: int, width: int, score) -> list[tuple]:
-    """Beam search to the limit, without stopping early: scores and outputs, the best first."""
+    """Searches to the limit without early stopping; returns (score, output) pairs, the best first."""
     alive, finished = [((), 0.0)], []
     for length in range(1, limit + 1):
         every = [((*b, s), total + log_p[b][s]) for b, total in alive for s in WRITTEN]
@@ -157,7 +157,7 @@ def plain_beam(log_p: dict, limit: int, width: int, score) -> list[tuple]:
 
 
 def every_output(log_p: dict, limit: int, score) -> list[tuple]:
-    """Scores and outputs of all there are, the best first."""
+    """Returns (score, output) pairs of all possible outputs, the best first."""
     every = []
     for length in range(1, limit + 1):
         for output in itertools.product(WRITTEN, repeat=length):
@@ -168,7 +168,7 @@ def every_output(log_p: dict, limit: int, score) -> list[tuple]:
 
 
 def check(n_best, row: int, expected: list[tuple]) -> None:
-    """That a row has these outputs in this order, and then no more."""
+    """Checks that a row has exactly these outputs in this order."""
     close(n_best.score[: len(expected), row], [score for score, _ in expected])
     assert (n_best.score[len(expected) :, row] == -np.inf).all()
     assert (n_best.lengths[len(expected) :, row] == 0).all()
@@ -177,7 +177,7 @@ def check(n_best, row: int, expected: list[tuple]) -> None:
 
 
 @pytest.mark.parametrize("penalty", PENALTIES)
-def test_a_beam_wider_than_all_outputs_ranks_all_of_them(penalty):
+def test_a_beam_wider_than_the_output_space_ranks_all_outputs(penalty):
     one, how = model(symbols=SMALL), decode(130, penalty, extra=SHORT)
     for seed in range(3):
         params = parameters(one, seed)
@@ -187,9 +187,9 @@ def test_a_beam_wider_than_all_outputs_ranks_all_of_them(penalty):
 
 
 @pytest.mark.parametrize(("width", "penalty"), [(2, "average"), (3, "none"), (5, "wu(alpha=1.5)")])
-def test_stopping_early_loses_nothing(width, penalty):
+def test_early_stopping_of_the_search_loses_nothing(width, penalty):
     one, how = model(symbols=SMALL), decode(width, penalty, extra=LONG)
-    for seed in range(10):  # in the ninth, an average that is the lower at the next length is the higher at the limit
+    for seed in range(10):  # seed 8: an average falls at the next length and rises until the limit
         params = parameters(one, seed)
         n_best = run_search(one, how, params)
         for row, (limit, log_p) in enumerate(each_row(one, params, how)):
@@ -197,7 +197,7 @@ def test_stopping_early_loses_nothing(width, penalty):
 
 
 @pytest.mark.parametrize(("beam", "search"), [(1, greedy), (1, beam_search), (30, beam_search)])
-def test_no_output_has_padding_inside_or_stands_twice(beam, search):
+def test_outputs_are_distinct_and_contain_no_padding(beam, search):
     one, how = model(symbols=SMALL), decode(beam, extra=LONG)
     for seed in range(5):
         outputs = run_search(one, how, parameters(one, seed), search=search)
@@ -212,7 +212,7 @@ def test_no_output_has_padding_inside_or_stands_twice(beam, search):
             assert len(set(lists)) == len(lists) == beam
 
 
-def test_padding_and_the_rest_of_the_batch_change_nothing():
+def test_padding_and_other_rows_of_the_batch_change_nothing():
     one, how, order = model("forgetful"), decode(3, "average"), np.array([2, 0, 3, 1])
     for seed in range(3):
         params = parameters(one, seed)
@@ -241,7 +241,7 @@ def test_a_row_of_padding_alone_gives_the_empty_output():
         assert (first.weights[:, 3] == 0).all()
 
 
-def test_with_no_room_for_a_symbol_every_output_is_empty():
+def test_a_length_limit_of_zero_gives_empty_outputs():
     for beam, search in ((1, greedy), (3, beam_search)):
         outputs = run_search(model(), decode(beam, ratio=0.1, extra=0), parameters(model(), 0), search=search)
         first = outputs if search is greedy else outputs.hypothesis(0)
@@ -249,11 +249,11 @@ def test_with_no_room_for_a_symbol_every_output_is_empty():
         assert not any(field.any() for field in first[1:])
 
 
-def test_limits_are_those_of_exact_arithmetic_and_of_nothing_for_nothing():
+def test_length_limits_are_exact_and_zero_for_empty_sources():
     np.testing.assert_array_equal(length_limits(Decode(ratio=0.5, extra=2), 4), [0, 2, 3, 3, 4])
 
 
-def test_penalties_are_their_equations():
+def test_length_penalties_equal_their_equations():
     log_p, length = np.array([-3.0, -1.0], np.float32), np.array([4, 7], np.int32)
     for spec, equation in PENALTIES.items():
         close(penalties.bind(Spec(spec))(jnp.asarray(log_p), jnp.asarray(length)), equation(log_p, length))
@@ -267,13 +267,13 @@ def test_penalties_are_their_equations():
         (2, "wu(alfa=1.0)", "has no hyperparameter 'alfa'; known: alpha"),
     ],
 )
-def test_a_penalty_that_cannot_be_is_rejected_before_anything_is_traced(beam, penalty, message):
+def test_an_invalid_penalty_is_rejected_before_tracing(beam, penalty, message):
     with pytest.raises(ValueError) as error:
         make_eval_step(model(), decode(beam, penalty))
     assert message in str(error.value)
 
 
-def test_an_evaluation_looks_at_the_best_hypothesis():
+def test_an_evaluation_uses_the_best_hypothesis():
     one, how = model(), decode(3, "average")
     params, target = parameters(one, 1), np.full((4, 3), EOS, np.int32)
     batch = Batch(*map(jnp.asarray, (sources(), LENGTHS, target, np.minimum(LENGTHS, 3), np.arange(4))))

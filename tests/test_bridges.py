@@ -1,4 +1,4 @@
-"""Bridges against plain numpy."""
+"""Bridges compared with plain NumPy."""
 
 import jax
 import jax.numpy as jnp
@@ -17,18 +17,18 @@ def run_bridge(spec, encoded, layers, parts, hidden):
     return bridges.bind(Spec(spec))(param, encoded, layers, parts, hidden), p
 
 
-def test_dense_has_a_matrix_for_each_array_of_the_top_layers_output():
+def test_dense_projects_the_top_layer_to_each_array():
     states, p = run_bridge("dense", encoder_output(layers=2), 2, 2, 6)
     close(np.concatenate([*states[0], *states[1]], -1), np.tanh(random_array((B, H), 10) @ p["W"] + p["b"]))
 
 
-def test_dense_shared_gives_every_array_the_same():
+def test_shared_dense_gives_all_arrays_the_same_value():
     states, p = run_bridge("dense(shared=True)", encoder_output(), 2, 2, 6)
     for array in (*states[0], *states[1]):
         close(array, np.tanh(random_array((B, H)) @ p["W"] + p["b"]))
 
 
-def test_dense_of_each_layer_reads_the_encoder_layer_of_its_height():
+def test_dense_of_each_layer_reads_the_same_encoder_layer():
     encoded = encoder_output(layers=2, parts=2)
     states, p = run_bridge('dense(reads="each")', encoded, 2, 1, 6)
     for n in range(2):
@@ -48,8 +48,8 @@ def test_dense_backward_reads_the_backward_state_of_the_first_symbol():
 @pytest.mark.parametrize(
     ("layers", "parts", "direction"), [(1, 2, "both"), (2, 2, "both"), (3, 1, "both"), (2, 1, "forward")]
 )
-def test_relu_is_opennmts_bridge(layers, parts, direction, dtype, tolerance):
-    """states [layers * directions, b, h], batch first, viewed as rows of layers * h, through one layer, and back."""
+def test_relu_equals_opennmts_bridge(layers, parts, direction, dtype, tolerance):
+    """OpenNMT views states [layers * directions, b, h], batch first, as rows of layers * h, and back after a layer."""
     ways = 2 if direction == "both" else 1
     with jax.enable_x64(dtype == np.float64):
         encoded = encoder_output(layers=layers, parts=parts, direction=direction)
@@ -67,7 +67,7 @@ def test_relu_is_opennmts_bridge(layers, parts, direction, dtype, tolerance):
             assert actual[layer][part].dtype == dtype and (expected > 0).any()
 
 
-def test_mean_is_over_the_real_states_and_padding_is_invisible():
+def test_mean_ignores_padding():
     ((first,),), p = run_bridge("mean", encoder_output(), 1, 1, 6)
     mean = np.stack(
         [row[:length].mean(0) for row, length in zip(np.asarray(encoder_output().states), LENGTHS, strict=True)]

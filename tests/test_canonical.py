@@ -1,4 +1,4 @@
-"""Configs that mean the same are one run, however their variants are spelled."""
+"""Configs with the same meaning are one run, however their variants are spelled."""
 
 import json
 from pathlib import Path

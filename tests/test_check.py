@@ -1,4 +1,4 @@
-"""`attn-research check`, on functions of a user's own, with the mistakes that are usual."""
+"""`attn-research check` on users' functions with common mistakes."""
 
 import re
 from pathlib import Path
@@ -45,7 +45,7 @@ LAWS |= dict.fromkeys(("norm_of_zero", "log_of_negative"), "everything is finite
 
 
 def line_of(name: str) -> str:
-    """`mistakes.py:12`: the line of a function that is marked as wrong."""
+    """Returns the place of a function's line that is marked as wrong, for example `mistakes.py:12`."""
     start = LINES.index(next(line for line in LINES if line.startswith(f"def {name}(")))
     wrong = next(number for number, line in enumerate(LINES[start:], start + 1) if line.endswith(" wrong"))
     return f"mistakes.py:{wrong}"
@@ -64,7 +64,7 @@ def test_a_mistake_is_one_sentence_with_its_line(name):
 
 
 @pytest.mark.parametrize("name", [name for name in MISTAKES if not name.startswith("no_mask")])
-def test_a_model_with_a_mistake_is_rejected_before_it_is_trained(name):
+def test_a_model_with_a_mistake_is_rejected_before_training(name):
     config = override(Config(), SIZES | {"model.attention.score": f"{FILE}:{name}"})
     with pytest.raises(UserError) as message:
         try_out(config, Seq2Seq(config.model, 9, 8))
@@ -72,7 +72,7 @@ def test_a_model_with_a_mistake_is_rejected_before_it_is_trained(name):
     assert MISTAKES[name][0].partition("[")[0] in str(message.value)
 
 
-def test_laws_that_were_not_tried_are_no_laws_that_do_not_apply(capsys, monkeypatch):
+def test_untried_laws_are_listed_apart_from_laws_that_do_not_apply(capsys, monkeypatch):
     monkeypatch.chdir(FILE.parent)
     assert main(["check", "mistakes.py:no_positions"]) == 1
     lines = capsys.readouterr().out.splitlines()
@@ -89,7 +89,7 @@ def test_an_unknown_name_is_reported_with_the_nearest(capsys):
     assert "did you mean no_mask?" in capsys.readouterr().err
 
 
-def test_a_file_that_is_no_python_is_reported_with_its_line(tmp_path, monkeypatch, capsys):
+def test_a_syntax_error_is_reported_with_its_line(tmp_path, monkeypatch, capsys):
     (tmp_path / "mine.py").write_text("import jax\n\ndef mine(param, keys, query_size:\n    return 1\n")
     monkeypatch.chdir(tmp_path)
     assert main(["check", "mine.py:mine"]) == 2
@@ -107,7 +107,7 @@ def test_a_file_that_is_no_python_is_reported_with_its_line(tmp_path, monkeypatc
         ("centered", "{line}: in `.*`, the positions of a source are mixed, .*; in these weights it cancels"),
     ],
 )
-def test_what_breaks_no_law_but_is_to_be_known_is_a_note(name, message):
+def test_limitations_that_break_no_law_are_notes(name, message):
     (note,) = notes(Attention(Spec(f"{FILE}:{name}")))
     assert re.search(message.replace("[", r"\[").format(line=line_of(name)), note)
 
@@ -125,7 +125,7 @@ def test_what_breaks_no_law_but_is_to_be_known_is_a_note(name, message):
         ({"score": "through_a_built_in"}, "through_a_built_in", "score 'cosine' needs query and key of one size"),
     ],
 )
-def test_normalizers_windows_and_memories_are_reported_alike(changes, line, message):
+def test_mistakes_in_normalizers_windows_and_memories_are_reported(changes, line, message):
     pieces = {name: Spec(f"{FILE}:{component}") for name, component in changes.items()}
     (verdict,) = check(
         Attention(**{"score": Spec("general")} | pieces), exclude=[law for law in laws if law != "it runs"]
@@ -135,7 +135,7 @@ def test_normalizers_windows_and_memories_are_reported_alike(changes, line, mess
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("component", "status"), [("undeclared_coverage", 1), ("sharp", 0)])
-def test_laws_are_printed_with_what_came_of_them(component, status, capsys):
+def test_laws_are_printed_with_their_verdicts(component, status, capsys):
     score = "general" if status == 0 else f"broken_components:{component}"
     assert main(["check", score, "--normalizer", "broken_components:sharp"]) == status
     lines = capsys.readouterr().out.split("\n")

@@ -1,4 +1,4 @@
-"""What is read back is what was saved, or a sentence, whatever happened to the disk."""
+"""Restoring gives the saved state or an error of one sentence, whatever happened to the disk."""
 
 import contextlib
 import errno
@@ -21,7 +21,7 @@ from attn_research.training.step import init_state
 
 
 def state(step):
-    """Other numbers at every step."""
+    """Returns a training state with other numbers at every step."""
     params = {"params": {"a": jnp.arange(6.0).reshape(2, 3) + step, "b": {"c": jnp.float32([step])}}}
     return init_state(params, Train(), seed=3)._replace(step=jnp.int32(step))
 
@@ -41,7 +41,7 @@ def equal(a, b):
 
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory):
-    """Checkpoints of steps 10, 20 and 30, of which 20 is the best one."""
+    """Checkpoints of steps 10, 20 and 30; the best is that of step 20."""
     checkpoints = Checkpoints(tmp_path_factory.mktemp("run") / "checkpoints")
     for step, best in ((10, 10), (20, 20), (30, 20)):
         checkpoints.save(step, state(step), progress(best))
@@ -58,16 +58,16 @@ def names(folder):
     return sorted(path.name for path in folder.iterdir())
 
 
-def test_the_last_two_are_kept_and_what_they_call_the_best(saved):
+def test_the_last_two_checkpoints_and_their_best_ones_stay(saved):
     assert names(saved.last) == ["20", "30"]
     assert names(saved.best) == ["20"]
-    actual, message = saved.restore(LIKE)
-    assert equal(actual, state(30))
-    assert str(message) == str(progress(20))
+    restored, loop = saved.restore(LIKE)
+    assert equal(restored, state(30))
+    assert str(loop) == str(progress(20))
     assert equal(saved.restore_best(LIKE.params), state(20).params)
 
 
-def test_there_is_nothing_to_restore_at_first(tmp_path):
+def test_a_new_directory_has_nothing_to_restore(tmp_path):
     checkpoints = Checkpoints(tmp_path / "checkpoints")
     assert checkpoints.restore(LIKE) is None
     assert checkpoints.best_step() is None
@@ -75,7 +75,7 @@ def test_there_is_nothing_to_restore_at_first(tmp_path):
 
 
 def test_reading_changes_nothing(copied):
-    """Another process is in the middle of saving."""
+    """Also while another process is saving."""
     for folder in (copied.last, copied.best):
         (folder / ".40.123").mkdir()
         (folder / ".40.123" / "arrays.npz").write_text("half")
@@ -90,14 +90,14 @@ def test_reading_changes_nothing(copied):
 
 
 @pytest.mark.parametrize("name", ["arrays.npz", "progress.json", storage.SUMS])
-def test_a_damaged_last_one_is_replaced_by_the_one_before(copied, name, caplog):
+def test_a_damaged_checkpoint_falls_back_to_the_previous_one(copied, name, caplog):
     file = copied.last / "30" / name
     for damage in damages(file, 40):
         damage(file)
         with caplog.at_level(logging.WARNING):
-            actual, message = copied.restore(LIKE)
-        assert equal(actual, state(20))
-        assert message["best_step"] == 20
+            restored, loop = copied.restore(LIKE)
+        assert equal(restored, state(20))
+        assert loop["best_step"] == 20
         (warning,) = [record.getMessage() for record in caplog.records]
         assert str(copied.last / "30") in warning and "resumes from the checkpoint of step 20" in warning
         assert "\n" not in warning
@@ -106,13 +106,13 @@ def test_a_damaged_last_one_is_replaced_by_the_one_before(copied, name, caplog):
         copied.save(30, state(30), progress(20))
 
 
-def test_the_best_one_can_be_that_of_the_last_state(copied):
+def test_a_damaged_best_checkpoint_is_restored_from_the_last_ones(copied):
     (copied.best / "20" / "arrays.npz").write_bytes(b"")
     assert equal(copied.restore_best(LIKE.params), state(20).params)
 
 
 @pytest.mark.parametrize("name", ["arrays.npz", "progress.json", storage.SUMS])
-def test_a_damaged_best_one_is_a_sentence_and_never_another(copied, name):
+def test_a_damaged_best_checkpoint_is_an_error_and_never_another(copied, name):
     copied.save(40, state(40), progress(20))
     file = copied.best / "20" / name
     whole = file.read_bytes()
@@ -125,17 +125,17 @@ def test_a_damaged_best_one_is_a_sentence_and_never_another(copied, name):
         file.write_bytes(whole)
 
 
-def test_what_is_called_the_best_is_there_for_both(copied, caplog):
-    """The one before goes on with the best one of its own time."""
+def test_each_checkpoint_keeps_its_best_one(copied, caplog):
+    """After a fall back to the previous checkpoint, its own best checkpoint is still there."""
     copied.save(40, state(40), progress(40))
     assert names(copied.last) == ["30", "40"] and names(copied.best) == ["20", "40"]
     (copied.last / "40" / "arrays.npz").write_bytes(b"")
-    actual, message = copied.restore(LIKE)
-    assert equal(actual, state(30))
-    assert equal(copied.restore_best(LIKE.params, message["best_step"]), state(20).params)
+    restored, loop = copied.restore(LIKE)
+    assert equal(restored, state(30))
+    assert equal(copied.restore_best(LIKE.params, loop["best_step"]), state(20).params)
 
 
-def test_without_a_whole_one_it_is_reported_with_its_type_to_do(copied):
+def test_the_error_without_a_whole_checkpoint_says_what_to_do(copied):
     for step in ("20", "30"):
         (copied.last / step / "arrays.npz").write_bytes(b"")
     before = contents(copied.directory)
@@ -146,7 +146,7 @@ def test_without_a_whole_one_it_is_reported_with_its_type_to_do(copied):
 
 @pytest.mark.parametrize("call", ["replace", "rename", "fsync", "mkdir"])
 @pytest.mark.parametrize("at", range(6))
-def test_a_full_disk_is_a_sentence_and_what_was_saved_is_whole(copied, monkeypatch, call, at):
+def test_a_full_disk_is_an_error_and_earlier_checkpoints_stay_whole(copied, monkeypatch, call, at):
     calls, real = [], getattr(os, call)
 
     def full(*arguments, **named):
@@ -161,23 +161,23 @@ def test_a_full_disk_is_a_sentence_and_what_was_saved_is_whole(copied, monkeypat
             copied.save(40, state(40), progress(40))
         except UserError as error:
             assert "the checkpoint of step 40 cannot be written" in str(error) and "No space left" in str(error)
-    actual, message = copied.restore(LIKE)
-    assert int(actual.step) in (30, 40)
-    assert equal(actual, state(int(actual.step)))
-    assert equal(copied.restore_best(LIKE.params, message["best_step"]), state(message["best_step"]).params)
+    restored, loop = copied.restore(LIKE)
+    assert int(restored.step) in (30, 40)
+    assert equal(restored, state(int(restored.step)))
+    assert equal(copied.restore_best(LIKE.params, loop["best_step"]), state(loop["best_step"]).params)
     copied.save(40, state(40), progress(40))
     assert names(copied.last) == ["30", "40"]
 
 
 class Killed(BaseException):
-    """Stands for a process that does nothing more."""
+    """Stands for a killed process."""
 
 
 OPERATIONS = ("mkdir", "fsync", "rename", "replace", "unlink", "rmdir")
 
 
-def dying(patch, last):
-    """Lets so many file operations happen and no more; gives the list of those that were asked for."""
+def kill_after(patch, last):
+    """Lets `last` file operations happen, then raises Killed; returns the list of attempted operations."""
     calls = []
 
     def counted(real):
@@ -199,7 +199,7 @@ def test_a_process_killed_between_two_file_operations_leaves_whole_checkpoints(s
         shutil.copytree(saved.directory, tmp_path / str(number))
         checkpoints = Checkpoints(tmp_path / str(number))
         with monkeypatch.context() as patch:
-            calls = dying(patch, last)
+            calls = kill_after(patch, last)
             with contextlib.suppress(Killed):
                 checkpoints.save(40, state(40), progress(40))
         return checkpoints, len(calls)
@@ -208,15 +208,15 @@ def test_a_process_killed_between_two_file_operations_leaves_whole_checkpoints(s
     assert operations > 20
     for last in range(operations):
         checkpoints, _ = save(last, last)
-        actual, message = Checkpoints(checkpoints.directory).restore(LIKE)
-        assert int(actual.step) in (30, 40)
-        assert equal(actual, state(int(actual.step)))
-        assert equal(checkpoints.restore_best(LIKE.params, message["best_step"]), state(message["best_step"]).params)
+        restored, loop = Checkpoints(checkpoints.directory).restore(LIKE)
+        assert int(restored.step) in (30, 40)
+        assert equal(restored, state(int(restored.step)))
+        assert equal(checkpoints.restore_best(LIKE.params, loop["best_step"]), state(loop["best_step"]).params)
         checkpoints.save(40, state(40), progress(40))
         assert names(checkpoints.last) == ["30", "40"]
 
 
-def test_another_model_is_reported(copied):
+def test_a_checkpoint_of_another_model_is_reported(copied):
     other = state(0)
     with pytest.raises(UserError, match="no array params/params/d: it was made by another version"):
         copied.restore_best({"params": other.params["params"] | {"d": jnp.ones(1)}})
@@ -224,8 +224,8 @@ def test_another_model_is_reported(copied):
         copied.restore_best({"params": {"b": {"c": jnp.ones(2)}}})
 
 
-def test_what_orbax_wrote_is_read_and_replaced_in_time(tmp_path):
-    """As versions before this one did."""
+def test_orbax_checkpoints_are_read_and_replaced(tmp_path):
+    """Earlier versions saved checkpoints with Orbax."""
     checkpoints = Checkpoints(tmp_path / "checkpoints")
     with ocp.CheckpointManager(checkpoints.best) as best, ocp.CheckpointManager(checkpoints.last) as last:
         best.save(10, args=ocp.args.StandardSave(state(10).params))
@@ -234,8 +234,8 @@ def test_what_orbax_wrote_is_read_and_replaced_in_time(tmp_path):
     before = contents(tmp_path)
     assert equal(checkpoints.restore_best(LIKE.params), state(10).params)
     assert contents(tmp_path) == before
-    actual, message = checkpoints.restore(LIKE)
-    assert equal(actual, state(10)) and message == {"best_step": 10}
+    restored, loop = checkpoints.restore(LIKE)
+    assert equal(restored, state(10)) and loop == {"best_step": 10}
     checkpoints.save(20, state(20), progress(10))
     assert names(checkpoints.last) == ["10", "20"] and names(checkpoints.best) == ["10"]
     checkpoints.save(30, state(30), progress(30))

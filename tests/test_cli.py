@@ -64,7 +64,7 @@ pytestmark = pytest.mark.usefixtures("user_folder")
         ("translate runs/nothing --step 3", "--step chooses the bars of a picture, so it needs --attention OUT.png"),
     ],
 )
-def test_every_wrong_argument_is_one_line(line, message, capsys):
+def test_every_invalid_argument_is_one_line(line, message, capsys):
     try:
         status = main(line.split())
     except SystemExit as end:
@@ -77,7 +77,7 @@ def test_every_wrong_argument_is_one_line(line, message, capsys):
 
 
 @pytest.mark.parametrize("command", ["train", "sweep", "table", "figure", "translate", "check"])
-def test_help_teaches_with_examples(command, capsys):
+def test_help_has_examples(command, capsys):
     with pytest.raises(SystemExit) as end:
         main([command, "--help"])
     assert end.value.code == 0
@@ -91,7 +91,7 @@ def test_help_imports_nothing_slow():
     assert not {"jax", "numpy", "datasets", "rich", "matplotlib"} & set(loaded.stdout.split())
 
 
-def test_a_sweep_makes_what_is_missing_and_no_more(capsys):
+def test_a_sweep_makes_only_missing_runs(capsys):
     assert main(["sweep", "small.py", "--jobs", "1"]) == 0
     lines = capsys.readouterr().out.split("\n")
     assert lines[0] == "small: 6 runs, 0 done, 6 to make, 1 at a time"
@@ -106,7 +106,7 @@ def test_a_sweep_makes_what_is_missing_and_no_more(capsys):
     assert len([line for line in listed if line.startswith("missing") and "mine.py:cosine seed=" in line]) == 3
 
 
-def test_a_changed_score_is_reported_and_made_again_if_asked_for(capsys):
+def test_a_run_of_an_edited_score_is_reported_and_replaced_by_fresh(capsys):
     words = ["sweep", "small.py", "--list", "seed=1", "model.attention.score=mine.py:cosine"]
     (config,) = load_experiment("small.py", {"seed": 1, "model.attention.score": "mine.py:cosine"}).runs
     record = fake_runs.make_record(config)
@@ -124,7 +124,7 @@ def test_a_changed_score_is_reported_and_made_again_if_asked_for(capsys):
     assert records.read(old)["user_code"] == {"mine.py:cosine": "of yesterday"}
 
 
-def test_a_sweep_with_a_failure_goes_on_and_ends_with_one(capsys):
+def test_a_sweep_continues_after_a_failure_and_exits_with_1(capsys):
     words = ["sweep", "small.py", "seed=0", "--jobs", "1", "--add", "data.task=fake(how='raise')"]
     assert main(words) == 1
     captured = capsys.readouterr()
@@ -133,14 +133,14 @@ def test_a_sweep_with_a_failure_goes_on_and_ends_with_one(capsys):
     assert captured.err == "attn-research: 2 of 4 runs failed; the same command tries again\n"
 
 
-def test_a_diverged_run_is_reported_and_done(capsys):
+def test_a_diverged_run_is_listed_as_diverged(capsys):
     config = load_experiment("small.py").runs[0]
     records.write(Path("runs") / digest(config), fake_runs.make_record(config, **fake_runs.DIVERGED))
     assert main(["sweep", "small.py", "seed=0", "--list"]) == 1
     assert capsys.readouterr().out.startswith("diverged ")
 
 
-# A shell's background jobs ignore SIGINT, and so would the sweep that pytest starts there.
+# Background jobs of a shell ignore SIGINT; the sweep restores the default handler.
 SWEEP = "import signal, sys; from attn_research.sweeps import local; from attn_research.cli import main; \
 signal.signal(signal.SIGINT, signal.default_int_handler); local.TARGET = 'fake_runs:run'; import fake_runs; \
 from attn_research.data.task import tasks; tasks.functions['fake'] = fake_runs.fake; main()"
@@ -148,7 +148,7 @@ from attn_research.data.task import tasks; tasks.functions['fake'] = fake_runs.f
 
 @pytest.fixture
 def interrupted(tmp_path):
-    """Starts a sweep of runs that wait, and ends it by a signal; gives its words, directories, status and errors."""
+    """Returns a function that interrupts a waiting sweep by a signal: -> arguments, directories, status, errors."""
     words = ["sweep", "small.py", "seed=0", "data.task=fake(how='wait')"]
     runs = load_experiment("small.py", {"seed": 0, "data.task": "fake(how='wait')"}).runs
     directories = [tmp_path / "runs" / digest(config) for config in runs]
@@ -168,7 +168,7 @@ def interrupted(tmp_path):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_an_interrupted_sweep_stops_its_workers_and_goes_on_later(number, interrupted):
+def test_an_interrupted_sweep_stops_its_workers_and_resumes(number, interrupted):
     words, directories, status, errors = interrupted(number)
     assert status == 128 + number
     assert errors == "attn-research: stopped; the same command makes what is missing, from the last checkpoints on\n"
@@ -194,13 +194,13 @@ def is_busy(directory: Path) -> bool:
         return True
 
 
-def test_training_twice_at_once_is_rejected(capsys, tmp_path):
+def test_a_run_cannot_train_twice_at_once(capsys, tmp_path):
     with lock_run(Path("runs") / digest(Config())):
         assert main(["train", "dates.py"]) == 2
     assert "another process is training runs/" in capsys.readouterr().err
 
 
-def test_training_prints_how_it_goes_and_how_well_it_does(capsys):
+def test_training_prints_steps_and_final_metrics(capsys):
     words = ["train", "dates.py", "data.task=fake", "train.steps=100"]
     assert main(words) == 0
     lines = capsys.readouterr().out.split("\n")
@@ -209,7 +209,7 @@ def test_training_prints_how_it_goes_and_how_well_it_does(capsys):
     assert lines[-2].startswith("run: runs/")
 
 
-def test_training_that_fails_keeps_its_traceback(capsys):
+def test_failed_training_saves_its_traceback(capsys):
     assert main(["train", "dates.py", "data.task=fake(how='raise')"]) == 1
     (file,) = Path("runs").glob("*/failure.txt")
     error = capsys.readouterr().err
@@ -218,7 +218,7 @@ def test_training_that_fails_keeps_its_traceback(capsys):
     assert "in misbehave" in file.read_text()
 
 
-def test_training_with_a_users_error_is_a_sentence(capsys):
+def test_a_users_error_in_training_is_one_sentence(capsys):
     assert main(["train", "dates.py", "data.task=fake(how='user')"]) == 2
     assert (
         capsys.readouterr().err
@@ -227,7 +227,7 @@ def test_training_with_a_users_error_is_a_sentence(capsys):
     assert not list(Path("runs").glob("*/failure.txt"))
 
 
-def test_training_what_is_done_prints_its_metrics(capsys):
+def test_training_a_finished_run_prints_its_metrics(capsys):
     config = override(Config(), {"seed": 4})
     records.write(Path("runs") / digest(config), fake_runs.make_record(config))
     assert main(["train", "dates.py", "--runs", "runs", "seed=4"]) == 0

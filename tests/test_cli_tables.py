@@ -1,4 +1,4 @@
-"""The command `table`, on a folder with an experiment whose runs are faked."""
+"""The command `table` with an experiment whose runs are fake."""
 
 import subprocess
 import sys
@@ -29,13 +29,13 @@ def test_a_table_from_runs_is_printed_and_written(capsys):
         assert capsys.readouterr().out == Path(f"runs/reports/small.{form}").read_text()
 
 
-def test_a_table_names_runs_that_are_missing(capsys):
+def test_a_table_names_missing_runs(capsys):
     make_runs()
     assert main(["table", "small.py", "--add", "model.attention.score=mine.py:cosine"]) == 0
     assert "`mine.py:cosine` has no record of seeds 0, 1, 2 yet." in capsys.readouterr().out
 
 
-def test_save_and_check(capsys):
+def test_check_compares_a_saved_table_with_its_records(capsys):
     make_runs()
     assert main(["table", "small.py", "--save"]) == 0
     assert capsys.readouterr().out == "results/small.jsonl\nresults/small.md\n"
@@ -78,7 +78,7 @@ def test_readme_shows_the_saved_table(capsys, tmp_path):
         ({"commit": "d" * 40}, "are of several commits (cccccccccc, dddddddddd)"),
     ],
 )
-def test_save_and_check_refuse_records_that_cannot_be_traced(other, message, capsys):
+def test_save_and_check_reject_untraceable_records(other, message, capsys):
     make_runs()
     main(["table", "small.py", "--save"])
     config = load_experiment("small.py").runs[0]
@@ -93,7 +93,7 @@ def test_save_and_check_refuse_records_that_cannot_be_traced(other, message, cap
     assert message in capsys.readouterr().err
 
 
-def test_a_reader_that_has_seen_enough_is_no_error():
+def test_a_closed_pipe_is_no_error():
     make_runs()
     shell = f"{sys.executable} -m attn_research table small.py | true; exit ${{PIPESTATUS[0]}}"
     process = subprocess.run(["bash", "-c", shell], env=environment(), capture_output=True, text=True)

@@ -1,4 +1,4 @@
-"""Outputs and references are compared in one normal form, with a tokenizer that fits the language."""
+"""Outputs and references are scored in one normal form, with a tokenizer that suits the language."""
 
 import unicodedata
 
@@ -34,9 +34,9 @@ METHODS = {
 def prepared(folder, lines, **options):
     pairs = [("ein Satz", line) for line in lines]
     write_text(folder, {"train": pairs * 20, "dev": pairs, "test": pairs})
-    message = "".join(f", {name}={value!r}" for name, value in options.items())
+    arguments = "".join(f", {name}={value!r}" for name, value in options.items())
     load.cache_clear()
-    return prepare(config.Data(task=Spec(f"translation(path={str(folder)!r}, vocabulary=500{message})")))
+    return prepare(config.Data(task=Spec(f"translation(path={str(folder)!r}, vocabulary=500{arguments})")))
 
 
 def scored(split, outputs):
@@ -57,7 +57,7 @@ def test_the_reference_itself_is_a_perfect_output(tmp_path, method, units, lower
 @pytest.mark.parametrize(
     ("lines", "tokenizer"), [(CHINESE, "zh"), (JAPANESE, "char"), (THAI, "char"), (FRENCH, "13a"), ([], "13a")]
 )
-def test_the_tokenizer_is_that_of_the_script(lines, tokenizer):
+def test_the_tokenizer_suits_the_script(lines, tokenizer):
     assert choose_tokenizer(lines) == tokenizer
 
 
@@ -73,7 +73,7 @@ def test_languages_without_blanks_are_scored(tmp_path, lines, tokenizer):
     assert 0 < METRICS["bleu"].value(*items["bleu"]) == pytest.approx(expected)
 
 
-def test_a_tokenizer_that_is_asked_for_is_taken(tmp_path):
+def test_an_explicit_tokenizer_is_used(tmp_path):
     assert prepared(tmp_path, CHINESE, tokenize="char").splits["dev"].tokenize == "char"
 
 

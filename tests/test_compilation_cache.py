@@ -1,4 +1,4 @@
-"""Compiled programs on disk, and what damage to them does."""
+"""The cache of compiled programs on disk, whole and damaged."""
 
 import os
 import subprocess
@@ -20,7 +20,7 @@ print(float(jax.jit(lambda x: x * 3 + 1)(2.0)))
 """
 
 
-def test_an_entry_is_the_right_one_or_none(tmp_path):
+def test_an_entry_is_returned_whole_or_not_at_all(tmp_path):
     cache = CheckedCache(str(tmp_path / "cache"))
     assert cache.get("key") is None
     cache.put("key", bytes(range(200)))
@@ -33,12 +33,12 @@ def test_an_entry_is_the_right_one_or_none(tmp_path):
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_a_cache_that_cannot_be_written_is_done_without(tmp_path):
+def test_an_unwritable_cache_is_ignored(tmp_path):
     tmp_path.chmod(0o500)
     CheckedCache(str(tmp_path / "cache")).put("key", b"value")
 
 
-def test_damaged_programs_are_compiled_again_without_a_word(tmp_path):
+def test_damaged_programs_are_recompiled_silently(tmp_path):
     def result():
         words, where = [sys.executable, "-c", PROGRAM], {"ATTN_RESEARCH_CACHE": str(tmp_path)}
         result = subprocess.run(words, env=environment() | where, capture_output=True, text=True, check=True)

@@ -38,7 +38,7 @@ CHANGES = st.fixed_dictionaries(
 
 
 @given(CHANGES)
-def test_flat_json_and_back(changes):
+def test_a_config_survives_flat_json(changes):
     config = override(Config(), changes)
     again = unflatten(json.loads(json.dumps(flatten(config))))
     assert again == config
@@ -47,7 +47,7 @@ def test_flat_json_and_back(changes):
 
 
 @given(CHANGES)
-def test_diff_says_what_was_changed_and_nothing_else(changes):
+def test_diff_lists_exactly_the_changes(changes):
     config = override(Config(), changes)
     differing = diff(Config(), config)
     assert set(differing) <= set(changes)
@@ -82,7 +82,7 @@ def test_a_digest_is_stable_under_spelling(a, b):
 @example("model.dropout", math.nan)
 @example("train.learning_rate", math.inf)
 @example("train.learning_rate", 10**400)
-def test_override_changes_or_explains(name, value):
+def test_override_changes_a_field_or_explains_why_not(name, value):
     try:
         config = override(Config(), {name: value})
     except ValueError as error:
@@ -136,20 +136,20 @@ def test_parse_changes_keeps_specs_and_choices_as_text():
         ("model.attention.score=a(1)", "config field 'model.attention.score': 'a(1)' is not a spec string"),
     ],
 )
-def test_errors_are_sentences(word, message):
+def test_errors_are_single_sentences(word, message):
     with pytest.raises(ValueError) as caught:
         override(Config(), parse_changes([word]))
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
-def test_override_leaves_the_original_alone():
+def test_override_does_not_change_the_original():
     config = Config()
     assert override(config, {"model.attention.score": "general"}).model.attention.score == Spec("general")
     assert config == Config()
 
 
-def test_load(tmp_path):
+def test_load_reads_the_config_of_a_file(tmp_path):
     file = tmp_path / "mine.py"
     file.write_text("from attn_research.config import Config\nconfig = Config(seed=3)\n")
     assert load(file) == Config(seed=3)
@@ -162,29 +162,29 @@ def test_load(tmp_path):
         ("from attn_research.config import Config\nconfig = Config(seed='x')\n", "'seed' of Config is 'x'"),
     ],
 )
-def test_load_of_a_file_that_is_no_config(tmp_path, text, message):
+def test_load_reports_a_file_without_a_config(tmp_path, text, message):
     file = tmp_path / "mine.py"
     file.write_text(text)
     with pytest.raises(ValueError, match=message):
         load(file)
 
 
-def test_load_of_no_file_names_the_nearest(tmp_path):
+def test_load_reports_the_nearest_file(tmp_path):
     (tmp_path / "dates.py").touch()
     with pytest.raises(ValueError, match=r"no file .*date.py; known: dates.py; did you mean dates.py\?"):
         load(tmp_path / "date.py")
 
 
 @pytest.mark.parametrize(("written", "value"), [("true", True), ("false", False), ("True", True), ("False", False)])
-def test_truth_values_may_be_written_in_lower_case(written, value):
+def test_booleans_may_be_lower_case(written, value):
     words = [f"model.attention.split={written}", f"model.attention.score=concat(bias={written})"]
     attention = override(Config(), parse_changes(words)).model.attention
     assert attention.split is value
     assert attention.score == f"concat(bias={value})"
 
 
-def test_what_messages_advise_is_accepted():
-    """Every `field=value` in the text of the package can be said on the command line."""
+def test_advice_in_messages_is_valid():
+    """The command line accepts every `field=value` that appears in the source of the package."""
     sources = (Path(__file__).parent.parent / "attn_research").rglob("*.py")
     text = "".join(path.read_text(encoding="utf-8") for path in sources)
     advised = set(re.findall(rf"\b((?:{'|'.join(map(re.escape, FIELDS))})=\w+(?:\([^)]*\))?)(?![.:\w])", text))

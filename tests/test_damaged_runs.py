@@ -1,4 +1,4 @@
-"""A run with a damaged file gives the right data or a sentence: never other data, never a traceback."""
+"""A run with a damaged file gives the right data or an error of one sentence: no other data, no traceback."""
 
 import json
 import logging
@@ -35,7 +35,7 @@ def sentence(error):
 
 
 @pytest.mark.parametrize("name", ["outputs/test.jsonl", "outputs/attention.npz", "outputs/SHA256SUMS"])
-def test_an_item_is_the_right_one_or_a_sentence(finished, copied, name):
+def test_an_item_of_a_damaged_run_is_right_or_an_error(finished, copied, name):
     right = load_item(finished, 1)
     for checked in (True, False):  # earlier versions wrote no checksums
         if not checked:
@@ -57,8 +57,8 @@ def test_an_item_is_the_right_one_or_a_sentence(finished, copied, name):
                 assert np.array_equal(actual.weights, right.weights)
 
 
-def test_a_translator_is_the_right_one_or_a_sentence(finished, copied):
-    """Every file that it reads is damaged in some ways; what it would translate with is compared, not compiled."""
+def test_a_translator_of_a_damaged_run_is_right_or_an_error(finished, copied):
+    """Damages every file that it reads; compares parameters and vocabularies without compiling a search."""
     right = load(finished)
     names = ["config.json", "vocabulary_source.json", "vocabulary_target.json", "SHA256SUMS"]
     best = [path.relative_to(finished) for path in (finished / "checkpoints" / "best").rglob("*") if path.is_file()]
@@ -87,7 +87,7 @@ def test_reading_a_run_changes_nothing(finished):
 
 
 def test_damaged_metrics_never_stop_a_run(finished, copied, caplog):
-    """It goes on, and lines that are whole stay."""
+    """The run resumes and keeps all whole lines."""
     (copied / "result.json").unlink()
     for damage in damages(finished / "metrics.jsonl", 8):
         shutil.copy(finished / "metrics.jsonl", copied / "metrics.jsonl")
@@ -103,7 +103,7 @@ def test_damaged_metrics_never_stop_a_run(finished, copied, caplog):
     assert logged_metrics(copied) == [{"step": 4}, {"step": 8}]
 
 
-def test_a_damaged_config_or_vocabulary_is_made_anew_by_training(finished, copied):
+def test_training_rewrites_a_damaged_config_or_vocabulary(finished, copied):
     (copied / "result.json").unlink()
     for name in ("config.json", "vocabulary_source.json", "SHA256SUMS"):
         (copied / name).write_text("")

@@ -36,7 +36,7 @@ def latin(text):
     return "".join(str(unicodedata.decimal(c)) if c.isdecimal() else c for c in text)
 
 
-def test_the_locales():
+def test_training_and_unseen_locales_are_disjoint():
     assert len(TRAINING_LOCALES) >= 60
     assert {"ko", "ja", "ar", "th", "hi"} <= {*TRAINING_LOCALES}
     assert not {*TRAINING_LOCALES} & {*UNSEEN_LOCALES}
@@ -44,18 +44,18 @@ def test_the_locales():
 
 
 def scripts(locales):
-    """The first word of the Unicode names of all letters: LATIN, CYRILLIC, CJK ..."""
+    """Returns the first words of the Unicode names of all letters: LATIN, CYRILLIC, CJK ..."""
     texts = "".join(render_date(day, locale, "full") for day in DAYS for locale in locales)
     return {unicodedata.name(letter).split()[0] for letter in texts if letter.isalpha()}
 
 
-def test_the_unseen_locales_have_scripts_that_are_seen():
+def test_training_has_the_scripts_of_unseen_locales():
     assert scripts(UNSEEN_LOCALES) <= scripts(TRAINING_LOCALES)
     assert len(scripts(TRAINING_LOCALES)) >= 20
 
 
 @pytest.mark.parametrize("locale", TRAINING_LOCALES + UNSEEN_LOCALES)
-def test_the_parts_are_what_babel_writes(locale):
+def test_rendered_dates_equal_those_of_babel(locale):
     for day, style in itertools.product(DAYS, STYLES):
         assert latin(render_date(day, locale, style)) == format_date(day, style, locale)
 
@@ -72,12 +72,12 @@ def test_the_parts_are_what_babel_writes(locale):
         ("th", "medium", "9 มี.ค. 1987"),
     ],
 )
-def test_a_date_in_the_digits_and_words_of_a_locale(locale, style, text):
+def test_a_date_has_the_digits_and_words_of_its_locale(locale, style, text):
     assert render_date(DAYS[1], locale, style) == text
 
 
 def linked(day, locale, style):
-    """ISO place -> the characters of the text that it rests on."""
+    """Returns {position in the ISO date: aligned characters of the text}."""
     text = render_date(day, locale, style)
     actual = {}
     for i, j in align(format_parts(day, locale, style)):
@@ -85,7 +85,7 @@ def linked(day, locale, style):
     return actual
 
 
-def test_gold_alignments_of_digits_names_and_what_is_left_out():
+def test_gold_alignments_link_digits_names_and_omitted_digits():
     assert linked(DAYS[1], "en", "short") == dict(
         zip([0, 1, 2, 3, 5, 6, 8, 9], ["87", "87", "8", "7", "3", "3", "9", "9"], strict=True)
     )
@@ -96,7 +96,7 @@ def test_gold_alignments_of_digits_names_and_what_is_left_out():
 
 
 @pytest.mark.parametrize("style", STYLES)
-def test_every_digit_rests_on_something_that_says_it(style):
+def test_every_iso_digit_is_aligned_with_its_source(style):
     for day, locale in itertools.product(DAYS, TRAINING_LOCALES + UNSEEN_LOCALES):
         actual, iso = linked(day, locale, style), day.isoformat()
         assert sorted(actual) == [0, 1, 2, 3, 5, 6, 8, 9]
@@ -110,7 +110,7 @@ def test_the_alignment_counts_from_the_offset():
     assert align(formatted, offset=7) == [(i + 7, j) for i, j in align(formatted)]
 
 
-def test_the_items_are_what_they_say():
+def test_shown_and_hidden_locales_give_the_same_dates():
     for with_locales, without_locales in zip(
         make_splits("shown").values(), make_splits("hidden").values(), strict=True
     ):
@@ -123,7 +123,7 @@ def test_the_items_are_what_they_say():
             assert day in count_interpretations("".join(without["source"]), (with_locale["source"][0][1:-1],))
 
 
-def test_a_date_is_in_one_split_only():
+def test_a_date_is_in_only_one_split():
     targets = [
         {tuple(target) for target in split["target"]} for split in make_splits("shown", "train=3000, dev=500").values()
     ]
@@ -137,7 +137,7 @@ def test_training_never_shows_the_unseen_locales():
     assert locales["train"] | locales["dev"] | locales["test"] <= {f"<{locale}>" for locale in TRAINING_LOCALES}
 
 
-def test_the_sizes_and_the_longest_source():
+def test_sizes_and_length_limit_apply():
     splits = make_splits("hidden", OPTIONS + ", longest=12")
     assert {name: len(split) for name, split in splits.items()} == {
         "train": 400,
@@ -152,12 +152,12 @@ def test_the_items_of_a_split_do_not_depend_on_the_sizes():
     assert make_splits("shown")["test"][:20] == make_splits("shown", "train=10, dev=10, test=20")["test"][:]
 
 
-def test_a_limit_that_leaves_nothing_is_rejected():
+def test_a_length_limit_below_every_date_is_rejected():
     with pytest.raises(ValueError, match="longest of task 'dates' is 5, but must be at least 10"):
         make_splits("shown", "longest=5")
 
 
-def test_the_numbers_of_every_format_stand_apart():
+def test_the_numbers_of_every_format_are_separate():
     for key, actual in interpretation_index(TRAINING_LOCALES + UNSEEN_LOCALES).items():
         for interpretation in actual:
             assert len(interpretation.order) == key.count("0")
@@ -165,13 +165,13 @@ def test_the_numbers_of_every_format_stand_apart():
 
 
 @pytest.mark.parametrize("locales", [*((locale,) for locale in TRAINING_LOCALES), UNSEEN_LOCALES])
-def test_who_knows_the_locale_or_the_unseen_ones_can_always_tell_the_date(locales):
-    """A text's numbers and its skeleton then decide the date, so no ceiling is needed there."""
+def test_a_date_is_unambiguous_if_its_locale_is_known(locales):
+    """The numbers and the skeleton of a text determine its date, so these splits need no ceiling."""
     for actual in interpretation_index(locales).values():
         assert len({(interpretation.order, interpretation.month) for interpretation in actual}) == 1
 
 
-def test_the_interpretations_find_every_date_again():
+def test_every_date_is_among_its_interpretations():
     rng = random.Random(0)
     for _ in range(3000):
         day = datetime.date(1950, 1, 1) + datetime.timedelta(rng.randrange(36525))
@@ -180,7 +180,7 @@ def test_the_interpretations_find_every_date_again():
         assert day in count_interpretations(text, TRAINING_LOCALES + UNSEEN_LOCALES)
 
 
-def test_the_ceiling_is_that_of_writing_every_date_in_every_way():
+def test_the_ceiling_equals_a_count_over_all_rendered_dates():
     locales = ("en", "en_GB", "eu", "hu", "es", "sv")
     days = [datetime.date(2001, 1, 1) + datetime.timedelta(n) for n in range(12 * 365 + 3)]
     texts = {}
@@ -194,7 +194,7 @@ def test_the_ceiling_is_that_of_writing_every_date_in_every_way():
     assert min(ceiling(text, locales) for text in numbers_of_these_years) <= 0.5
 
 
-def test_only_the_hidden_locale_has_a_ceiling():
+def test_only_hidden_locales_have_a_ceiling():
     without_locales = make_splits("hidden", "train=10, test=1000")
     ceilings = without_locales["test"]["ceiling"][:]
     assert 0.98 < sum(ceilings) / len(ceilings) < 1

@@ -22,13 +22,13 @@ def items(name, options="train=100, test=30"):
 
 
 def answered(source):
-    """What stands before the question, and the queries."""
+    """Returns the symbols before the query mark, and the queries."""
     query_mark = source.index(QUERY_MARK)
     return source[:query_mark], source[query_mark + 1 :]
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_every_target_symbol_copies_the_one_it_is_aligned_with(name):
+def test_every_target_symbol_copies_its_aligned_source_symbol(name):
     for item in items(name):
         assert [j for _, j in item["alignment"]] == list(range(len(item["target"])))
         assert [item["source"][i] for i, _ in item["alignment"]] == item["target"]
@@ -52,7 +52,7 @@ def test_two_hop_follows_the_pairs_twice(middle):
         assert item["target"] == (hops if middle else hops[1:]) and first not in hops
 
 
-def test_select_copies_what_is_marked():
+def test_select_copies_marked_symbols():
     for item in items("select"):
         source = item["source"]
         assert item["target"] == [after for mark, after in itertools.pairwise(source) if mark == MARK]
@@ -60,7 +60,7 @@ def test_select_copies_what_is_marked():
 
 
 @pytest.mark.parametrize("distance", [1, 4])
-def test_window_answers_are_so_many_places_from_their_cues(distance):
+def test_window_answers_have_the_given_distance_from_their_cues(distance):
     for item in items("window", f"distance={distance}, train=100, test=30"):
         position = {cue: item["source"].index(cue) for cue in (BEFORE, AFTER)}
         before = [s for s in item["source"][: position[BEFORE]] if s != AFTER]
@@ -68,7 +68,7 @@ def test_window_answers_are_so_many_places_from_their_cues(distance):
         assert item["target"] == [before[-distance], behind[distance - 1]]
 
 
-def test_nth_counts_from_the_start_and_asks_for_known_places():
+def test_nth_counts_from_the_start_and_asks_for_positions_known_from_training():
     data = splits("nth")
     for split in data.values():
         for item in split:
@@ -105,6 +105,6 @@ def _size(name, item):
         ("window(distance=0)", "distance of task 'window' is 0"),
     ],
 )
-def test_impossible_options_are_rejected(spec, message):
+def test_invalid_options_are_rejected(spec, message):
     with pytest.raises(ValueError, match=message):
         load(Spec(spec))

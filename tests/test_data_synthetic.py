@@ -20,27 +20,27 @@ def make_splits(name, options=OPTIONS):
         ("repeat", lambda source: [symbol for symbol in source for _ in range(2)]),
     ],
 )
-def test_the_target_is_what_the_name_says(name, right):
+def test_the_target_follows_the_name_of_the_task(name, right):
     for split in make_splits(name, OPTIONS.replace("symbols=5", "symbols=15")).values():
         for item in split:
             assert item["target"] == right(item["source"])
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_every_target_symbol_is_aligned_with_the_one_it_copies(name):
+def test_every_target_symbol_is_aligned_with_its_source_symbol(name):
     for split in make_splits(name).values():
         for item in split:
             assert [j for _, j in item["alignment"]] == list(range(len(item["target"])))
             assert all(item["source"][i] == item["target"][j] for i, j in item["alignment"])
 
 
-def test_each_source_symbol_is_used_the_same_number_of_times():
+def test_every_source_symbol_is_aligned_equally_often():
     for name, times in [("copy", 1), ("reverse", 1), ("sort", 1), ("repeat", 2)]:
         for item in make_splits(name)["test"]:
             assert sorted(i for i, _ in item["alignment"]) == sorted([*range(len(item["source"]))] * times)
 
 
-def test_equal_symbols_keep_their_order_when_sorted():
+def test_sorting_is_stable():
     for item in make_splits("sort")["test_long"]:
         for (i, j), (after, _) in zip(item["alignment"], item["alignment"][1:], strict=False):
             assert i < after or item["source"][i] != item["source"][after], (item, j)
@@ -67,7 +67,7 @@ def test_the_long_split_is_longer_than_training():
     }
 
 
-def test_the_seed_alone_decides_the_sources():
+def test_only_the_seed_determines_the_sources():
     again, other = make_splits("reverse"), make_splits("copy", OPTIONS + ", seed=1")
     for split in ("train", "dev", "test", "test_long"):
         assert make_splits("copy")[split]["source"][:] == again[split]["source"][:]
@@ -85,7 +85,7 @@ def test_the_seed_alone_decides_the_sources():
         ("symbols=1, longest=1", "too few exist with sizes up to 1; raise symbols or longest"),
     ],
 )
-def test_impossible_options_are_reported(options, message):
+def test_invalid_options_are_rejected(options, message):
     with pytest.raises(ValueError, match=message):
         make_splits("copy", options)
 

@@ -25,7 +25,7 @@ def mine(tmp_path):
     return write
 
 
-def test_the_tasks_are_registered():
+def test_all_tasks_are_registered():
     probes = {"recall", "two_hop", "select", "window", "nth"}
     assert set(tasks.functions) - probes == {
         "copy",
@@ -45,12 +45,12 @@ def test_every_option_has_a_default_and_a_docstring(name):
     assert function.__doc__
 
 
-def test_a_task_is_made_once_a_process():
+def test_a_task_is_built_once_per_process():
     spec = Spec("copy(longest=3, longest_test=4, train=20, test=5)")
     assert load(spec) is load(Spec(str(spec)))
 
 
-def test_a_task_of_ones_own(mine):
+def test_a_users_task_loads(mine):
     splits = load(mine("return DatasetDict(train=split(), dev=split(), test=split(), test_hard=split())"))
     assert splits["test_hard"][0] == {"source": ["a"], "target": ["b"]}
 
@@ -69,7 +69,7 @@ def test_a_task_of_ones_own(mine):
         ),
     ],
 )
-def test_a_task_that_gives_something_else_is_reported_with_its_type(mine, body, message):
+def test_an_invalid_result_of_a_task_is_reported(mine, body, message):
     with pytest.raises(ValueError, match=message) as error:
         load(mine(body))
     assert "\n" not in str(error.value)
@@ -84,12 +84,12 @@ def test_a_task_that_gives_something_else_is_reported_with_its_type(mine, body, 
         ("dates(train=2.5)", "must be of type int"),
     ],
 )
-def test_wrong_specs_are_reported_with_the_known_ones(text, message):
+def test_invalid_specs_are_reported_with_known_names(text, message):
     with pytest.raises(ValueError, match=message):
         load(Spec(text))
 
 
-def test_a_source_that_is_too_long_is_found():
+def test_a_source_over_the_length_limit_is_reported():
     items = {"source": [["a"] * 3, ["a"] * 5], "target": [["b"]] * 2}
     splits = {"train": pyarrow.table(ITEMS), "dev": pyarrow.table(items)}
     check_lengths(splits, 5, "location(max_length=5)")
@@ -98,7 +98,7 @@ def test_a_source_that_is_too_long_is_found():
         check_lengths(splits, 4, "location(max_length=4)")
 
 
-def test_a_source_that_is_too_long_is_named_by_file_and_line():
+def test_a_source_over_the_length_limit_is_reported_with_file_and_line():
     splits = {"test": pyarrow.table({"source": [["a"] * 3], "target": [["b"]], "where": ["test.tsv.gz:7"]})}
     with pytest.raises(ValueError, match=r"^test.tsv.gz:7: the source has 3 symbols"):
         check_lengths(splits, 2, "location(max_length=2)")

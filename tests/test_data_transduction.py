@@ -33,7 +33,7 @@ def test_every_line_of_train_is_an_item(folder):
     }
 
 
-def test_the_lines_of_a_test_word_are_its_references(folder):
+def test_all_lines_of_a_test_word_are_its_references(folder):
     assert read(folder)["test"].to_dict() == {
         "source": [["C", "A", "B"], ["B", "B"]],
         "target": [["K", "AE", "B"], ["B"]],
@@ -42,7 +42,7 @@ def test_the_lines_of_a_test_word_are_its_references(folder):
     }
 
 
-def test_compressed_files_and_other_line_ends_are_read_alike(folder):
+def test_compressed_files_and_crlf_line_ends_read_alike(folder):
     plain = read(folder)["test"].remove_columns("where").to_dict()
     load.cache_clear()
     (folder / "test.tsv").unlink()
@@ -53,7 +53,7 @@ def test_compressed_files_and_other_line_ends_are_read_alike(folder):
     assert compressed["where"][:] == ["test.tsv.gz:1", "test.tsv.gz:2"]
 
 
-def test_a_relative_path_is_looked_for_here_and_in_the_data_folder(folder, monkeypatch, tmp_path_factory):
+def test_a_relative_path_is_resolved_here_and_in_the_data_folder(folder, monkeypatch, tmp_path_factory):
     monkeypatch.chdir(folder.parent)
     here = read(folder.name)
     load.cache_clear()
@@ -81,12 +81,12 @@ def refused(folder, message):
         (b"", r"dev.tsv is empty"),
     ],
 )
-def test_a_bad_file_is_named_with_its_line(folder, text, message):
+def test_an_invalid_line_is_reported_with_its_number(folder, text, message):
     (folder / "dev.tsv").write_bytes(text)
     refused(folder, message)
 
 
-def test_a_missing_file_is_reported_with_what_is_there(folder):
+def test_a_missing_file_is_reported_with_existing_files(folder):
     (folder / "dev.tsv").rename(folder / "dev.txt")
     refused(folder, r"no dev.tsv or dev.tsv.gz in .*; known: dev.txt, test.tsv, train.tsv; did you mean dev.txt")
 
@@ -100,7 +100,7 @@ def test_a_damaged_archive_is_reported(folder, damage):
     refused(folder, r"cannot read .*dev.tsv.gz: ")
 
 
-def test_a_missing_folder_is_reported_with_its_neighbors(folder, monkeypatch):
+def test_a_missing_folder_is_reported_with_similar_folders(folder, monkeypatch):
     monkeypatch.delenv("ATTN_RESEARCH_DATA", raising=False)
     monkeypatch.chdir(folder.parent)
     refused(folder.name + "s", rf"no folder .* \(\$ATTN_RESEARCH_DATA is not set\); .*did you mean {folder.name}")

@@ -24,18 +24,18 @@ def folder(tmp_path):
 
 def read(path, **options):
     load.cache_clear()
-    message = "".join(f", {name}={value!r}" for name, value in options.items())
-    return load(Spec(f"translation(path={str(path)!r}{message})"))
+    arguments = "".join(f", {name}={value!r}" for name, value in options.items())
+    return load(Spec(f"translation(path={str(path)!r}{arguments})"))
 
 
 def edit(file, number, line):
-    """Another line, or none, at this place."""
+    """Replaces a line of a file, or removes it if `line` is None."""
     lines = file.read_text(encoding="utf-8").splitlines()
     lines[number - 1 : number] = [] if line is None else [line]
     file.write_text("".join(line + "\n" for line in lines), encoding="utf-8")
 
 
-def test_each_split_has_its_symbols_its_lines_and_its_places(folder):
+def test_every_item_has_symbols_raw_lines_and_a_place(folder):
     splits = read(folder, units="words")
     assert set(splits) == {"train", "dev", "test"}
     de, en = CORPUS["test"][0]
@@ -45,11 +45,11 @@ def test_each_split_has_its_symbols_its_lines_and_its_places(folder):
     assert [len(split) for split in splits.values()] == [len(pairs) for pairs in CORPUS.values()]
 
 
-def test_compressed_files_and_other_names_are_read_alike(folder, tmp_path_factory):
+def test_compressed_files_and_other_names_read_alike(folder, tmp_path_factory):
     other = tmp_path_factory.mktemp("other")
     renamed = {"train": CORPUS["train"], "val": CORPUS["dev"], "test_2016": CORPUS["test"], "test_coco": CORPUS["dev"]}
     write_text(other, renamed, compress=True)
-    (other / "test_2018.de").write_text("Nur deutsch.\n")  # what only one language has is no split
+    (other / "test_2018.de").write_text("Nur deutsch.\n")  # a file of one language is no split
     plain, compressed = read(folder), read(other, test="test_2016")
     for split in plain:
         assert plain[split].remove_columns("where").to_dict() == compressed[split].remove_columns("where").to_dict()
@@ -57,20 +57,20 @@ def test_compressed_files_and_other_names_are_read_alike(folder, tmp_path_factor
     assert compressed["test_coco"]["raw"][:] == compressed["dev"]["raw"][:]
 
 
-def test_the_languages_can_be_turned_round(folder):
+def test_languages_can_be_swapped(folder):
     forth, back = read(folder), read(folder, source="en", target="de")
     assert forth["dev"]["source"][:] == back["dev"]["target"][:]
     assert back["dev"]["raw"][0] == [CORPUS["dev"][0][0]]
 
 
-def test_a_relative_path_is_looked_for_in_the_data_folder(folder, monkeypatch, tmp_path_factory):
+def test_a_relative_path_is_resolved_in_the_data_folder(folder, monkeypatch, tmp_path_factory):
     monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere"))
     monkeypatch.setenv("ATTN_RESEARCH_DATA", str(folder.parent))
     assert len(read(folder.name)["dev"]) == len(CORPUS["dev"])
 
 
 @pytest.mark.parametrize("form", ["jsonl", "parquet"])
-def test_a_data_set_of_the_hub_gives_the_same(folder, tmp_path_factory, monkeypatch, form):
+def test_a_data_set_of_the_hub_gives_the_same_splits(folder, tmp_path_factory, monkeypatch, form):
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path_factory.mktemp("cache"))
     hub = tmp_path_factory.mktemp("hub")
     write_json(hub, {"validation" if name == "dev" else name: pairs for name, pairs in CORPUS.items()})
@@ -87,7 +87,7 @@ def test_a_data_set_of_the_hub_gives_the_same(folder, tmp_path_factory, monkeypa
 
 
 def write_configurations(folder, *names):
-    """A data set of the hub with several configurations and a column `translation`."""
+    """Writes a data set as on the hub, with several configurations and a column `translation`."""
     lines = ["---", "configs:"]
     for name in names:
         (folder / name).mkdir()
@@ -100,7 +100,7 @@ def write_configurations(folder, *names):
     (folder / "README.md").write_text("\n".join([*lines, "---", ""]))
 
 
-def test_a_column_of_texts_by_language_and_a_configuration_give_the_same(folder, tmp_path_factory, monkeypatch):
+def test_a_translation_column_with_a_configuration_gives_the_same_splits(folder, tmp_path_factory, monkeypatch):
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path_factory.mktemp("cache"))
     hub = tmp_path_factory.mktemp("hub")
     write_configurations(hub, "de-en", "en-de")
@@ -119,7 +119,7 @@ def refused(path, message, **options):
     assert "\n" not in str(error.value)
 
 
-def test_a_data_set_that_is_not_there_is_reported(tmp_path):
+def test_a_missing_data_set_is_reported(tmp_path):
     refused(f"hub:{tmp_path / 'nowhere'}", "cannot load data set .* from the Hugging Face hub: ")
 
 
@@ -129,12 +129,12 @@ def test_different_numbers_of_lines_are_reported(folder):
 
 
 @pytest.mark.parametrize(("split", "side"), [("dev", "de"), ("test", "en")])
-def test_an_empty_line_of_a_test_is_reported(folder, split, side):
+def test_an_empty_test_line_is_reported(folder, split, side):
     edit(folder / f"{split}.{side}", 4, " \t")
     refused(folder, rf"^{split}.de:4 is empty on one side, and only training pairs can be left out$")
 
 
-def test_empty_and_long_training_pairs_are_left_out_and_told(folder, caplog):
+def test_empty_and_long_training_pairs_are_dropped_with_a_warning(folder, caplog):
     edit(folder / "train.en", 5, "")
     edit(folder / "train.de", 9, "ein " * 40)
     edit(folder / "test.de", 2, "ein " * 40)
@@ -164,13 +164,13 @@ def test_missing_files_folders_and_options_are_reported(folder):
 LINES = [
     "Ein Mann, der (im  T-Shirt) läuft.",
     ' "Zwei\tFrauen" – 3,5 km! ',
-    "u\u0308ber",  # composed when it comes back
+    "u\u0308ber",  # comes back composed
     "Preis: 5€/Stück …  ",
 ]
 
 
 @pytest.mark.parametrize("units", ["words", "subwords"])
-def test_lines_come_back_with_single_spaces(units, tmp_path):
+def test_joining_a_split_line_restores_it_with_single_spaces(units, tmp_path):
     segmentation = LearnedSegmentation.learn(LINES, units, 500, lowercase=False)
     segmentation.save(tmp_path / "pieces.json")
     for line in LINES:
@@ -182,7 +182,7 @@ def test_lines_come_back_with_single_spaces(units, tmp_path):
     assert lowered.join(lowered.split("Ein MANN")) == "ein mann"
 
 
-def test_subwords_are_smaller_than_words_and_as_many_as_asked():
+def test_subwords_are_smaller_than_words_and_within_the_vocabulary_size():
     lines = [de for de, _ in CORPUS["train"]]
     segmentation = LearnedSegmentation.learn(lines, "subwords", 40, lowercase=False)
     symbols = {symbol for line in lines for symbol in segmentation.split(line)}
@@ -193,7 +193,7 @@ def test_subwords_are_smaller_than_words_and_as_many_as_asked():
     )
 
 
-def test_what_the_vocabulary_has_not_is_unknown(folder):
+def test_symbols_outside_the_vocabulary_are_unknown(folder):
     splits = read(folder, units="words", vocabulary=6)
     train = {symbol for tokens in splits["train"]["source"] for symbol in tokens}
     assert len(train) == 7 and UNKNOWN in train
@@ -204,7 +204,7 @@ def test_what_the_vocabulary_has_not_is_unknown(folder):
     assert LearnedSegmentation.learn(["abc"], "subwords", 20, lowercase=False).split("abc☃") == [SPACE + "abc", UNKNOWN]
 
 
-def test_one_segmentation_for_both_sides_or_one_each(folder):
+def test_segmentations_are_joint_or_separate(folder):
     source, target = read(folder, joint=True).segmentations
     assert source is target and source.split("Katze cat") == [SPACE + "Katze", SPACE + "cat"]
     source, target = read(folder).segmentations

@@ -1,4 +1,4 @@
-"""Placements and combinations against plain numpy loops, and what the decoder refuses."""
+"""Placements and combinations compared with plain NumPy loops, and invalid settings of the decoder."""
 
 import functools
 
@@ -78,8 +78,8 @@ PLAIN_COMBINATIONS |= {
 
 
 @pytest.mark.parametrize("spec", PLAIN_COMBINATIONS)
-def test_combinations_are_their_equations(spec):
-    """With one leading axis, as in a step, and with two, as over all steps."""
+def test_combinations_equal_their_equations(spec):
+    """With one leading axis, as in one step, and with two, as for all steps."""
     param, p = random_parameters()
     combine = combinations.bind(Spec(spec))(param, 5, H, E)
     for lead in ((B,), (T, B)):
@@ -87,8 +87,8 @@ def test_combinations_are_their_equations(spec):
         close(combine(*map(jnp.asarray, (c, h, y))), PLAIN_COMBINATIONS[spec](p, c, h, y))
 
 
-def test_sockeyes_context_gate_is_gated_without_the_symbol():
-    """z = plain.sigmoid(W [h; c] + b), tanh(z (W_h h + b_h) + (1 - z) (W_c c + b_c)): its z is one minus ours."""
+def test_gated_without_the_symbol_equals_sockeyes_context_gate():
+    """Sockeye: z = sigmoid(W [h; c] + b), tanh(z (W_h h + b_h) + (1 - z) (W_c c + b_c)). Its z is one minus ours."""
     param, p = random_parameters()
     c, h, y = (random_array((B, size)) for size in (5, H, E))
     ours = combinations.bind(Spec("gated(symbol=False)"))(param, 5, H, E)(*map(jnp.asarray, (c, h, y)))
@@ -97,7 +97,7 @@ def test_sockeyes_context_gate_is_gated_without_the_symbol():
 
 
 def plain_order(spec, cell, att, drop, s, y, fed, c_old):
-    """One step: the new states, the state that is combined, and what was seen; `cell(name, state, *inputs)`."""
+    """Returns new states, the state to combine, and (context, weights) of one step; `cell(name, state, *inputs)`."""
 
     def upper(first, *more):
         states = [first]
@@ -121,7 +121,7 @@ def plain_order(spec, cell, att, drop, s, y, fed, c_old):
 
 
 def plain_attention(encoded):
-    """Dot scores and a softmax over the real positions."""
+    """Returns dot attention with a softmax over the real positions."""
 
     def att(h):
         logits = np.where(np.arange(S)[None] < LENGTHS[:, None], np.einsum("bsh,bh->bs", encoded.states, h), -np.inf)
@@ -133,7 +133,7 @@ def plain_attention(encoded):
 
 
 def plain_decoder(p, placement_spec, start, encoded, ys, masks):
-    """Attentional vectors and weights of all steps."""
+    """Returns attentional vectors and weights of all steps."""
     placement, _, name, feeding, combination = placement_spec
     run = getattr(reference_cells, name)
     cell = lambda name, state, *inputs: run(p[name], state, join(*inputs))  # noqa: E731
@@ -156,12 +156,12 @@ def run_steps(steps, ys):
 
 
 def masks_of(decoder, ys):
-    """The dropout masks between the layers, drawn as the decoder draws them under every placement."""
+    """Returns the dropout masks between the layers, which the decoder draws alike for every placement."""
     return decoder._masks(decoder.make_rng("dropout"), ys)
 
 
 @every_placement
-def test_placements_are_their_step_orders_in_training_and_step_by_step(placement, layers, cell, feeding, combination):
+def test_placements_equal_their_step_orders_in_training_and_step_by_step(placement, layers, cell, feeding, combination):
     placement_spec = (placement, layers, cell, feeding, combination)
     c = config.Decoder(Spec(cell), layers, H, Spec("dense"), Spec(placement), feeding, Spec(combination))
     decoder = Decoder(c, config.Attention(), 0.5)
@@ -220,7 +220,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_what_would_be_without_effect_is_rejected_with_the_reason(case):
+def test_settings_without_effect_are_rejected_with_the_reason(case):
     changes, words = REFUSED[case]
     changes = {name if "." in name else f"model.decoder.{name}": value for name, value in changes.items()}
     one = Seq2Seq(config.override(config.Config(), changes).model, source_size=9, target_size=8)

@@ -1,4 +1,4 @@
-"""A run keeps its name: the digests of configs and experiments are those that they had when their runs were made."""
+"""Digests of configs and experiments never change, so that runs keep their names."""
 
 import hashlib
 from pathlib import Path
@@ -15,7 +15,7 @@ CONFIGS = {
     "long_sort": "0952de82db",
     "multi30k_deen": "fb88a4820a",
 }
-# How many runs, the least name, and the first characters of the sha256 of all names, sorted.
+# (number of runs, smallest digest, start of the SHA-256 of all sorted digests)
 EXPERIMENTS = {
     "attention_zoo": (366, "005e410feb", "65581a763a"),
     "g2p_scores": (18, "23f44c756c", "9f3e4bf05f"),
@@ -25,18 +25,18 @@ EXPERIMENTS = {
 
 
 @pytest.mark.parametrize("name", CONFIGS)
-def test_a_config_keeps_its_name(name):
+def test_digests_of_configs_never_change(name):
     assert digest(load(TOP / "configs" / f"{name}.py")) == CONFIGS[name]
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
-def test_the_runs_of_an_experiment_keep_their_names(name):
+def test_digests_of_experiments_never_change(name):
     names = sorted({digest(config) for config in load_experiment(TOP / "experiments" / f"{name}.py").runs})
     sha = hashlib.sha256(" ".join(names).encode()).hexdigest()[:10]
     assert (len(names), names[0], sha) == EXPERIMENTS[name]
 
 
-def test_a_later_field_enters_the_name_where_it_is_not_its_default():
+def test_a_new_field_changes_the_digest_only_if_it_is_not_its_default():
     assert {name: flatten(Config())[name] for name in LATER} == LATER
     assert LATER.keys() <= field_types(Config()).keys()
     other = override(Config(), {"model.attention.bias": "values"})
@@ -44,6 +44,6 @@ def test_a_later_field_enters_the_name_where_it_is_not_its_default():
     assert unflatten(flatten(other)) == other
 
 
-def test_a_record_from_before_a_later_field_is_of_the_same_config():
+def test_a_record_older_than_a_field_has_the_same_config():
     before = {name: value for name, value in flatten(Config()).items() if name not in LATER}
     assert unflatten(before) == Config()

@@ -1,4 +1,4 @@
-"""Sparse normalizers against a bisection in numpy, and their gradients against finite differences in float64."""
+"""Sparse normalizers compared with bisection in NumPy; gradients with finite differences in float64."""
 
 import functools
 
@@ -25,7 +25,7 @@ every_solver = pytest.mark.parametrize(("solve", "alpha"), SOLVERS, ids=lambda x
 
 
 def brute(z, alpha):
-    """One row: halves the interval of tau a hundred times."""
+    """Solves one row by a hundred bisections of the threshold tau."""
     z = (alpha - 1) * z
     low, high = z.max() - 1, z.max()
     for _ in range(100):
@@ -42,7 +42,7 @@ def run_solver(solve, z, alpha, visible=VISIBLE):
 
 @every_solver
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_weights_are_those_of_brute_force(solve, alpha, dtype):
+def test_weights_equal_those_of_bisection(solve, alpha, dtype):
     with jax.enable_x64(True):
         weights = np.asarray(run_solver(solve, Z.astype(dtype), alpha))
     assert weights.dtype == dtype
@@ -53,7 +53,7 @@ def test_weights_are_those_of_brute_force(solve, alpha, dtype):
 
 
 @every_solver
-def test_gradients_are_finite_differences(solve, alpha):
+def test_gradients_equal_finite_differences(solve, alpha):
     slope = rng.normal(size=Z.shape)
     with jax.enable_x64(True):
         loss = lambda z, alpha: (run_solver(solve, z, alpha) * slope).sum()  # noqa: E731
@@ -66,20 +66,20 @@ def test_gradients_are_finite_differences(solve, alpha):
             np.testing.assert_allclose(by_alpha, along, rtol=1e-6, atol=1e-7)
 
 
-def test_the_sorted_solutions_are_the_halved_ones_for_long_rows():
+def test_sorting_and_bisection_agree_on_long_rows():
     z, visible = 5 * rng.normal(size=(3, 300)).astype(np.float32), rng.random((3, 300)) < 0.9
     for solve, alpha in SOLVERS[:2]:
         halved = run_solver(solve_bisect, z, alpha, visible)
         np.testing.assert_allclose(run_solver(solve, z, alpha, visible), halved, atol=2e-6)
 
 
-def test_near_one_it_is_the_softmax():
+def test_alpha_near_one_gives_the_softmax():
     expected = jax.nn.softmax(jnp.asarray(Z), where=VISIBLE)
     np.testing.assert_allclose(run_solver(solve_bisect, Z.astype(np.float32), 1.001), expected, atol=5e-3)
 
 
 @every_solver
-def test_equal_logits_share_and_a_distant_one_takes_all(solve, alpha):
+def test_equal_logits_share_and_a_far_larger_one_takes_all(solve, alpha):
     even = np.full((4, 7), 3e4, np.float32)
     np.testing.assert_allclose(run_solver(solve, even, alpha)[1], VISIBLE[1] / 5, atol=1e-6)
     even[:, 2] = 6e4
@@ -87,7 +87,7 @@ def test_equal_logits_share_and_a_distant_one_takes_all(solve, alpha):
 
 
 @pytest.mark.parametrize("alpha", [1.01, 1.1, 1.9, 2.25])
-def test_weights_are_right_over_the_whole_range_of_alpha(alpha):
+def test_weights_are_accurate_over_the_range_of_alpha(alpha):
     assert alpha in Alpha.__metadata__[0]
     pairs = np.stack([np.zeros(300), -np.linspace(0, 1.2, 300)], -1)
     rows = np.random.default_rng(1).normal(size=(300, 2)) * np.repeat([[0.1], [1.0], [30.0]], 100, axis=0)

@@ -1,4 +1,4 @@
-"""Every config and experiment here can be read and built, and what is committed follows from records."""
+"""All configs and experiments load and build, and committed tables follow from committed records."""
 
 import json
 from pathlib import Path
@@ -20,14 +20,14 @@ SAVED = [path for path in EXPERIMENTS if (path.parent / "results" / f"{path.stem
 
 
 @pytest.mark.parametrize("path", sorted((TOP / "configs").glob("*.py")), ids=lambda path: path.stem)
-def test_a_config_says_its_task_cost_expected_score_and_command(path):
+def test_a_config_documents_task_cost_expected_score_and_command(path):
     text = path.read_text()
     assert all(f"{word}:" in text for word in ("Task", "Cost", "Expected", "Command"))
     tasks.bind(load(path).data.task)
 
 
 @pytest.mark.parametrize("path", EXPERIMENTS, ids=lambda path: path.stem)
-def test_an_experiment_has_distinct_runs_whose_models_can_be_built(path):
+def test_an_experiment_has_distinct_runs_and_valid_models(path):
     experiment = load_experiment(path)
     assert len({digest(config) for config in experiment.runs}) == len(experiment.runs)
     for config in {config.model: config for config in experiment.runs}.values():
@@ -37,11 +37,11 @@ def test_an_experiment_has_distinct_runs_whose_models_can_be_built(path):
 
 
 @pytest.mark.parametrize("path", SAVED, ids=lambda path: path.stem)
-def test_a_committed_table_and_readme_follow_from_the_committed_records(path, capsys):
+def test_committed_tables_follow_from_committed_records(path, capsys):
     assert main(["table", str(path), "--check"]) == 0, capsys.readouterr().err
 
 
-def test_the_curve_in_the_docs_follows_from_its_lines_which_are_of_committed_runs():
+def test_the_curve_in_the_docs_follows_from_committed_runs():
     lines = [json.loads(line) for line in (TOP / "docs" / "g2p_curve.jsonl").read_text().splitlines()]
     committed = load_committed(TOP / "experiments" / "results" / "g2p_scores.jsonl")
     best = {(record["id"], record["best_step"]): record["splits"]["dev"]["metrics"]["wer"] for record in committed}

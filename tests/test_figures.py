@@ -19,7 +19,7 @@ def item(random=0, output="0-9", source=SOURCE, attends=True, **more):
     return Item(source, list(output), weights if attends else weights[:, :0], **more)
 
 
-def test_maps_are_written_as_png_and_pdf_and_always_alike(tmp_path):
+def test_maps_are_reproducible_png_and_pdf_files(tmp_path):
     items = {
         "dot": item(references=[list("0-9")], alignment=[(1, 2), (2, 2)]),
         'none(feed="input")': item(output="1-9", attends=False, references=[list("0-9")]),
@@ -38,7 +38,7 @@ def test_maps_of_two_sources_are_an_error(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_bars_of_one_step(tmp_path):
+def test_bars_show_one_step(tmp_path):
     one, other = (bars(item(), step, tmp_path / f"bars{step}", title="dot") for step in (0, 3))
     assert one[0].read_bytes() != other[0].read_bytes()
 
@@ -50,7 +50,7 @@ def test_bars_need_a_step_and_attention(tmp_path):
         bars(item(attends=False), 0, tmp_path / "bars")
 
 
-def test_an_output_without_a_symbol_has_nothing_to_draw(tmp_path):
+def test_an_output_without_symbols_cannot_be_drawn(tmp_path):
     nothing = Item(SOURCE, [], np.zeros((0, len(SOURCE))))
     for draw in (lambda: attention_maps({"": nothing}, tmp_path / "map"), lambda: bars(nothing, 0, tmp_path / "bars")):
         with pytest.raises(ValueError, match="the output has no symbol"):
@@ -83,7 +83,7 @@ def test_groups_keep_the_weight_of_every_step(source, output, symbols, steps):
 
 
 @pytest.mark.parametrize(("source", "maps", "columns"), [(18, 6, 3), (18, 4, 2), (60, 3, 1), (5, 1, 1), (27, 6, 2)])
-def test_a_page_is_wide_without_many_gaps(source, maps, columns):
+def test_a_page_of_maps_is_wide_with_few_gaps(source, maps, columns):
     assert _page([item(output="2013-09-21", source=["x"] * source)] * maps)[0] == columns
 
 
@@ -115,11 +115,11 @@ def test_the_outline_goes_around_the_gold_cells(cells):
         ("0-9", [], set()),
     ],
 )
-def test_wrong_steps(output, references, wrong):
+def test_wrong_steps_differ_from_the_closest_reference(output, references, wrong):
     assert item(output=output, references=[list(reference) for reference in references]).wrong == wrong
 
 
-def test_an_output_that_was_cut_has_no_end_symbol():
+def test_a_truncated_output_has_no_end_symbol():
     cut = Item(["a"], ["b", "c"], np.ones((2, 1)), [["b", "c"]])
     assert cut.output_symbols == ["b", "c"] and cut.wrong == set()
     assert item().output_symbols == ["0", "-", "9", "</s>"]
@@ -133,17 +133,17 @@ def written_run(directory, **more):
     return directory
 
 
-def test_an_item_as_a_run_kept_it(tmp_path):
+def test_an_item_of_a_run_loads(tmp_path):
     stored = load_item(written_run(tmp_path, alignment=[[1, 0]]), 0)
     assert stored.source == ["a", "한"] and stored.output == ["b"] and stored.alignment == [(1, 0)]
     assert stored.weights.shape == (2, 2) and stored.wrong == set()
 
 
-def test_an_item_without_gold(tmp_path):
+def test_an_item_without_gold_alignment_loads(tmp_path):
     assert load_item(written_run(tmp_path), 0).alignment == ()
 
 
-def test_an_item_that_was_not_kept(tmp_path):
+def test_a_missing_item_is_reported(tmp_path):
     with pytest.raises(ValueError, match=r"there is no .*test\.jsonl, so the run is not finished"):
         load_item(tmp_path, 0)
     with pytest.raises(ValueError, match="items 0 to 0, but not of item 1"):

@@ -1,4 +1,4 @@
-"""A run in float64 is one throughout: what was rounded to float32 on the way to the loss would show in its slope."""
+"""A run in float64 rounds nothing to float32. Finite differences of the loss would show it."""
 
 import functools
 
@@ -26,7 +26,7 @@ SLOW = ("mocha", "hard", "monotone")
 
 @functools.cache
 def run(case):
-    """The config, parameters in float64, and their jitted function: the loss of a small batch, and its gradient."""
+    """Returns config, model, parameters in float64, and a jitted function: loss of a small batch with gradient."""
     config = override(Config(), SIZES | {"model.attention.score": "concat"} | CASES[case])
     one, rows = Seq2Seq(config.model, 11, 9), batch()
     params = jax.tree.map(lambda leaf: np.asarray(leaf, np.float64) / 4, parameters(one, 0))
@@ -42,7 +42,7 @@ def run(case):
     return config, one, params, loss
 
 
-def test_cross_entropy_is_that_of_numpy():
+def test_cross_entropy_equals_that_of_numpy():
     rng = np.random.default_rng(0)
     logits, target = rng.normal(size=(3, 2, 5)), rng.integers(0, 5, (2, 3))
     log_p = logits - np.log(np.exp(logits).sum(-1, keepdims=True))
@@ -55,8 +55,8 @@ def test_cross_entropy_is_that_of_numpy():
 
 
 @pytest.mark.parametrize("case", ["plain", *(pytest.param(case, marks=pytest.mark.slow) for case in SLOW), "hmm"])
-def test_the_slope_of_the_loss_is_that_of_float64(case):
-    """Central differences of steps of 1e-6 are right to 1e-8; rounded to float32 they would be noise of 0.05."""
+def test_the_slope_of_the_loss_has_float64_accuracy(case):
+    """Central differences with step 1e-6 are exact to 1e-8. Rounding to float32 would give noise of 0.05."""
     _, _, params, loss = run(case)
     rng = np.random.default_rng(1)
     direction = jax.tree.map(lambda leaf: rng.normal(size=leaf.shape), params)

@@ -11,7 +11,7 @@ from attn_research.reports.fonts import symbol_label, text_label
 
 @pytest.fixture
 def only_latin(monkeypatch):
-    """A machine with no font but matplotlib's own."""
+    """A machine without fonts other than matplotlib's."""
     own = fonts.font_files()[-1:]
     monkeypatch.setattr(fonts, "font_files", lambda: own)
     for name in ("families", "characters"):
@@ -19,7 +19,7 @@ def only_latin(monkeypatch):
 
 
 def drawn(label):
-    """Draws the label; matplotlib warns, which is an error here, of a glyph that its font has not."""
+    """Draws the label. Matplotlib warns about missing glyphs, and warnings are errors here."""
     figure = Figure()
     label.apply_to(figure.text(0.5, 0.5, ""), 10)
     figure.canvas.draw()
@@ -29,7 +29,7 @@ def drawn(label):
 @pytest.mark.parametrize(
     "symbol", ["a", "한", "日", "月", "س", "ว", "श", "ג", "က", "፩", "ą", "Ж", "İ", "ß", "AH", "한국"]
 )
-def test_symbols_of_many_scripts(symbol):
+def test_symbols_of_many_scripts_are_drawn(symbol):
     label = drawn(symbol_label(symbol))
     assert label.text == symbol and not label.code
 
@@ -43,12 +43,12 @@ def test_a_lone_mark_gets_a_dotted_circle(mark):
 @pytest.mark.parametrize(
     ("symbol", "text"), [("\u200f", "200F"), ("\u202f", "202F"), ("\t", "0009"), ("\ue000", "E000"), ("𒀀", "12000")]
 )
-def test_what_cannot_be_seen_is_a_code_point(symbol, text):
+def test_invisible_characters_are_code_points(symbol, text):
     label = drawn(symbol_label(symbol))
     assert label.text == text and label.code
 
 
-def test_blanks_are_visible_and_long_words_cut():
+def test_blanks_are_visible_and_long_words_truncated():
     assert symbol_label(" ").text == "␣" and symbol_label("\n").text == "↵"
     assert symbol_label("a" * 17).text == "a" * 15 + "…"
     assert text_label("one two\nthree").text == "one two\nthree"
@@ -58,13 +58,13 @@ def test_blanks_are_visible_and_long_words_cut():
 @pytest.mark.parametrize(
     ("symbol", "text"), [("한", "D55C"), ("日本", "65E5 672C"), ("\u0e31", "0E31"), ("xश", "x 0936"), ("é", "é")]
 )
-def test_code_points_where_no_font_has_the_glyph(symbol, text):
+def test_characters_without_a_glyph_are_code_points(symbol, text):
     label = drawn(symbol_label(symbol))
     assert label.text == text and label.code == (text != symbol)
 
 
 @pytest.mark.parametrize("symbol", ["$x_1$", r"\alpha", "$", "a^b", "{", r"\$", "%"])
-def test_nothing_is_read_as_mathematics(symbol):
+def test_no_symbol_is_parsed_as_mathematics(symbol):
     figure = Figure()
     text = figure.text(0, 0, "")
     symbol_label(symbol).apply_to(text, 10)

@@ -1,4 +1,4 @@
-"""What made a run, compared by what goes on with it or takes it as done. Nothing is trained here."""
+"""The identity of a run: commands that resume or read a run compare it. Nothing is trained here."""
 
 import subprocess
 import sys
@@ -25,7 +25,7 @@ SCORE = "import helper\ndef mine(param, keys, query_size):\n    return lambda qu
 
 
 def write_data(text="ab\tA B\n", dev="ab\tA B\n"):
-    """A folder `words` with three files."""
+    """Writes a folder `words` with three files."""
     Path("words").mkdir(exist_ok=True)
     for name, lines in (("train", text), ("dev", dev), ("test", dev)):
         (Path("words") / f"{name}.tsv").write_text(lines)
@@ -35,7 +35,7 @@ def write_data(text="ab\tA B\n", dev="ab\tA B\n"):
 
 @pytest.fixture
 def forgetful(monkeypatch):
-    """A process that has read no file yet."""
+    """A process that has imported no user file yet."""
     monkeypatch.setattr(user_modules, "_modules", {})
     write_data()
     Path("helper.py").write_text("A = 1\n")
@@ -47,13 +47,13 @@ DIRECTORY = Path("runs") / digest(CONFIG)
 
 
 def begun(config=CONFIG, **other):
-    """The directory of a run that was killed after its first checkpoint."""
+    """Starts a run that is killed after its first checkpoint."""
     start_run(DIRECTORY, config, settings() | other)
     (DIRECTORY / "checkpoints" / "last" / "1").mkdir(parents=True)
 
 
 def finished(**other):
-    """A finished one."""
+    """Makes a finished run."""
     begun(**other)
     result = identity.read(DIRECTORY)._asdict()
     records.write(DIRECTORY, fake_runs.make_record(CONFIG, identity=result))
@@ -71,13 +71,13 @@ EDITS = {
     "score.py of model.attention.score was edited": lambda: Path("score.py").write_text(SCORE + "\n"),
     "helper.py of model.attention.score was edited": lambda: Path("helper.py").write_text("A = 2\n"),
     "differ (split train)": lambda: write_data("ab\tA C\n"),
-    "differ (split dev, test)": lambda: write_data(dev="ab\tA B\nab\tA C\n"),  # the same ids, another reference
+    "differ (split dev, test)": lambda: write_data(dev="ab\tA B\nab\tA C\n"),  # same ids, another reference
 }
 
 
 @pytest.mark.parametrize("message", EDITS)
 @pytest.mark.parametrize("make", [begun, finished])
-def test_other_data_or_code_are_named_and_nothing_is_touched(message, make):
+def test_changed_data_or_code_is_reported_and_nothing_is_written(message, make):
     make()
     assert not standing().conflicts
     before = files()
@@ -98,7 +98,7 @@ OTHERS = {
 
 
 @pytest.mark.parametrize("message", OTHERS)
-def test_other_settings_are_rejected_to_go_on_with_and_told_of_what_is_done(message):
+def test_changed_settings_stop_a_resume_but_not_a_finished_run(message):
     begun(**OTHERS[message])
     assert [phrase for phrase in standing().conflicts if message in phrase]
     records.write(DIRECTORY, fake_runs.make_record(CONFIG))
@@ -106,13 +106,13 @@ def test_other_settings_are_rejected_to_go_on_with_and_told_of_what_is_done(mess
     assert [phrase for phrase in standing().differences.environment if message in phrase]
 
 
-def test_other_versions_are_named():
+def test_changed_versions_are_reported():
     then = identity.Identity({}, {}, {"jax": "0.1", "flax": "1"}, {}, None)
     differences = identity.compare(then, then._replace(versions={"jax": "0.2", "flax": "1"}), "dates")
     assert differences == ([], ["jax was 0.1 and is 0.2"])
 
 
-def test_a_worker_of_a_sweep_has_other_threads_and_flags_than_a_process_that_trains(monkeypatch):
+def test_sweep_workers_have_other_threads_and_flags_than_train(monkeypatch):
     monkeypatch.delenv("XLA_FLAGS", raising=False)
     assert worker_settings(pinned=True)["threads"] == 1
     assert worker_settings(pinned=True)["--xla_backend_optimization_level"] == "1"
@@ -127,13 +127,13 @@ def test_options_of_jax_are_read_from_jax():
         assert settings()["jax_default_matmul_precision"] == "float32"
 
 
-def test_a_run_without_a_checkpoint_begins_anew():
+def test_a_run_without_a_checkpoint_restarts():
     start_run(DIRECTORY, CONFIG, settings())
     write_data("ab\tC\n")
     assert start_run(DIRECTORY, CONFIG, settings()).data == dict(fingerprint(CONFIG.data.task))
 
 
-def test_a_run_keeps_the_text_of_its_code():
+def test_a_run_stores_the_source_of_its_code():
     begun()
     folder = DIRECTORY / "code" / "model.attention.score"
     assert {path.name: path.read_text() for path in folder.iterdir()} == {"score.py": SCORE, "helper.py": "A = 1\n"}
@@ -144,14 +144,14 @@ def test_a_run_keeps_the_text_of_its_code():
         identity.stored_file(DIRECTORY, then, "model.attention.score")
 
 
-def test_texts_of_an_earlier_beginning_do_not_stay():
+def test_a_restart_removes_the_code_of_the_earlier_start():
     start_run(DIRECTORY, CONFIG, settings())
     Path("score.py").write_text(SCORE.replace("import helper\n", ""))
     start_run(DIRECTORY, CONFIG, settings())
     assert [path.name for path in (DIRECTORY / "code" / "model.attention.score").iterdir()] == ["score.py"]
 
 
-def test_a_run_from_before_is_reported_to_be_not_recorded(caplog):
+def test_a_run_without_an_identity_is_reported(caplog):
     (DIRECTORY / "checkpoints" / "last" / "1").mkdir(parents=True)
     assert start_run(DIRECTORY, CONFIG, settings()) is None
     assert caplog.text.count("has no recorded identity") == 1
@@ -176,7 +176,7 @@ def config_file():
     return ["train", "tiny.py"]
 
 
-def test_train_refuses_and_with_fresh_keeps_the_old_run_beside(capsys):
+def test_train_rejects_changed_data_and_fresh_keeps_the_old_run(capsys):
     finished()
     assert main(config_file()) == 0
     assert capsys.readouterr().out.startswith("This run is finished already")
@@ -195,7 +195,7 @@ def refuse(*_):
     raise UserError("refused")
 
 
-def test_fresh_that_cannot_begin_puts_the_old_run_back(capsys, monkeypatch):
+def test_a_failed_fresh_start_restores_the_old_run(capsys, monkeypatch):
     finished()
     monkeypatch.setattr("attn_research.sweeps.local.TARGET", "test_identity:refuse")
     assert main([*config_file(), "--fresh"]) == 2
@@ -203,7 +203,7 @@ def test_fresh_that_cannot_begin_puts_the_old_run_back(capsys, monkeypatch):
     assert not list(Path("runs").glob("*.replaced-*"))
 
 
-def test_a_fingerprint_covers_every_column_but_places():
+def test_a_fingerprint_covers_every_column_except_places():
     columns = {"source": [["a"], ["b", "c"]], "target": [["A"], ["B"]], "raw": [["x y"], ["z"]]}
     columns |= {"alignment": [[[0, 0]], []], "where": ["f:1", "f:2"], "ceiling": [0.5, 1.0]}
     actual = {}
@@ -226,8 +226,8 @@ def test_a_fingerprint_covers_every_column_but_places():
 
 
 @pytest.mark.slow
-def test_a_run_begun_by_train_is_not_ended_by_another_number_of_threads():
-    """In processes of their own: what jax computes with is decided when it starts."""
+def test_a_run_does_not_resume_with_other_jax_settings():
+    """Uses subprocesses, because JAX reads its settings when it starts."""
     words = "import sys; from pathlib import Path; from attn_research.config import load, digest; \
 from attn_research.runs.environment import settings; \
 from attn_research.training.run_status import start_run, check_run; \

@@ -1,4 +1,4 @@
-"""No field of a model's config is without effect."""
+"""Every field of a model's config has an effect."""
 
 import jax
 import optax
@@ -22,7 +22,7 @@ FIELDS = {
     "model.decoder.bridge": "zero", "model.decoder.placement": "before",
     "model.decoder.input_feeding": "context", "model.decoder.combination": "linear",
 }  # fmt: skip
-NEEDS = {  # where a field has an effect at all
+NEEDS = {  # settings in which the field has an effect
     "model.attention.split": {"model.attention.heads": 2},
     "model.attention.bias": {"model.attention.values": 6},
     "model.attention.latent": {"model.decoder.input_feeding": "none"},
@@ -32,13 +32,13 @@ NEEDS = {  # where a field has an effect at all
 ZERO_AT_FIRST = ("model.attention.bias",)
 
 
-def test_the_traversal_over_the_config_knows_every_field():
+def test_the_test_covers_every_field_of_the_model():
     assert set(FIELDS) == {name for name in field_types(Config()) if name.startswith("model.")}
 
 
 @pytest.mark.parametrize("name", FIELDS)
 def test_no_field_of_the_model_is_inert(name):
-    """Every field changes the loss by more than rounding; a bias, which starts at zero, the norm of its gradient."""
+    """Every field changes the loss by more than rounding. A bias starts at zero and changes the gradient's norm."""
     rows, base = batch(), {"model.attention.score": "concat", **NEEDS.get(name, {})}
 
     def actual(changes):

@@ -1,4 +1,4 @@
-"""No value of an option makes it, or what it belongs to, do nothing: a zero is refused where it would."""
+"""No value of an option switches it or its component off: such a zero is an error."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from attn_research.registry import Spec
 from attn_research.reports.variants import REGISTRIES
 from attn_research.training.optimizers import optimizers, schedules
 
-# Where a zero is no zero: a place, a distance, a logit or a share; or nothing is what the option says by default.
+# Options whose zero has a meaning: a position, a distance, a logit, a share, or a default that means "none".
 ZEROS = {
     "score": {"location_aware reach", "location_2d reach", "location_recurrent reach"},
     "normalizer": {
@@ -30,7 +30,7 @@ def accepted(registry, name, option, value):
 
 
 @pytest.mark.parametrize("registry", EVERY, ids=lambda registry: registry.kind)
-def test_a_zero_is_rejected_unless_it_says_something(registry):
+def test_a_zero_without_a_meaning_is_rejected(registry):
     options = [(name, option) for name in registry.functions for option in registry.bind(Spec(name)).hyper]
     zeros = {" ".join(pair) for pair in options if any(accepted(registry, *pair, zero) for zero in (0, 0.0))}
     assert zeros == ZEROS.get(registry.kind, set())
@@ -45,6 +45,6 @@ def test_a_zero_is_rejected_unless_it_says_something(registry):
         ("decode.length_penalty", "wu(alpha=0.0)", "alpha of length penalty 'wu' is 0.0, but must be above 0"),
     ],
 )
-def test_what_would_do_nothing_is_rejected(kind, spec, sentence):
+def test_a_value_without_effect_is_rejected(kind, spec, sentence):
     with pytest.raises(UserError, match=sentence):
         REGISTRIES[kind].bind(Spec(spec))

@@ -1,4 +1,4 @@
-"""Latent attention against all alignments, one by one, in plain numpy."""
+"""Latent attention compared with a sum over all alignments in plain NumPy."""
 
 import functools
 import itertools
@@ -32,7 +32,7 @@ WEIGHTS /= np.maximum(WEIGHTS.sum(-1, keepdims=True), 1e-300)
 
 
 def bind_latent(spec, dtype="float32"):
-    """First prior, prior, and the parameters that they were given."""
+    """Returns the first prior, the prior, and their parameters."""
     parameters = {}
 
     def param(name, init, shape):
@@ -44,13 +44,13 @@ def bind_latent(spec, dtype="float32"):
 
 @functools.cache
 def weights_of(spec):
-    """The parameters in float64."""
+    """Returns the parameters in float64."""
     with jax.enable_x64(True):
         return {name: np.asarray(value) for name, value in bind_latent(spec, "float64")[-1].items()}
 
 
 def transition(spec, t, b):
-    """p(z_t = j | z_{t-1} = i) as [i j], in plain numpy."""
+    """Returns p(z_t = j | z_{t-1} = i) as [i j]."""
     n, name, hyper = int(LENGTHS[b]), Spec(spec).name, latents.bind(Spec(spec)).hyper
     if name == "hard":
         return np.tile(WEIGHTS[t, b, :n], (n, 1))
@@ -59,7 +59,9 @@ def transition(spec, t, b):
         masked = np.triu(every) + hyper["leak"] * np.tril(every, -1)
         return masked / masked.sum(1, keepdims=True)
     W, bias = weights_of(spec)["W"], weights_of(spec)["b"]
-    soft = hyper["leak"] > 0  # neural-transducer: a softmax over the whole band, + 1e-7, what goes back times 1e-7
+    soft = (
+        hyper["leak"] > 0
+    )  # neural-transducer: softmax over the whole band + 1e-7; backward moves are multiplied by 1e-7
     offsets = list(range(0 if hyper["monotone"] and not soft else -hyper["band"], hyper["band"] + 1))
     table = np.zeros((n, n))
     for i in range(n):
@@ -74,13 +76,13 @@ def transition(spec, t, b):
 
 
 def first(spec, b):
-    """p(z_1 = j)."""
+    """Returns p(z_1 = j)."""
     start = latents.bind(Spec(spec)).hyper.get("start")
     return transition(spec, 0, b)[0] if start == "first" else WEIGHTS[0, b, : int(LENGTHS[b])]
 
 
 def enumerate_alignments(spec, b, symbols):
-    """p(y_1 ... y_t) for every t, summed over every alignment."""
+    """Returns p(y_1 ... y_t) for every t as a sum over all alignments."""
     totals = []
     for t in range(1, T + 1):
         total = 0.0
@@ -107,7 +109,7 @@ def run_forward(spec, dtype="float32"):
 
 @PRECISIONS
 @pytest.mark.parametrize("spec", SPECS)
-def test_the_likelihood_is_the_sum_over_all_alignments(spec, dtype, tolerance):
+def test_the_likelihood_equals_the_sum_over_all_alignments(spec, dtype, tolerance):
     actual = run_forward(spec, dtype)[1]
     assert actual.dtype == dtype
     for b in (0, 1, 2):
@@ -135,7 +137,7 @@ def test_monotone_attention_never_goes_back(spec):
     assert (prior[0, 2:4] > 0).all()
 
 
-def test_monotone_attention_stays_where_nothing_is_ahead():
+def test_monotone_attention_stays_if_no_weight_is_ahead():
     weights = jnp.array([[0.5, 0.5, 0.0, 0.0]])
     at = jnp.log(jnp.array([[1e-30, 0.25, 0.75, 1e-30]]))
     prior = bind_latent("monotone")[1](
@@ -157,7 +159,7 @@ def test_every_option_changes_the_parameters_or_the_prior(spec, other):
     assert shapes[0] != shapes[1] or not np.allclose(run_forward(spec)[0], run_forward(other)[0], atol=1e-3)
 
 
-def test_the_test_knows_every_option():
+def test_the_test_covers_every_option():
     for name in latents.functions:
         message = {option for spec in OPTIONS.get(name, []) for option in Spec(spec).hyper}
         assert message == set(latents.bind(Spec(name)).hyper), name

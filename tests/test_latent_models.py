@@ -1,4 +1,4 @@
-"""Models with latent attention: forcing, searching and padding, and what they refuse."""
+"""Models with latent attention: forcing, search, padding and invalid settings."""
 
 import functools
 
@@ -69,13 +69,13 @@ def result(case, padded=6, padding=0, size=4):
 
 
 @every_model
-def test_step_by_step_is_forcing(case):
+def test_step_by_step_equals_forcing(case):
     for stepped, forced in zip(result(case)["stepwise"], result(case)["forced"], strict=True):
         np.testing.assert_allclose(stepped, forced, atol=2e-6)
 
 
 @every_model
-def test_the_score_of_greedy_search_is_that_of_forcing_it(case):
+def test_the_score_of_greedy_search_equals_that_of_forcing(case):
     outputs = result(case)["greedy"]
     symbols = outputs.symbols[:4]
     params, compute = compile_everything(case)
@@ -108,20 +108,20 @@ def test_everything_is_finite_and_every_parameter_gets_a_gradient(case):
 
 
 @every_model
-def test_what_stands_for_logits_are_log_probabilities(case):
+def test_outputs_are_log_probabilities(case):
     logits = result(case)["forced"][0][:, :3]
     np.testing.assert_allclose(jax.nn.log_softmax(jnp.asarray(logits)), logits, atol=2e-6)
 
 
-def test_only_the_transitions_have_parameters_of_their_own():
-    """And everything else starts from the values that it has without latent attention."""
+def test_only_transitions_add_parameters():
+    """All other parameters have the initial values of the model without latent attention."""
     trees = [init_parameters(build(latent, **NO_FEEDING), 0)["params"] for latent in (None, "hard", "hmm")]
     assert set(trees[2]["decoder"]["attention"].pop("latent")) == {"W", "b"}
     for tree in trees[1:]:
         jax.tree.map(np.testing.assert_array_equal, tree, trees[0])
 
 
-def test_dropout_takes_the_same_units_at_every_source_position():
+def test_dropout_drops_the_same_units_at_every_source_position():
     model = build("hard", **NO_FEEDING | {"model.dropout": 0.5})
     params = init_parameters(model, 0)
     values = []
@@ -155,7 +155,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_what_has_no_meaning_is_rejected_in_one_sentence(case):
+def test_invalid_combinations_are_rejected_in_one_sentence(case):
     latent, changes, words = REFUSED[case]
     with pytest.raises(ValueError) as error:
         jax.eval_shape(lambda: init_parameters(build(latent, **changes), seed=0))

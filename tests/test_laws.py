@@ -1,7 +1,7 @@
-"""The laws of attention, over everything that is registered; and that each law finds what breaks it.
+"""All registered components obey the laws of attention, and each law detects components that break it.
 
-A variant is compiled once for all its laws. What is registered later is tried without a word here, unless one of its
-options can't be changed alone.
+A variant is compiled once for all its laws. New components are tested automatically, unless one of their options cannot
+change alone.
 """
 
 import dataclasses
@@ -19,7 +19,7 @@ from attn_research.registry import Spec
 from attn_research.user_modules import load
 
 REGISTRIES = {"score": scores, "normalizer": normalizers, "window": windows}
-# How an option is changed that needs another one beside it, or whose annotation does not tell a legal value.
+# Changes of options that need another option, or whose annotation does not give a valid value.
 CHANGED = {
     "score dot units": "dot(project=True, units=4)",
     "score dot bias": 'dot(project=True, bias=True, activation="tanh")',
@@ -37,7 +37,7 @@ TOGETHER = {
     "biases": Config(Spec("general"), values=4, output=5, bias="both"),
 }
 BASE = Config(Spec("general"))
-# Laws that take steps outside of the one compiled program, which is slow: tried with default options alone.
+# Laws that run steps outside the compiled program. They are slow and tested with default options only.
 STEPWISE = [
     "history is declared", "compiling changes nothing", "seeds can be mapped over", "bfloat16 is close",
     "padded length is invisible", "other rows are invisible", "every option changes something",
@@ -49,7 +49,7 @@ def bind(kind: str, name: str):
 
 
 def built_in() -> list[str]:
-    """Kind and name of everything that has weights."""
+    """Returns kind and name of all components that have weights."""
     pairs = [(kind, name) for kind, registry in REGISTRIES.items() for name in registry.functions]
     return [f"{kind} {name}" for kind, name in pairs if kind != "score" or bind(kind, name).traits.attends]
 
@@ -59,25 +59,25 @@ def options() -> list[str]:
 
 
 def broken(config: Config, smaller=(), exclude=()) -> dict[str, str]:
-    """The laws that a variant breaks, and how."""
+    """Returns {law: violation} of the laws that a variant breaks."""
     verdicts = check(config, smaller=smaller, exclude=exclude)
     return {verdict.law: verdict.violation for verdict in verdicts if verdict.passed is False}
 
 
 @pytest.mark.parametrize("variant", built_in())
-def test_every_variant_keeps_every_law(variant):
+def test_every_variant_obeys_every_law(variant):
     kind, name = variant.split()
     assert not broken(dataclasses.replace(BASE, **{kind: Spec(name)}))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("option", options())
-def test_every_variant_keeps_the_other_laws_with_an_option_changed(option):
+def test_every_variant_obeys_the_laws_with_an_option_changed(option):
     assert not broken(with_changed(option), exclude=STEPWISE)
 
 
 def with_changed(text: str) -> Config:
-    """The base with one option changed, by the table above or to the first value that is not refused."""
+    """Returns the base with one option changed: as in CHANGED, else to the first valid value."""
     kind, name, option = text.split()
     tried = [Spec(CHANGED[text])] if text in CHANGED else changed_specs(bind(kind, name), Spec(name), option)
     configs = [dataclasses.replace(BASE, **{kind: spec}) for spec in tried]
@@ -94,7 +94,7 @@ def is_legal(config: Config) -> bool:
 
 
 @pytest.mark.parametrize("together", TOGETHER)
-def test_heads_and_projections_keep_every_law(together):
+def test_heads_and_projections_obey_every_law(together):
     assert not broken(TOGETHER[together])
 
 
@@ -125,7 +125,7 @@ BROKEN_NORMALIZERS = {
 
 
 @pytest.mark.parametrize("name", BROKEN | BROKEN_NORMALIZERS)
-def test_each_law_finds_what_breaks_it(name):
+def test_each_law_detects_its_broken_component(name):
     kind, law = "score" if name in BROKEN else "normalizer", (BROKEN | BROKEN_NORMALIZERS)[name]
     others = [other for other in laws if other != law and not laws[other].required]
     actual = broken(dataclasses.replace(BASE, **{kind: Spec(f"broken_components:{name}")}), exclude=others)
@@ -133,7 +133,7 @@ def test_each_law_finds_what_breaks_it(name):
     assert all(actual.values())
 
 
-def test_every_law_has_something_that_breaks_it():
+def test_every_law_has_a_broken_component():
     assert set(laws) == set((BROKEN | BROKEN_NORMALIZERS).values())
 
 
@@ -147,12 +147,12 @@ def test_the_smallest_case_is_reported():
 
 
 @pytest.mark.parametrize("name", ["general", "broken_components:sharp", "broken_components:noisy"])
-def test_what_a_user_brings_keeps_every_law(name):
+def test_users_components_obey_every_law(name):
     kind = "normalizer" if ":" in name else "score"
     assert not broken(dataclasses.replace(BASE, **{kind: Spec(name)}, window=Spec("broken_components:first_places")))
 
 
-def test_a_random_piece_is_also_tried_in_training():
+def test_a_random_component_is_also_tested_in_training():
     def scale_alone(trait):
         load("broken_components").noisy.traits = {"random": trait}
         get_trial.cache_clear()
@@ -166,7 +166,7 @@ def test_a_random_piece_is_also_tried_in_training():
     assert not scale_alone(True)
 
 
-def test_the_attention_knows_its_components():
+def test_attention_lists_its_components():
     components = Attention(
         dataclasses.replace(BASE, window=Spec("broken_components:first_places(size=3)"))
     ).components()

@@ -1,4 +1,4 @@
-"""Which package belongs to which layer, and that imports only go down."""
+"""The layers of the package: imports only go down. Requirements match imports and lock files."""
 
 import ast
 import configparser
@@ -36,7 +36,7 @@ LAYERS = {
     "cli": 6,
     "__main__": 6,
 }
-# Besides the modules of one package.
+# Modules that may import each other, in addition to the modules of one package.
 SAME_LAYER = (
     {"annotations", "registry", "presets", "config", "user_modules"},
     {"__main__", "cli", "commands"},
@@ -45,7 +45,7 @@ MODULES = [path.relative_to(PACKAGE) for path in sorted(PACKAGE.rglob("*.py"))]
 
 
 def imports(path: Path) -> set[str]:
-    """Full names of everything imported anywhere in a file."""
+    """Returns the full names of all imports in a file."""
     names = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
@@ -71,16 +71,16 @@ def test_imports_go_down(module):
     assert part == "__init__" or not [name for name in own if not is_allowed(part, name)]
 
 
-def test_every_part_has_a_layer():
+def test_every_module_has_a_layer():
     assert {module.parts[0].removesuffix(".py") for module in MODULES} - {"__init__"} <= set(LAYERS)
 
 
-def test_configs_know_nothing_of_experiments():
+def test_configs_import_only_the_package():
     for path in (ROOT / "configs").glob("*.py"):
         assert not [name for name in imports(path) if name.split(".")[0] not in ("attn_research", "pathlib")], path
 
 
-def test_relation():
+def test_the_layer_relation_allows_only_lower_layers():
     assert is_allowed("models", "attention")
     assert is_allowed("attention", "attention")
     assert not is_allowed("attention", "models")
@@ -89,7 +89,7 @@ def test_relation():
 
 
 def requirements(option: str) -> set[str]:
-    """Names of the packages that setup.cfg asks for."""
+    """Returns the packages that setup.cfg requires."""
     setup = configparser.ConfigParser()
     setup.read(ROOT / "setup.cfg", encoding="utf-8")
     section, _, name = option.rpartition("/")
@@ -97,7 +97,7 @@ def requirements(option: str) -> set[str]:
 
 
 def bounds(option: str) -> dict[str, str]:
-    """The lower bound of every package that setup.cfg asks for; "" where it has none."""
+    """Returns the lower bound of every required package; "" if it has none."""
     setup = configparser.ConfigParser()
     setup.read(ROOT / "setup.cfg", encoding="utf-8")
     section, _, name = option.rpartition("/")
@@ -108,7 +108,7 @@ def bounds(option: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("option", ["options/install_requires", "options.extras_require/test"])
-def test_every_requirement_has_a_lower_bound_that_is_tried(option):
+def test_lower_bounds_of_requirements_are_tested_versions(option):
     lines = (ROOT / "requirements-lowest.lock").read_text(encoding="utf-8").split("\n")
     tried = dict(line.split("==") for line in lines if line and not line.startswith("#"))
     tried = {plain(name): version for name, version in tried.items()}
@@ -119,14 +119,14 @@ def plain(package: str) -> str:
     return package.lower().replace("_", "-")
 
 
-def test_what_is_imported_is_required():
+def test_every_imported_package_is_required():
     names = {name.split(".")[0] for module in MODULES for name in imports(PACKAGE / module)}
     others = names - set(sys.stdlib_module_names) - {"attn_research"}
     packages = {plain(package) for name in others for package in packages_distributions()[name]}
     assert packages <= requirements("options/install_requires")
 
 
-def test_what_is_required_is_locked_to_one_version():
+def test_every_required_package_is_locked():
     lines = (ROOT / "requirements.lock").read_text(encoding="utf-8").split("\n")
     locked = {plain(line.split("==")[0]) for line in lines if re.fullmatch(r"[\w-]+==[\w.]+", line)}
     assert len(locked) == len([line for line in lines if line and not line.startswith("#")])

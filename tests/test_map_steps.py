@@ -1,4 +1,4 @@
-"""Wide steps run one after another, others as one product, and both give what `jax.vmap` gives."""
+"""`map_steps` runs wide steps one after another and others as one product, with the results of `jax.vmap`."""
 
 import jax
 import jax.numpy as jnp
@@ -24,7 +24,7 @@ def narrow(query, number):
 
 
 @pytest.mark.parametrize(("step", "loops"), [(wide, True), (narrow, False)])
-def test_values_and_gradients_are_those_of_vmap(step, loops):
+def test_values_and_gradients_equal_those_of_vmap(step, loops):
     queries, numbers = jnp.asarray(rng.normal(size=(5, B, A))), jnp.arange(5.0)
     together = lambda queries: map_steps(step, queries, numbers)  # noqa: E731
     mapped = lambda queries: jax.vmap(step)(queries, numbers)  # noqa: E731
@@ -35,7 +35,7 @@ def test_values_and_gradients_are_those_of_vmap(step, loops):
 
 
 def memory(spec: str, heads: int, steps: int) -> int:
-    """Bytes that the gradient of all steps needs beside its inputs and results."""
+    """Returns the temporary memory in bytes of the gradient of all steps."""
     attention = Attention(Config(Spec(spec), heads=heads))
     states, lengths, queries = jnp.zeros((2, 32, 64)), jnp.full(2, 32), jnp.zeros((steps, 2, 64))
     arguments = states, lengths, states[:, 0], 64
@@ -49,8 +49,8 @@ def memory(spec: str, heads: int, steps: int) -> int:
 
 
 @pytest.mark.parametrize(("spec", "heads"), [("concat", 1), ("concat", 2), ('relative(score="concat")', 1)])
-def test_the_memory_of_a_step_is_that_of_its_weights_and_vectors(spec, heads):
-    """A further step may keep a few rows of queries, contexts and weights, but nothing of units times source."""
+def test_a_step_stores_only_weights_and_vectors(spec, heads):
+    """A step may store a few rows of queries, contexts and weights, but no array of units times source."""
     more = (memory(spec, heads, 40) - memory(spec, heads, 8)) / 32
     assert more <= 4 * 2 * (8 * 64 + 8 * heads * 32)
     assert more < 4 * 2 * 32 * 64

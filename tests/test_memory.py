@@ -1,4 +1,4 @@
-"""One long line does not take gigabytes: it is named, or it is computed with fewer others."""
+"""A long line does not take gigabytes: it is reported, or computed with fewer other rows."""
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ from attn_research.translator import load
 
 
 def write_words(folder, long: int) -> Spec:
-    """Words and their letters; the second of dev has `long` of them."""
+    """Writes words and their letters; the second word of dev has `long` letters."""
     for split in ("train", "dev", "test"):
         words = ["ab", "a" * long] if split == "dev" else ["ab", "ba"]
         folder.joinpath(f"{split}.tsv").write_text("".join(f"{word}\t{' '.join(word)}\n" for word in words))
@@ -23,14 +23,14 @@ def write_words(folder, long: int) -> Spec:
 
 
 @pytest.mark.parametrize(("long", "batch_size"), [(3000, 64), (800, 512)])
-def test_a_line_too_long_for_its_batch_is_named_before_training(tmp_path, long, batch_size):
+def test_a_line_too_long_for_its_batch_is_reported_before_training(tmp_path, long, batch_size):
     task = write_words(tmp_path, long)
     with pytest.raises(UserError, match=rf"^dev.tsv:2 has {long} source and {long + 1} target symbols"):
         prepare(Data(task=task, batch_size=batch_size))
     assert prepare(Data(task=task, batch_size=batch_size // 32)).splits["dev"].shapes[-1] == (long, long + 1)
 
 
-def test_a_long_shape_is_evaluated_with_fewer_rows_at_a_time(tmp_path):
+def test_long_shapes_are_evaluated_with_fewer_rows_at_once(tmp_path):
     split = prepare(Data(task=write_words(tmp_path, 1500), batch_size=32)).splits["dev"]
     decode = Decode(beam=2)
     output = list(evaluate._batches(split, 5, 32, decode))
@@ -40,7 +40,7 @@ def test_a_long_shape_is_evaluated_with_fewer_rows_at_a_time(tmp_path):
     assert 4 * sizes[1500] * 1500 * 3010 * 2 <= MEMORY
 
 
-def test_a_long_line_has_an_empty_output_in_its_place(run, tmp_path, capsys):
+def test_a_too_long_line_has_an_empty_output(run, tmp_path, capsys):
     (tmp_path / "short.txt").write_text("a b\nc\n")
     (tmp_path / "lines.txt").write_text("a b\n" + "a " * 20_000 + "\nc\n")
     assert main(["translate", str(run), "--input", str(tmp_path / "short.txt")]) == 0
@@ -51,7 +51,7 @@ def test_a_long_line_has_an_empty_output_in_its_place(run, tmp_path, capsys):
     assert "lines.txt:2 has 20000 symbols, but at most" in captured.err
 
 
-def test_a_source_longer_than_the_score_allows_is_reported_by_its_line(tmp_path, capsys):
+def test_a_source_over_the_scores_limit_is_reported_with_its_line(tmp_path, capsys):
     directory = write_untrained_run(tmp_path, score="location(max_length=3)")
     (tmp_path / "lines.txt").write_text("a b c\na b c d\n")
     message = "has 4 symbols, but score location(max_length=3) allows at most 3"

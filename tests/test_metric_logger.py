@@ -25,16 +25,16 @@ def no_account(monkeypatch, tmp_path):
 
 
 def read_back(directory):
-    """The records in the one .wandb file below: a log in LevelDB's format, a protocol buffer a record."""
+    """Yields the records of the newest .wandb file: a LevelDB log with one protocol buffer per record."""
     import wandb
     from wandb.proto.wandb_internal_pb2 import Record
 
-    wandb.teardown()  # waits until its service has written everything
+    wandb.teardown()  # waits until the service has written everything
     file = max(directory.rglob("*.wandb"), key=lambda path: path.stat().st_mtime)
     data, at, part = file.read_bytes(), 7, b""
     assert data[:4] == b":W&B"
     while at < len(data):
-        if BLOCK - at % BLOCK < 7:  # no room for a header: the rest of the block is padding
+        if BLOCK - at % BLOCK < 7:  # no space for a header: the rest of the block is padding
             at += BLOCK - at % BLOCK
             continue
         _, length, kind = struct.unpack_from("<IHB", data, at)
@@ -46,7 +46,7 @@ def read_back(directory):
 
 
 def steps(directory):
-    """The numbers of every step in the last file, by step."""
+    """Returns {step: metrics} of the newest file."""
     history = [record.history for record in read_back(directory) if record.WhichOneof("record_type") == "history"]
     return {entry.step.num: values(entry.item) for entry in history}
 
@@ -56,7 +56,7 @@ def values(items):
     return {name: value for name, value in named.items() if not name.startswith("_")}
 
 
-def test_an_offline_run_is_written_and_read_back(tmp_path):
+def test_an_offline_run_stores_all_metrics(tmp_path):
     steps = {step: {"loss": 1 / (1 + step), "exact": step / 100} for step in range(0, 100, 10)}
     with make_logger("offline", Config(), tmp_path / "run", "score_functions") as logger:
         for step, metrics in steps.items():
@@ -81,8 +81,8 @@ def log_lines(directory, steps):
 
 
 @pytest.mark.parametrize("left", [4, None])
-def test_a_resumed_offline_run_has_all_its_steps_in_the_last_folder(tmp_path, left):
-    """`left`: the step with which the second process begins; None: it has no more steps to make."""
+def test_the_last_folder_of_a_resumed_offline_run_has_all_steps(tmp_path, left):
+    """`left` is the first step of the second process, or None if no step is left."""
     with pytest.raises(KeyboardInterrupt), make_logger("offline", Config(), tmp_path) as logger:
         for step in (1, 2, 3):
             log_lines(tmp_path, [step])
@@ -91,7 +91,7 @@ def test_a_resumed_offline_run_has_all_its_steps_in_the_last_folder(tmp_path, le
     assert steps(tmp_path) == {step: {"loss": 1 / step} for step in (1, 2, 3)}
     with (tmp_path / "metrics.jsonl").open("a") as file:
         file.write("damaged\n[]\n")
-    time.sleep(1.1)  # wandb names its folders by the second
+    time.sleep(1.1)  # wandb names folders by the second
     with make_logger("offline", Config(), tmp_path) as logger:
         if left:
             log_lines(tmp_path, [left])
@@ -101,7 +101,7 @@ def test_a_resumed_offline_run_has_all_its_steps_in_the_last_folder(tmp_path, le
 
 
 class Failing:
-    """A run at wandb of which one call raises."""
+    """A wandb run whose method `broken` raises."""
 
     def __init__(self, broken):
         self.broken, self.calls = broken, []
@@ -124,7 +124,7 @@ class Failing:
 
 @pytest.mark.parametrize("broken", ["import", "init", "log", "update", "finish"])
 @pytest.mark.parametrize("mode", ["offline", "online"])
-def test_a_run_goes_on_whatever_call_of_wandb_fails(broken, mode, tmp_path, monkeypatch, caplog):
+def test_a_run_continues_if_any_call_of_wandb_fails(broken, mode, tmp_path, monkeypatch, caplog):
     import wandb
 
     def init(**_):
@@ -144,7 +144,7 @@ def test_a_run_goes_on_whatever_call_of_wandb_fails(broken, mode, tmp_path, monk
     assert "\n" not in message
 
 
-def test_a_failing_wandb_hides_no_failure_of_the_run(tmp_path, monkeypatch):
+def test_a_failure_of_wandb_does_not_hide_a_failure_of_the_run(tmp_path, monkeypatch):
     import wandb
 
     monkeypatch.setattr(wandb, "init", lambda **_: Failing("finish"))
@@ -155,7 +155,7 @@ def test_a_failing_wandb_hides_no_failure_of_the_run(tmp_path, monkeypatch):
         )
 
 
-def test_a_run_left_by_an_exception_has_failed(tmp_path):
+def test_an_exception_marks_the_wandb_run_as_failed(tmp_path):
     with pytest.raises(KeyboardInterrupt), make_logger("offline", Config(), tmp_path) as logger:
         logger.log({"loss": 1.0}, 0)
         raise KeyboardInterrupt
@@ -168,17 +168,17 @@ def test_online_without_an_account_is_one_sentence(tmp_path):
         make_logger("online", Config(), tmp_path)
 
 
-def test_no_other_mode(tmp_path):
+def test_an_unknown_mode_is_rejected(tmp_path):
     with pytest.raises(ValueError, match=r"no wandb mode 'ofline'; .*did you mean offline\?"):
         make_logger("ofline", Config(), tmp_path)
 
 
-def test_off_writes_nothing_and_does_not_import_wandb(tmp_path):
+def test_off_writes_nothing_and_imports_no_wandb(tmp_path):
     code = (
         "import sys; from attn_research.config import Config\n"
         "from attn_research.runs.metric_logger import make_logger\n"
-        f"with make_logger('off', Config(), {str(tmp_path / 'run')!r}, 'group') as shown:\n"
-        "    shown.log({'loss': 1.0}, 0); shown.finish({})\n"
+        f"with make_logger('off', Config(), {str(tmp_path / 'run')!r}, 'group') as logger:\n"
+        "    logger.log({'loss': 1.0}, 0); logger.finish({})\n"
         "assert 'wandb' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
@@ -186,7 +186,7 @@ def test_off_writes_nothing_and_does_not_import_wandb(tmp_path):
 
 
 class Recorder:
-    """A mirror that keeps what it is told."""
+    """A logger that stores all calls."""
 
     def __init__(self, *arguments):
         self.arguments, self.logged, self.summary = arguments, [], None
@@ -204,7 +204,7 @@ class Recorder:
         self.summary = summary
 
 
-def test_a_run_is_logged(tmp_path, monkeypatch):
+def test_a_run_logs_steps_and_summary(tmp_path, monkeypatch):
     recorders, (config,) = [], configs("fake")
     monkeypatch.setattr(execute_module, "enable_compilation_cache", lambda: None)
     monkeypatch.setattr(

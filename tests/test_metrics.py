@@ -17,13 +17,13 @@ def naive_edits(a, b):
 
 
 @given(WORDS, st.lists(WORDS, min_size=1, max_size=3))
-def test_closest_reference_by_definition(output, references):
+def test_the_closest_reference_has_the_fewest_edits(output, references):
     edits = [naive_edits(output, reference) for reference in references]
     assert closest_reference(output, references) == (min(edits), len(references[edits.index(min(edits))]))
 
 
 @given(st.lists(st.tuples(WORDS, st.lists(WORDS, min_size=1, max_size=3)), max_size=4))
-def test_exact_and_wer_are_opposites_and_per_is_0_where_exact(pairs):
+def test_exact_and_wer_are_complements_and_per_is_0_if_exact(pairs):
     scores = score_outputs([output for output, _ in pairs], [references for _, references in pairs])
     exact, one = scores["exact"]
     assert np.array_equal(exact + scores["wer"][0], one) and np.array_equal(scores["wer"][1], one)
@@ -31,15 +31,15 @@ def test_exact_and_wer_are_opposites_and_per_is_0_where_exact(pairs):
     assert exact.tolist() == [output in references for output, references in pairs]
 
 
-def test_rates_sum_over_words_before_they_divide():
+def test_error_rates_are_ratios_of_sums():
     outputs = [["HH", "AH"], ["T"], ["K", "AE", "T"]]
     references = [[["HH", "AH", "L", "OW"], ["HH", "EH"]], [["T"]], [["K", "AA", "T"]]]
     values = {name: METRICS[name].value(*counts) for name, counts in score_outputs(outputs, references).items()}
     assert values == {"exact": pytest.approx(1 / 3), "wer": pytest.approx(2 / 3), "per": pytest.approx(2 / 6)}
 
 
-def test_alignment_error_rate_by_hand():
-    gold = [(0, 0), (1, 1), (2, 1), (3, 2)]  # output 1 may look at 1 or 2; output 3 has no link
+def test_alignment_errors_equal_those_by_hand():
+    gold = [(0, 0), (1, 1), (2, 1), (3, 2)]  # output 1 may link to 1 or 2; output 3 has no link
     assert link_errors(4, 4, gold, [0, 2, 3, 0, 9]) == (0, 5)  # |A| = 3, |S| = 2
     assert link_errors(4, 4, gold, [0, 3, 3, 0]) == (1, 5)  # the possible link missed
     assert link_errors(4, 4, gold, [1, 1, 3, 0]) == (2, 5)  # a sure link missed counts in S and in P
@@ -48,25 +48,25 @@ def test_alignment_error_rate_by_hand():
     assert link_errors(3, 3, one_to_one, [2, 1, 1]) == (2, 6)  # 1 - 2 * 2 / (3 + 3) = 1/3
 
 
-def test_outputs_of_another_length_count_nothing():
+def test_free_aer_skips_outputs_of_another_length():
     scores = alignment_errors([2, 1], [2, 2], [[(0, 0), (1, 1)]] * 2, [[0, 0, 1], [0]])
     assert METRICS["aer_free"].value(*scores) == pytest.approx(1 / 2)
     assert scores[1].tolist() == [4, 0]
 
 
-def test_finishing():
+def test_ratios_of_empty_or_huge_sums_are_nan_or_infinite():
     assert METRICS["perplexity"].value([2.0, 4.0], [1, 2]) == pytest.approx(math.e**2)
     assert METRICS["perplexity"].value([1e6], [1]) == math.inf
     assert math.isnan(METRICS["aer"].value([0, 0], [0, 0]))
     assert math.isnan(METRICS["exact"].value([], []))
 
 
-def test_no_items_is_no_error():
+def test_empty_inputs_are_no_error():
     assert all(len(n) == len(d) == 0 for n, d in score_outputs([], []).values())
     assert all(len(part) == 0 for part in alignment_errors([], [], [], []))
 
 
-def test_entropy_is_that_of_each_step_and_nothing_for_one_place():
+def test_entropy_sums_over_steps_and_is_zero_for_one_position():
     weights = np.array([[0.5, 0.5, 0.0], [1.0, 0.0, 0.0]], np.float32)
     total, steps = entropy(weights)
     assert total == pytest.approx(math.log(2)) and steps == 2

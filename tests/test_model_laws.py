@@ -1,7 +1,7 @@
-"""The laws of whole models, for a few of the scores in every place of the decoder where one may stand.
+"""The laws of whole models, for a few scores with every placement.
 
-Those of the attention itself are in test_laws.py, for all that is registered. Each model here is compiled once (twice
-where the padded length is what changes), and its laws share the result.
+test_laws.py has the laws of attention for all components. Each model here is compiled once for all its laws, and twice
+for the law of padded lengths.
 """
 
 import functools
@@ -38,7 +38,7 @@ DECODE = Decode(ratio=1.0, extra=3)
 
 
 def variants() -> list[tuple[Spec, str]]:
-    """The scores that the models tell apart: with and without limit, history and attention; all steps at once."""
+    """Returns scores that differ to a model: with and without length limit, history, attention, all steps at once."""
     remembering = [Spec(name) for name in scores.functions if scores.bind(Spec(name)).traits.remembers]
     pairs = [(Spec("general"), placement) for placement in PLACEMENTS if placement != "projected"]
     pairs += [(Spec("location"), "luong"), (Spec("concat"), "projected")]
@@ -62,7 +62,7 @@ def parameters(spec: Spec, placement: str):
 
 @functools.cache
 def compile_everything(spec: Spec, placement: str):
-    """Jitted (params, batch) -> logits, weights, greedy outputs, loss, gradient."""
+    """Returns a jitted (params, batch) -> logits, weights, greedy outputs, loss, gradient."""
 
     def loss(params, batch):
         logits, weights = (
@@ -109,13 +109,13 @@ def test_everything_is_finite_with_one_symbol_and_with_none(spec, placement):
 
 
 @every_variant
-def test_what_stands_in_the_padding_changes_nothing(spec, placement):
+def test_the_content_of_padding_changes_nothing(spec, placement):
     other = jax.device_get(compile_everything(spec, placement)(parameters(spec, placement), batch(padding=7)))
     jax.tree.map(np.testing.assert_array_equal, other, result(spec, placement))
 
 
 @every_variant
-def test_padded_length_changes_nothing(spec, placement):
+def test_the_padded_length_changes_nothing(spec, placement):
     longer = jax.device_get(compile_everything(spec, placement)(parameters(spec, placement), batch(padded=10)))
     same = result(spec, placement)
     close = functools.partial(np.testing.assert_allclose, atol=2e-6)
@@ -151,15 +151,15 @@ def test_every_parameter_gets_a_gradient(spec, placement):
 
 
 @every_variant
-def test_step_by_step_is_all_steps_at_once(spec, placement):
-    """Where nothing waits for the step before, `teacher_force` attends to all steps at once; elsewhere it scans."""
+def test_step_by_step_equals_all_steps_at_once(spec, placement):
+    """`teacher_force` computes all steps at once if no step depends on the previous one; otherwise it scans."""
     logits, weights = result(spec, placement)["stepwise"]
     np.testing.assert_allclose(logits, result(spec, placement)["logits"], atol=2e-6)
     np.testing.assert_allclose(weights, result(spec, placement)["weights"], atol=2e-6)
 
 
 @every_variant
-def test_greedy_takes_the_likeliest_symbol_and_its_score_is_that_of_forcing_it(spec, placement):
+def test_greedy_takes_the_most_likely_symbols_and_its_score_equals_forcing(spec, placement):
     outputs = result(spec, placement)["greedy"]
     symbols = outputs.symbols[:5].T
     forced = batch()._replace(target=jnp.asarray(symbols), target_lengths=jnp.minimum(outputs.lengths, 5))
@@ -180,7 +180,7 @@ def test_greedy_takes_the_likeliest_symbol_and_its_score_is_that_of_forcing_it(s
     ],
     ids=str,
 )
-def test_between_two_kinds_of_attention_nothing_changes_outside_it(changes):
+def test_attention_settings_change_nothing_outside_the_attention(changes):
     def outside(changes):
         config = override(Config(), SIZES | {"model.attention.score": "general"} | changes).model
         leaves = jax.tree.leaves_with_path(init_parameters(Seq2Seq(config, source_size=11, target_size=9), seed=3))
@@ -190,8 +190,8 @@ def test_between_two_kinds_of_attention_nothing_changes_outside_it(changes):
     jax.tree.map(np.testing.assert_array_equal, outside(changes), outside({}))
 
 
-def test_between_two_scores_nothing_changes_outside_the_attention():
-    """The same tree and the same initial values, wherever the shapes allow it."""
+def test_scores_change_nothing_outside_the_attention():
+    """They have the same tree, and the same initial values if the shapes are equal."""
 
     def outside(spec):
         leaves = jax.tree.leaves_with_path(parameters(spec, "luong"))
@@ -208,7 +208,7 @@ def test_between_two_scores_nothing_changes_outside_the_attention():
                 np.testing.assert_array_equal(leaf, first[name])
 
 
-def test_between_two_scores_dropout_takes_the_same_units():
+def test_dropout_masks_do_not_depend_on_the_score():
     def dropped(spec):
         changes = SIZES | {"model.dropout": 0.5, "model.attention.score": spec}
         one = Seq2Seq(override(Config(), changes).model, source_size=11, target_size=9)
@@ -229,7 +229,7 @@ def test_between_two_scores_dropout_takes_the_same_units():
 
 
 @pytest.mark.parametrize("spec", ["general", "location"])
-def test_gradients_are_the_finite_differences_in_float64(spec):
+def test_gradients_equal_finite_differences_in_float64(spec):
     with jax.enable_x64(True):
         one = model(Spec(spec), "luong")
         params = init_parameters(one, seed=0)

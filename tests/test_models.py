@@ -1,4 +1,4 @@
-"""Identities between scores, cells against plain numpy, and what the models refuse."""
+"""Attention weights and history, cells compared with plain NumPy, and invalid settings of models."""
 
 import jax
 import jax.numpy as jnp
@@ -27,7 +27,7 @@ def test_the_limit_of_a_score_is_its_hyperparameter():
     assert max_source_length(Spec("dot")) is None
 
 
-def test_equal_scores_weigh_the_real_positions_equally():
+def test_equal_logits_give_uniform_weights_over_real_positions():
     attention = Attention(AttentionConfig(score=Spec("dot")))
     lengths = jnp.array([3, 5])
     bound_attention = attention.apply({}, jnp.zeros_like(KEYS), lengths, KEYS[:, -1], 4)
@@ -35,8 +35,8 @@ def test_equal_scores_weigh_the_real_positions_equally():
     close(weights, [[1 / 3, 1 / 3, 1 / 3, 0, 0], [0.2] * 5])
 
 
-def test_coverage_is_the_sum_of_the_weights_before():
-    """A score that remembers sees the last weights and their sum; the others see None there."""
+def test_coverage_is_the_sum_of_previous_weights():
+    """Only a score that remembers reads the last weights and their sum; others read None."""
     histories = []
 
     def watching(param, keys, query_size):
@@ -63,7 +63,7 @@ def test_coverage_is_the_sum_of_the_weights_before():
 
 
 @pytest.mark.parametrize("plain", [rnn, gru, lstm], ids=lambda f: f.__name__)
-def test_cells_are_their_equations(plain):
+def test_cells_equal_their_equations(plain):
     bound = cells.bind(Spec(plain.__name__))
     parameters = {}
 
@@ -121,7 +121,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_what_cannot_be_is_rejected_with_the_reason(case):
+def test_invalid_models_are_rejected_with_the_reason(case):
     changes, words = REFUSED[case]
     with pytest.raises(ValueError) as error:
         build(**changes)
@@ -129,7 +129,7 @@ def test_what_cannot_be_is_rejected_with_the_reason(case):
         assert word in str(error.value)
 
 
-def test_two_layers_of_every_cell_in_every_direction_are_built():
+def test_models_of_two_layers_build_with_every_cell_and_direction():
     for cell in cells.functions:
         for direction in ("forward", "reversed", "both"):
             both = {"model__encoder__cell": cell, "model__decoder__cell": cell}

@@ -1,4 +1,4 @@
-"""Monotonic normalizers against plain loops."""
+"""Monotonic normalizers compared with plain loops."""
 
 import jax
 import jax.numpy as jnp
@@ -48,13 +48,13 @@ def recursive(p, before):
 
 
 def parallel(p, before):
-    """What TensorFlow Addons computes."""
+    """Computes the parallel form of TensorFlow Addons."""
     C = np.exp(np.concatenate([[0], np.cumsum(np.log(np.clip(1 - p[:-1], 1e-38, 1)))]))
     return p * C * np.cumsum(before / np.clip(C, 1e-10, 1))
 
 
 def alignments(offset=0.0):
-    """The monotonic alignments of all steps, row by row."""
+    """Returns the monotonic alignments [t b s], computed row by row."""
     actual = []
     before = FIRST
     for logits in LOGITS.astype(float):
@@ -64,21 +64,21 @@ def alignments(offset=0.0):
     return np.stack(actual)
 
 
-def test_alignment_is_the_recursion_and_the_parallel_form_where_no_chance_is_one():
+def test_alignment_equals_the_recursion_and_the_parallel_form_below_one():
     p, before = rng.random((B, S)), rng.dirichlet(np.ones(S), B)
     expected = [recursive(*row) for row in zip(p, before, strict=True)]
     close(expected_alignment(jnp.asarray(p), jnp.asarray(before)), expected)
     close([parallel(*row) for row in zip(p, before, strict=True)], expected)
 
 
-def test_the_parallel_form_loses_what_lies_behind_a_chance_of_one():
+def test_the_parallel_form_loses_mass_behind_a_probability_of_one():
     p, before = np.array([[0.5, 1.0, 0.5, 0.9]]), np.array([[0.3, 0.1, 0.4, 0.2]])
     close(expected_alignment(jnp.asarray(p), jnp.asarray(before)), recursive(p[0], before[0])[None])
     assert parallel(p[0], before[0]).sum() < recursive(p[0], before[0]).sum() - 0.05
 
 
-def test_a_certain_scan_goes_on_from_where_it_stopped():
-    """Chances of 0 and 1 make it a walk: the first step stops at 2, the next ones at 2 again, at 4, nowhere."""
+def test_a_deterministic_scan_continues_from_its_last_stop():
+    """With probabilities 0 and 1, the steps stop at 2, 2, 4 and nowhere."""
     stops = np.array([[0, 0, 1, 0, 1, 0], [0, 1, 1, 0, 0, 0], [1, 1, 0, 0, 1, 0], [1, 1, 1, 1, 0, 0]])
     logits = np.where(stops, 200, -200).astype(np.float32)[:, None]
     actual = run_steps("monotonic", logits, np.ones((1, S), bool), KEYS[:1], QUERIES[:4, :1])
@@ -86,11 +86,11 @@ def test_a_certain_scan_goes_on_from_where_it_stopped():
 
 
 @pytest.mark.parametrize("offset", [0.0, -1.5])
-def test_monotonic_is_the_loop(offset):
+def test_monotonic_equals_the_loop(offset):
     close(run_steps(f"monotonic(offset={offset})", LOGITS, VISIBLE, KEYS, QUERIES), alignments(offset))
 
 
-def test_noise_comes_before_the_sigmoid_and_in_training_only():
+def test_noise_precedes_the_sigmoid_and_only_in_training():
     spec, key = "monotonic(noise=2.0)", jax.random.PRNGKey(1)
     noise = np.asarray(jax.random.normal(key, (S, B))).T
     close(one_step(spec, LOGITS[0], VISIBLE, key=key), one_step("monotonic", LOGITS[0] + 2 * noise, VISIBLE))
@@ -98,7 +98,7 @@ def test_noise_comes_before_the_sigmoid_and_in_training_only():
 
 
 def direct(alpha, u, width):
-    """Both sums as they are written."""
+    """Computes the double sum as in the equation."""
     beta = np.zeros(len(u))
     for j in range(len(u)):
         for k in range(j, min(j + width, len(u))):
@@ -110,7 +110,7 @@ def direct(alpha, u, width):
     ("spec", "width"),
     [("mocha(score='general')", 2), ("mocha(score='general', width=4)", 4), ("milk(score='general')", S)],
 )
-def test_mocha_and_milk_are_their_double_sum(spec, width):
+def test_mocha_and_milk_equal_their_double_sum(spec, width):
     energies = np.einsum("bsk,kq,tbq->tbs", KEYS, W, QUERIES)
     actual = run_steps(spec, LOGITS, VISIBLE, KEYS, QUERIES, chunk_W=W)
     for t, alphas in enumerate(alignments()):
@@ -120,7 +120,7 @@ def test_mocha_and_milk_are_their_double_sum(spec, width):
     close(actual.sum(-1), alignments().sum(-1))
 
 
-def test_a_chunk_of_one_is_monotonic_and_so_it_is_rejected():
+def test_a_chunk_of_one_equals_monotonic_and_is_rejected():
     alpha, visible = jnp.asarray(alignments()[0], jnp.float32), jnp.asarray(VISIBLE)
     spread = chunkwise(lambda query, history: jnp.asarray(LOGITS[1]), 1)
     close(spread(alpha, visible, None, None), alpha)
@@ -129,7 +129,7 @@ def test_a_chunk_of_one_is_monotonic_and_so_it_is_rejected():
 
 
 def stops(logits, offset):
-    """Where the scan of a row stops in each step, as the paper decodes: the first e + r > 0 from the last stop on."""
+    """Returns the stop of a row in each step: the first e + r > 0 from the last stop on, as in the paper."""
     at, actual = 0, []
     for row in logits:
         at = next((j for j in range(at, len(row)) if row[j] + offset > 0), len(row))
@@ -151,7 +151,7 @@ def test_hard_decoding_stops_at_the_first_position_above_zero(offset, dtype, tol
 
 
 @PRECISIONS
-def test_mocha_decodes_by_a_softmax_over_the_last_positions_where_the_scan_stopped(dtype, tolerance):
+def test_hard_mocha_is_a_softmax_over_the_chunk_before_the_stop(dtype, tolerance):
     energies = np.einsum("bsk,kq,tbq->tbs", *map(np.float64, (KEYS, W, QUERIES)))
     for spec, width in (("mocha(hard_decoding=True, score='general', width=3)", 3), (MILK, S)):
         with jax.enable_x64(dtype == jnp.float64):
@@ -163,22 +163,22 @@ def test_mocha_decodes_by_a_softmax_over_the_last_positions_where_the_scan_stopp
                 np.testing.assert_allclose(actual[t, b, :length], expected, atol=tolerance, rtol=0)
 
 
-def test_hard_decoding_is_not_for_training():
-    """With a random key, as training has one, p is the sigmoid, whose gradient every score gets."""
+def test_hard_decoding_is_soft_in_training():
+    """With a random key, as in training, p is the sigmoid, so that every score gets a gradient."""
     key = jax.random.PRNGKey(1)
     soft, hard = (one_step(spec, LOGITS[0], VISIBLE, key=key) for spec in ("monotonic", HARD))
     np.testing.assert_array_equal(hard, soft)
     assert not np.array_equal(one_step(HARD, LOGITS[0], VISIBLE), soft)
 
 
-def test_a_chunk_survives_energies_far_apart():
+def test_chunks_are_stable_for_energies_far_apart():
     keys = np.where(np.arange(S) % 2, 1e3, -1e3).astype(np.float32)[None, :, None] * np.ones((1, 1, 2), np.float32)
     actual = run_steps("milk(score='dot')", LOGITS[:, :1], VISIBLE[:1], keys, np.ones((T, 1, 2), np.float32))
     close(actual.sum(-1), alignments()[:, :1].sum(-1))
 
 
 def forward_loop(agent=None, clamp=0.0, visible=VISIBLE):
-    """`agent`: (W [k + q], b); what a row with nothing visible gives is of no account."""
+    """`agent` is (W [k + q], b). Rows without visible positions are not compared."""
     before, u, actual = FIRST, np.full(B, 0.5), []
     for logits, query in zip(LOGITS.astype(float), QUERIES, strict=True):
         weights = np.zeros((B, S))
@@ -198,25 +198,25 @@ def forward_loop(agent=None, clamp=0.0, visible=VISIBLE):
     return np.stack(actual)
 
 
-def test_forward_attention_is_the_loop():
+def test_forward_attention_equals_the_loop():
     actual = run_steps("forward", LOGITS, VISIBLE, KEYS, QUERIES)
     close(actual, forward_loop())
     close(actual.sum(-1), np.broadcast_to(LENGTHS > 0, (T, B)))
 
 
-def test_transition_agent_is_the_loop():
+def test_the_transition_agent_equals_the_loop():
     weights, bias = rng.normal(size=7).astype(np.float32), np.float32(0.3)
     actual = run_steps("forward(agent=True)", LOGITS, VISIBLE, KEYS, QUERIES, W=weights[:, None], b=bias[None])
     close(actual, forward_loop((weights, bias)))
 
 
-def test_the_clamp_revives_padding():
+def test_the_clamp_gives_padding_weight():
     actual = run_steps("clamped_forward(clamp=0.001)", LOGITS, VISIBLE, KEYS, QUERIES)
     close(actual[:, :2], forward_loop(clamp=0.001)[:, :2])
     assert (actual[:, ~VISIBLE] > 0).all()
 
 
-def test_forward_attention_keeps_its_mass_where_the_softmax_underflows():
+def test_forward_attention_keeps_its_mass_if_the_softmax_underflows():
     logits = np.zeros((T, 1, S), np.float32)
     logits[..., -1] = 1e4
     actual = run_steps("forward", logits, VISIBLE[:1], KEYS[:1], QUERIES[:, :1])

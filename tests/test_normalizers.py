@@ -1,4 +1,4 @@
-"""Every normalizer's weights, against their definition and against what all of them promise."""
+"""Weights of every normalizer: their definitions and the properties that all share."""
 
 import jax
 import jax.numpy as jnp
@@ -49,14 +49,14 @@ def close(a, b):
         ("entmax(alpha=2)", [0, 0.25, 0.75]),
     ],
 )
-def test_golden_values(spec, golden):
+def test_weights_equal_golden_values(spec, golden):
     weights = one_step(spec, np.array([[-2, 0, 0.5]], np.float32), np.ones((1, 3), bool))
     np.testing.assert_allclose(weights[0], golden, atol=5e-5)
 
 
 @jax.jit
 def everything(z, visible):
-    """Weights of every variant that keeps the law of padding, and the gradient of an unequal sum of them."""
+    """Returns weights of all variants that keep padding at zero, and gradients of a weighted sum of them."""
     slope = jnp.arange(1.0, z.shape[1] + 1)[None] ** 2
     normalize = {spec: lambda z, spec=spec: one_step(spec, z, visible) for spec in KEEPING}
     gradients = {spec: jax.grad(lambda z, f=f: (f(z) * slope).sum())(z) for spec, f in normalize.items()}
@@ -68,7 +68,7 @@ def everything(z, visible):
     arrays(np.float32, (3, 6), elements=st.floats(-200, 200, width=32)),
     arrays(bool, (3, 6), elements=st.booleans()),
 )
-def test_weights_are_not_negative_sum_to_their_mass_and_vanish_where_nothing_is_visible(z, visible):
+def test_weights_are_nonnegative_sum_to_their_mass_and_vanish_on_padding(z, visible):
     weights, gradients = jax.device_get(everything(z, visible))
     for spec in KEEPING:
         actual, total = weights[spec], weights[spec].sum(-1)
@@ -82,7 +82,7 @@ def test_weights_are_not_negative_sum_to_their_mass_and_vanish_where_nothing_is_
 
 
 @pytest.mark.parametrize("spec", [s for s in KEEPING if not normalizers.bind(Spec(s)).traits.remembers])
-def test_order_of_the_source_is_of_no_account(spec):
+def test_the_order_of_the_source_does_not_matter(spec):
     order = rng.permutation(6)
     close(one_step(spec, Z[:, order], VISIBLE[:, order]), one_step(spec, Z, VISIBLE)[:, order])
 
@@ -92,11 +92,11 @@ def test_temperature_divides_the_logits(spec):
     close(one_step(spec, Z, VISIBLE), softmax(Z / 0.5, VISIBLE))
 
 
-def test_learned_temperature_is_a_logarithm():
+def test_a_learned_temperature_is_stored_as_its_logarithm():
     close(one_step("softmax(learned=True)", Z, VISIBLE, log_T=np.log(3.0)), softmax(Z / 3, VISIBLE))
 
 
-def test_fill_takes_weight_where_the_real_logits_lie_below_it():
+def test_fill_takes_weight_if_real_logits_are_below_it():
     z, visible = np.array([[-3.0, -2.0, 5.0]], np.float32), np.array([[True, True, False]])
     close(one_step("filled_softmax", z, visible), softmax(np.array([[-3.0, -2.0, -np.inf]])))
     close(one_step("filled_softmax(fill=-1.0)", z, visible), softmax(np.array([[-3.0, -2.0, -1.0]])))
@@ -109,7 +109,7 @@ def test_leak_is_added_after_the_mask():
     close(one_step("leaky_softmax", Z, VISIBLE)[:2], (softmax(Z, VISIBLE))[:2])
 
 
-def test_sink_takes_the_rest():
+def test_the_sink_takes_the_remaining_mass():
     e = np.where(VISIBLE, np.exp(Z), 0)
     close(one_step("sink(logit=0.7)", Z, VISIBLE), e / (np.exp(0.7) + e.sum(-1, keepdims=True)))
     close(one_step("sink(learned=False)", Z, VISIBLE), e / (1 + e.sum(-1, keepdims=True)))
@@ -117,13 +117,13 @@ def test_sink_takes_the_rest():
     close(gradient, -(e.sum(-1) / (1 + e.sum(-1)) ** 2).sum())
 
 
-def test_sigmoid_is_the_share_of_the_sigmoids():
+def test_sigmoid_normalizes_the_sigmoids():
     s = np.where(VISIBLE, 1 / (1 + np.exp(-Z)), 0)
     close(one_step("sigmoid", Z, VISIBLE), s / np.maximum(s.sum(-1, keepdims=True), 1e-30))
     close(one_step("sigmoid", Z - 500, VISIBLE), softmax(Z, VISIBLE))
 
 
-def test_top_k_is_the_softmax_of_the_largest():
+def test_top_k_is_the_softmax_of_the_k_largest():
     second = np.sort(np.where(VISIBLE, Z, -np.inf), -1)[:, -2:-1]
     close(one_step("top_k(k=2)", Z, VISIBLE), softmax(Z, VISIBLE & (second <= Z)))
     close(one_step("top_k(k=9)", Z, VISIBLE), softmax(Z, VISIBLE))
@@ -139,7 +139,7 @@ def test_hard_weights_have_the_gradient_of_the_softmax(spec):
     close(*gradients)
 
 
-def test_gumbel_draws_in_training_only():
+def test_gumbel_draws_only_in_training():
     close(one_step("gumbel(temperature=2.0)", Z, VISIBLE), softmax(Z / 2, VISIBLE))
     key = jax.random.PRNGKey(5)
     noise = np.asarray(jax.random.gumbel(key, (6, 3))).T
@@ -147,7 +147,7 @@ def test_gumbel_draws_in_training_only():
 
 
 @pytest.mark.parametrize("spec", ["gumbel", "monotonic(noise=1.0)"])
-def test_noise_is_the_same_under_longer_padding(spec):
+def test_noise_does_not_depend_on_padding(spec):
     key, longer = jax.random.PRNGKey(5), ((0, 0), (0, 4))
     padded = one_step(spec, np.pad(Z, longer), np.pad(VISIBLE, longer), key=key)
     close(padded[:, :6], one_step(spec, Z, VISIBLE, key=key))
@@ -170,6 +170,6 @@ def test_noise_is_the_same_under_longer_padding(spec):
         ("mocha(score='none')", "score of normalizer 'mocha' is 'none', but must attend, remember nothing"),
     ],
 )
-def test_what_makes_no_sense_is_rejected(spec, message):
+def test_invalid_options_are_rejected(spec, message):
     with pytest.raises(ValueError, match=message):
         bind_component(spec, jnp.ones((1, 3, 2)))

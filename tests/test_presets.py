@@ -1,4 +1,4 @@
-"""Every preset against the system it is named after, written in plain numpy; and the grammar that names them."""
+"""Every preset compared with its system in plain NumPy, and presets on the command line."""
 
 import functools
 import warnings
@@ -35,7 +35,7 @@ def source(states, last):
 
 @functools.cache
 def forced(one):
-    """Jitted (params, states, last, symbol vectors [t b e]) -> vectors [t b h], weights [t b s]."""
+    """Returns a jitted (params, states, last, symbol vectors [t b e]) -> vectors [t b h], weights [t b s]."""
     return jax.jit(
         lambda params, states, last, ys: one.apply(params, source(states, last), EMBEDDING).teacher_force(ys)
     )
@@ -43,11 +43,11 @@ def forced(one):
 
 @functools.cache
 def drawn(one):
-    """Random parameters, encoder states, last states and symbol vectors; neither biases nor padding are zero."""
+    """Returns random parameters, encoder states, last states and symbol vectors, with nonzero biases and padding."""
     rng, b = np.random.default_rng(0), len(LENGTHS)
     parts = cells.bind(one.config.cell).traits.parts
     states, ys = rng.normal(size=(b, PADDED, HIDDEN)), rng.normal(size=(STEPS, b, EMBEDDING))
-    states *= LENGTHS[:, None, None] > 0  # the encoder gives zeros for a sentence without symbols
+    states *= LENGTHS[:, None, None] > 0  # the encoder returns zeros for an empty sentence
     last = [tuple(rng.normal(size=(b, HIDDEN)) for _ in range(parts)) for _ in range(one.config.layers)]
     init = lambda key, states, last: one.init(key, source(states, last), EMBEDDING)  # noqa: E731
     shapes = jax.eval_shape(init, jax.random.PRNGKey(0), states, last)
@@ -55,7 +55,7 @@ def drawn(one):
 
 
 def check(system, one, dtype, tolerance):
-    """All steps of all sentences; where the original gives NaN, nothing is attended to."""
+    """Compares all steps of all sentences. If the original gives NaN, our weights are zero."""
     params, states, last, ys = drawn(one)
     with jax.enable_x64(dtype == jnp.float64):
         parameters = jax.tree.map(lambda x: jnp.asarray(x, dtype), (params, states, last, ys))
@@ -80,12 +80,12 @@ PRECISIONS = pytest.mark.parametrize(("dtype", "tolerance"), [(jnp.float64, 1e-1
 
 @PRECISIONS
 @every_preset
-def test_a_preset_is_its_system(name, dtype, tolerance):
+def test_a_preset_equals_its_system(name, dtype, tolerance):
     check(SYSTEMS[name], decoder(name), dtype, tolerance)
 
 
 @PRECISIONS
-def test_in_espnet_the_lowest_layer_asks(dtype, tolerance):
+def test_espnet_queries_with_the_lowest_layer(dtype, tolerance):
     two = {"model.decoder.placement": 'before(query="bottom")', "model.decoder.layers": 2}
     check(SYSTEMS["espnet_dot"], decoder("espnet_dot", tuple(two.items())), dtype, tolerance)
 
@@ -95,7 +95,7 @@ def test_a_preset_fits_the_default_config(name):
     jax.eval_shape(lambda: init_parameters(Seq2Seq(override(Config(), preset(name)).model, 9, 8), seed=0))
 
 
-def test_only_two_presets_are_one_in_our_letters():
+def test_only_fairseq_and_opennmt_general_are_equal():
     names = [name for name in PRESETS if name != "fairseq"]
     assert preset("fairseq") == preset("opennmt_general")
     assert len({override(Config(), preset(name)) for name in names}) == len(names)
@@ -110,12 +110,12 @@ FIELDS = {field for field in field_types(Config()) if field.startswith(("model.a
 
 
 @every_preset
-def test_a_preset_says_every_axis_and_no_size(name):
-    """What it makes of a config does not depend on the config's own attention; the cell may stay as it is."""
+def test_a_preset_sets_every_axis_and_no_size(name):
+    """Its result does not depend on the config's own attention. Only the cell may stay unset."""
     assert FIELDS - SIZES - {"model.decoder.cell"} <= preset(name).keys() <= FIELDS - SIZES
 
 
-def test_a_preset_is_a_word_among_others_and_the_later_word_counts():
+def test_later_arguments_override_a_preset_and_vice_versa():
     config = override(Config(), parse_changes(["model.decoder.bridge=zero", "preset:fairseq", "seed=2"]))
     assert config == override(override(Config(), preset("fairseq")), {"seed": 2})
     changed = override(Config(), parse_changes(["preset:fairseq", "model.decoder.bridge=zero"]))

@@ -1,4 +1,4 @@
-"""What is shown while a sweep is made."""
+"""The progress display of a sweep."""
 
 import pytest
 from fake_runs import configs
@@ -22,7 +22,7 @@ def events_of(config, kind="ended"):
 
 
 @pytest.mark.parametrize("display", [LineDisplay, BarDisplay])
-def test_lines_at_start_and_end(display, capsys):
+def test_every_display_prints_the_end_of_each_run(display, capsys):
     first, second = configs("fake", "fake(n=1)")
     events = [*events_of(first), *events_of(second, "failed")]
     show_events(display, events, {first: "concat [seed=0]", second: "dot"}, [first, second])
@@ -31,7 +31,7 @@ def test_lines_at_start_and_end(display, capsys):
     assert "[2/2] dot: it failed" in lines
 
 
-def test_nobody_knows_the_time_left_before_a_step():
+def test_no_remaining_time_is_shown_before_the_first_steps():
     clock = TimeEstimate(configs("fake", "fake(n=1)"))
     assert clock.format_remaining() == ""
     clock.update(clock_config := configs("fake")[0], 50)
@@ -42,7 +42,7 @@ def test_nobody_knows_the_time_left_before_a_step():
     assert clock.format_remaining() == ""
 
 
-def test_durations_in_words():
+def test_durations_are_short_words():
     assert [format_duration(s) for s in (0.4, 19, 89.4, 90, 5000, 9000)] == [
         "0 s",
         "19 s",

@@ -1,4 +1,4 @@
-"""Projections of the values and of the joined contexts, with and without biases, against plain numpy."""
+"""Projections of values and of concatenated contexts, with and without biases, compared with plain NumPy."""
 
 import functools
 
@@ -15,7 +15,7 @@ from attn_research.registry import Spec
 rng = np.random.default_rng(0)
 LENGTHS = np.array([5, 2, 1])
 STATES, QUERIES = rng.normal(size=(3, 5, 4)), rng.normal(size=(2, 3, 3))
-# The last is PyTorch's multi-head attention but for the biases of query and keys, which dot has.
+# The last case is PyTorch's multi-head attention without biases of query and keys, which `dot` has.
 CASES = {
     "values": {"values": 6, "bias": "values"},  # SpeechBrain's KeyValueAttention
     "output": {"output": 6, "bias": "output"},  # SpeechBrain's ContentBasedAttention
@@ -35,7 +35,7 @@ def affine(p, x):
 
 
 def plain(p, config):
-    """Contexts [t b v], a sentence and a step at a time."""
+    """Returns contexts [t b v], computed for one sentence and step at a time."""
     scopes = [f"head_{head}_" for head in range(config.heads)] if config.heads > 1 else [""]
     contexts = np.empty((len(QUERIES), len(LENGTHS)), object)
     for t, b in np.ndindex(contexts.shape):
@@ -60,7 +60,7 @@ def case(name):
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [(np.float64, 1e-12), (np.float32, 1e-5)])
 @pytest.mark.parametrize("name", CASES)
-def test_projections_are_affine_where_they_have_a_bias(name, dtype, tolerance):
+def test_projections_with_a_bias_are_affine(name, dtype, tolerance):
     attention, params = case(name)
     with jax.enable_x64(dtype == np.float64):
         states, queries, cast = jax.tree.map(lambda x: jnp.asarray(x, dtype), (STATES, QUERIES, params))
@@ -72,7 +72,7 @@ def test_projections_are_affine_where_they_have_a_bias(name, dtype, tolerance):
     np.testing.assert_allclose(first, contexts[0], atol=tolerance, rtol=0)
 
 
-def test_a_bias_starts_at_zero_and_moves_no_other_parameter():
+def test_a_bias_starts_at_zero_and_changes_no_other_parameter():
     with_bias, without = (
         Attention(Config(score=Spec("general"), values=6, output=5, bias=bias)).init(
             jax.random.PRNGKey(0), jnp.asarray(STATES, jnp.float32), jnp.asarray(LENGTHS), jnp.zeros((3, 4)), 3

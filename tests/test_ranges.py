@@ -34,11 +34,11 @@ REGISTRIES = [
     *(penalties, schedules, optimizers, auxiliaries, tasks),
 ]
 EXTREME = (-1, 0, 2**31, 2**40, -1e39, 1e39, 1e-46, math.nan, math.inf)
-FREE = {"fill"}  # any float32 will do
+FREE = {"fill"}  # any float32 is valid
 
 
 def numbers_in(hint, ranges=()):
-    """The kinds of number that an annotation allows, each with its ranges."""
+    """Yields the number types that an annotation allows, each with its ranges."""
     if typing.get_origin(hint) is typing.Annotated:
         yield from numbers_in(hint.__origin__, ranges + hint.__metadata__)
     elif hint in (int, float):
@@ -59,7 +59,7 @@ IDS = [f"{registry.kind} {name} {one.name}" for registry, name, one, _, _ in BUI
 
 
 @pytest.mark.parametrize(("registry", "name", "one", "kind", "ranges"), BUILT_IN, ids=IDS)
-def test_every_hyperparameter_has_a_range_and_refuses_what_lies_outside(registry, name, one, kind, ranges):
+def test_every_hyperparameter_has_a_range_and_rejects_values_outside(registry, name, one, kind, ranges):
     assert any(isinstance(actual, Range) for actual in ranges) or one.name in FREE
     for value in EXTREME:
         try:
@@ -73,7 +73,7 @@ def test_every_hyperparameter_has_a_range_and_refuses_what_lies_outside(registry
 
 
 def at_the_ends(one, kind, ranges):
-    """The least and the most float that are allowed, and small whole numbers."""
+    """Returns the smallest and largest allowed float, or small allowed integers."""
     if kind is float:
         ends = [end for actual in ranges for end in (actual.minimum, actual.maximum) if end is not None]
         return ends or [-3e38, 3e38]
@@ -117,7 +117,7 @@ def test_every_config_field_has_a_range(name, kind, ranges):
             assert value in allowed and hash(config)
 
 
-def test_a_range_is_that_of_float32():
+def test_ranges_compare_in_float32():
     share = Range(minimum=0, below=1)
     assert 0.999 in share and 1 - 1e-9 not in share
     assert 1e-40 in Range(above=0) and 1e-46 not in Range(above=0)
@@ -127,7 +127,7 @@ def test_a_range_is_that_of_float32():
 
 @pytest.mark.parametrize(("warmup", "steps"), [(0.99, 10), (0.5, 1), (0.9999, 100)])
 @pytest.mark.parametrize("schedule", ["linear", "cosine"])
-def test_a_warmup_leaves_a_step(schedule, warmup, steps):
+def test_a_warmup_leaves_at_least_one_step(schedule, warmup, steps):
     bound = schedules.bind(Spec(f"{schedule}(warmup={warmup})"))
     if round(warmup * steps) < steps:
         assert bound(steps)(steps // 2) >= 0
@@ -144,6 +144,6 @@ def test_a_warmup_leaves_a_step(schedule, warmup, steps):
         (lambda: dataclasses.replace(Config().train, learning_rate=math.nan), "'learning_rate' of Train is nan"),
     ],
 )
-def test_a_config_made_in_python_is_checked_too(make, message):
+def test_a_config_built_in_python_is_checked(make, message):
     with pytest.raises(UserError, match=message):
         make()

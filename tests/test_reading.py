@@ -1,4 +1,4 @@
-"""Text is read one way: lines, their blanks and their symbols, in training and in what a run reads later."""
+"""Training and `translate` read lines, blanks and symbols alike."""
 
 import gzip
 import inspect
@@ -20,7 +20,7 @@ from attn_research.errors import UserError
 from attn_research.registry import Spec
 from attn_research.training.prepare import prepare
 
-INSIDE = ["\r", "\x0b", "\x0c", "\x1c", "\x1d", "\x1e", "\x85", "\u2028", "\u2029"]  # end no line
+INSIDE = ["\r", "\x0b", "\x0c", "\x1c", "\x1d", "\x1e", "\x85", "\u2028", "\u2029"]  # do not end a line
 BLANKS = [" ", "\xa0", "\u202f", "\u3000", "\t", *INSIDE]
 
 
@@ -30,7 +30,7 @@ def _forget():
     load.cache_clear()
 
 
-def test_a_line_ends_in_a_newline_and_in_nothing_else():
+def test_only_a_newline_ends_a_line():
     lines = [f"a{inside}b" for inside in INSIDE]
     for end, last in itertools.product(("\n", "\r\n"), ("", "end")):
         text = "".join(line + end for line in lines) + last
@@ -53,14 +53,14 @@ GENERATED = [name for name, task in tasks.functions.items() if task.traits.get("
 
 
 def small(name, **more):
-    """A generated task with few items."""
+    """Returns a generated task with few items."""
     known = inspect.signature(tasks.functions[name]).parameters
-    message = {option: size for option, size in SIZES.items() if option in known} | more
-    return Spec(f"{name}({', '.join(f'{option}={value!r}' for option, value in message.items())})")
+    options = {option: size for option, size in SIZES.items() if option in known} | more
+    return Spec(f"{name}({', '.join(f'{option}={value!r}' for option, value in options.items())})")
 
 
 @pytest.mark.parametrize("spec", [*map(small, GENERATED), small("dates", locale="hidden")], ids=str)
-def test_what_is_generated_is_split_as_it_was_made(spec):
+def test_generated_items_split_as_they_were_generated(spec):
     splits = load(spec)
     targets = {symbol for target in splits["train"]["target"] for symbol in target}
     source, target = default_segmentations(spec, targets)
@@ -74,16 +74,16 @@ def test_what_is_generated_is_split_as_it_was_made(spec):
 
 @tasks.register
 def spoken():
-    """Words as symbols, of a task that says nothing of how lines become symbols."""
+    """Symbols are words, but the task does not declare how lines become symbols."""
     columns = {"source": [["one", "two"]], "target": [["1", "2"]], "raw": [["1 2"]]}
     return from_columns(dict.fromkeys(("train", "dev", "test"), columns))
 
 
-def test_a_task_whose_lines_would_be_read_otherwise_is_reported(caplog):
+def test_a_task_whose_lines_split_differently_is_reported(caplog):
     with caplog.at_level(logging.WARNING):
         prepare(Data(task=Spec("test_reading:spoken")))
-    message = [record.getMessage() for record in caplog.records if record.name.startswith("attn_research")]
-    assert [line.partition(":spoken: ")[2].split(",")[0] for line in message] == [
+    messages = [record.getMessage() for record in caplog.records if record.name.startswith("attn_research")]
+    assert [line.partition(":spoken: ")[2].split(",")[0] for line in messages] == [
         "a perfect output has BLEU 0.0 on dev",
         "`translate` would split the line 'onetwo'",
     ]
@@ -100,18 +100,18 @@ def tsv(tmp_path):
     return Spec(f'transduction(path="{tmp_path}")')
 
 
-def test_words_are_split_as_training_split_them(tsv):
+def test_words_split_as_in_training(tsv):
     train = load(tsv)["train"]
     source, target = default_segmentations(tsv, {"A", "B", "é"})
     for word, symbols in zip(WORDS, train["source"][::3], strict=True):
         assert source.split(word) == source.split(word + " ") == symbols
         assert "".join(symbols) == " ".join(unicodedata.normalize("NFC", word).split())
     assert set(map(tuple, train["target"])) == {("A", "B", "é")}
-    assert target.join(["A", "B", "é"]) == "A B é"  # as the files have them, though each is one character
-    assert len(load(tsv)["test"]) == len(WORDS) - 1  # one word in two normal forms is one word
+    assert target.join(["A", "B", "é"]) == "A B é"  # as in the files, although each symbol is one character
+    assert len(load(tsv)["test"]) == len(WORDS) - 1  # two normal forms of one word are one word
 
 
-def test_sentences_are_split_as_training_split_them(tmp_path):
+def test_sentences_split_as_in_training(tmp_path):
     pairs = corpus()
     spoiled = [(unicodedata.normalize("NFD", de).replace(" ", blank) + blank, en) for (de, en), blank in zip(
         pairs["test"], itertools.cycle(BLANKS[:5]), strict=False)]  # fmt: skip
@@ -122,7 +122,7 @@ def test_sentences_are_split_as_training_split_them(tmp_path):
     assert [source.split(line) for line, _ in spoiled] == splits["test"]["source"][:]
 
 
-def test_the_texts_of_unknown_symbols_are_those_of_the_line():
+def test_unknown_symbols_keep_their_text():
     pieces = LearnedSegmentation.learn(["ein Mann läuft"], "words", 10, lowercase=True)
     line = "Ein  Wolf la\u0308uft"
     assert pieces.split(line) == ["▁ein", "<unk>", "▁läuft"]
@@ -135,7 +135,7 @@ def alternates(folder, **splits):
     return load(Spec(f'transduction(path="{folder}")'))
 
 
-def test_numbered_pronunciations_are_further_references(tmp_path, caplog):
+def test_numbered_words_are_further_references(tmp_path, caplog):
     lines = "abel\ta b l\nx(y)\tx\nabel(1)\te b l\ncat(12)\tk e t\ncopper(2)\tk o p\n"
     with caplog.at_level(logging.WARNING):
         splits = alternates(tmp_path, train=lines, test=lines)
@@ -143,10 +143,10 @@ def test_numbered_pronunciations_are_further_references(tmp_path, caplog):
     assert words == ["abel", "x(y)", "cat", "copper(2)"]
     assert splits["test"]["references"][0] == [["a", "b", "l"], ["e", "b", "l"]]
     assert ["".join(word) for word in splits["train"]["source"]] == ["abel", "x(y)", "abel", "cat", "copper(2)"]
-    message = [record.getMessage() for record in caplog.records if record.name.startswith("attn_research")]
-    assert "test.tsv:3: abel(1) is read as a further line of abel (2 words in total)" in message
-    assert any(line.startswith("test.tsv:5: copper(2) is read unchanged") for line in message)
-    assert len(message) == 4
+    messages = [record.getMessage() for record in caplog.records if record.name.startswith("attn_research")]
+    assert "test.tsv:3: abel(1) is read as a further line of abel (2 words in total)" in messages
+    assert any(line.startswith("test.tsv:5: copper(2) is read unchanged") for line in messages)
+    assert len(messages) == 4
 
 
 def test_a_compressed_input_is_read_line_by_line(tmp_path):

@@ -22,12 +22,12 @@ def record(config=None, **more):
 
 
 @given(st.lists(st.integers(0, 65535)))
-def test_items_packed_and_unpacked(items):
+def test_packing_items_is_lossless(items):
     assert records.unpack(records.pack(np.array(items, int))).tolist() == items
 
 
 @pytest.mark.parametrize("items", [[-1], [65536]])
-def test_items_that_do_not_fit(items):
+def test_items_out_of_range_cannot_be_packed(items):
     with pytest.raises(ValueError, match="cannot be packed"):
         records.pack(items)
 
@@ -40,7 +40,7 @@ def test_a_record_is_read_as_written(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["result.json"]
 
 
-def test_a_record_that_cannot_be_written_leaves_nothing(tmp_path):
+def test_a_failed_write_keeps_the_old_record(tmp_path):
     records.write(tmp_path, record(steps=1))
     with pytest.raises(TypeError):
         records.write(tmp_path, record(steps=object()))
@@ -55,7 +55,7 @@ def test_a_broken_record_is_reported_with_its_place(tmp_path, text):
         records.read(tmp_path)
 
 
-def test_a_damaged_record_is_a_sentence_and_never_other_numbers(tmp_path):
+def test_a_damaged_record_is_an_error_and_never_other_numbers(tmp_path):
     written = record(exact=1 / 3)
     for seed in range(3):
         records.write(tmp_path, written)
@@ -74,8 +74,8 @@ def test_a_record_of_an_earlier_version_has_no_checksum(tmp_path):
 
 
 @pytest.mark.parametrize("name", FIELDS)
-def test_a_record_without_a_field_is_reported_with_its_place_and_the_field(tmp_path, name):
-    """As a file of a run and as a committed line."""
+def test_a_record_without_a_field_is_reported_with_its_place(tmp_path, name):
+    """In the file of a run and in a committed line."""
     short = json.loads(json.dumps(record()))
     config, *_ = name.split("config.")[1:] or [None]
     values, key = (short["config"], config) if config else (short, name)
@@ -106,7 +106,7 @@ def test_committed_records_of_earlier_versions_are_read():
 
 
 @given(st.text(max_size=30))
-def test_items_that_are_damaged_are_reported(text):
+def test_damaged_items_are_reported(text):
     whole = records.pack(np.arange(5))
     try:
         actual = records.unpack(text or whole[:-4])
@@ -135,10 +135,10 @@ def test_committed_lines_do_not_depend_on_order(tmp_path):
     assert records.load_committed(tmp_path / "c") == []
 
 
-def test_records_are_found_by_value(tmp_path):
+def test_records_are_found_by_config(tmp_path):
     config = override(Config(), {"seed": 7})
     old = record(config)
-    del old["config"]["model.dropout"]  # made before the field was there
+    del old["config"]["model.dropout"]  # older than the field
     unknown = record() | {"config": {"no.such.field": 1}}
     assert records.find_record(config, tmp_path) is None
     assert records.find_record(config, tmp_path, [unknown, old]) == old
@@ -148,7 +148,7 @@ def test_records_are_found_by_value(tmp_path):
     assert records.find_record(config, tmp_path, [old])["steps"] == 2
 
 
-def test_done_is_what_has_the_record_of_its_config(tmp_path):
+def test_a_run_is_done_if_it_has_the_record_of_its_config(tmp_path):
     config = override(Config(), {"seed": 3})
     assert not records.is_done(tmp_path, config)
     records.write(tmp_path, record(config))
@@ -156,7 +156,7 @@ def test_done_is_what_has_the_record_of_its_config(tmp_path):
     assert not records.is_done(tmp_path, Config())
 
 
-def test_what_was_replaced_is_not_loaded(tmp_path):
+def test_replaced_runs_are_not_loaded(tmp_path):
     for name in ("one", f"one{records.REPLACED}20260101"):
         records.write(tmp_path / name, record())
     assert len(records.load_runs(tmp_path)) == 1
@@ -168,7 +168,7 @@ def test_the_environment_is_a_json_value():
     assert result["threads"] >= 1 and result["device"] == "cpu" and result["versions"]["jax"]
 
 
-def test_only_files_that_decide_numbers_make_a_checkout_dirty(tmp_path):
+def test_only_files_that_affect_numbers_make_a_checkout_dirty(tmp_path):
     def git(*words):
         subprocess.run(["git", "-C", str(tmp_path), "-c", "user.name=a", "-c", "user.email=a@b", *words], check=True)
 

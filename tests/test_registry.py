@@ -36,7 +36,7 @@ def spell(name, hyper, module="", blank=""):
 @example("a(x=1, x=2)")
 @example("\0")
 @example("a(x='\\ud800')")
-def test_no_string_crashes_a_spec(text):
+def test_no_text_crashes_a_spec(text):
     try:
         spec = Spec(text)
     except ValueError as error:
@@ -47,7 +47,7 @@ def test_no_string_crashes_a_spec(text):
 
 
 @given(NAMES, st.dictionaries(NAMES, LITERALS, max_size=3), st.sampled_from(["", "my.module", "a b/my scores.py"]))
-def test_the_normal_form_is_a_fixed_point_and_keeps_what_was_said(name, hyper, module):
+def test_the_normal_form_is_a_fixed_point_and_keeps_all_values(name, hyper, module):
     spec = Spec(spell(name, hyper, module, blank=" "))
     assert spec == Spec(spec) == Spec(spell(name, dict(reversed(hyper.items())), module))
     assert (spec.module, spec.name, spec.hyper) == (module, name, hyper)
@@ -56,18 +56,18 @@ def test_the_normal_form_is_a_fixed_point_and_keeps_what_was_said(name, hyper, m
 @pytest.mark.parametrize(
     "text", ["", "a b", "a(64)", "a(*[1])", "a(x=y)", "a.b", "a(x=1)(y=2)", "3", "a; b", "a(x={1})"]
 )
-def test_other_expressions_are_no_specs(text):
+def test_other_expressions_are_rejected(text):
     with pytest.raises(ValueError, match="is not a spec string"):
         Spec(text)
 
 
 @given(st.text(max_size=10), st.sets(st.text(max_size=10)))
-def test_nearest_names_everything_known(name, known):
+def test_nearest_lists_all_known_names(name, known):
     assert all(word in nearest(name, known) for word in known)
 
 
 @given(st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.lists(st.integers()))
-def test_conform_gives_the_type_or_a_sentence(value):
+def test_conform_returns_the_type_or_raises_one_sentence(value):
     for hint, kind in ((int, int), (float, float), (str, str), (bool, bool), (int | None, int | None), (Spec, Spec)):
         try:
             assert isinstance(conform(value, hint, "field"), kind)
@@ -75,7 +75,7 @@ def test_conform_gives_the_type_or_a_sentence(value):
             assert str(error).startswith("field")
 
 
-def test_conform_keeps_types_apart():
+def test_conform_distinguishes_types():
     assert type(conform(1, float, "x")) is float
     assert conform("b", Literal["a", "b"], "x") == "b"
     for value, hint in (
@@ -107,7 +107,7 @@ def scores():
 
 
 def built_in(function):
-    """As if it stood in this package."""
+    """Makes a function look like one of this package."""
     function.__module__ = "attn_research.attention.scores"
 
 
@@ -129,14 +129,14 @@ def test_a_bound_variant_has_its_defaults_and_traits(scores):
         ("coverage(param=3)", "score 'coverage' has no hyperparameter 'param'; known: scale, units"),
     ],
 )
-def test_errors_name_what_is_known(scores, text, message):
+def test_errors_list_known_names(scores, text, message):
     with pytest.raises(ValueError) as caught:
         scores.bind(Spec(text))
     assert str(caught.value) == message
 
 
 @given(NAMES)
-def test_an_unknown_name_is_reported_with_the_known_ones(name):
+def test_an_unknown_name_is_reported_with_known_names(name):
     registry = Registry("score")
     registry.functions["nearest"] = nearest
     assume(name != "nearest")
@@ -144,9 +144,9 @@ def test_an_unknown_name_is_reported_with_the_known_ones(name):
         registry.bind(Spec(name))
 
 
-def test_a_name_is_taken_once(scores):
+def test_a_name_registers_once(scores):
     def dot():
-        """Another one."""
+        """Has the same name."""
 
     built_in(dot)
     with pytest.raises(ValueError, match="there is a score named 'dot' already"):
@@ -155,7 +155,7 @@ def test_a_name_is_taken_once(scores):
         scores.register(scores.functions["coverage"])
 
 
-def test_registering_a_users_function_declares_its_traits_alone(scores):
+def test_registering_a_users_function_only_declares_its_traits(scores):
     def dot(param, keys): ...
 
     scores.register(dot, remembers=True)
@@ -164,12 +164,12 @@ def test_registering_a_users_function_declares_its_traits_alone(scores):
     assert not scores.bind(Spec("dot")).traits.remembers
 
 
-def test_an_unknown_trait(scores):
+def test_an_unknown_trait_is_reported_with_the_nearest(scores):
     with pytest.raises(ValueError, match="has no trait 'remember'; known: remembers; did you mean remembers"):
         scores.register(remember=True)(lambda param, keys: None)
 
 
-def test_a_users_file(scores, tmp_path, monkeypatch):
+def test_a_users_file_binds_by_path_and_by_module(scores, tmp_path, monkeypatch):
     file = tmp_path / "my_scores.py"
     file.write_text("def cosine(param, keys, scale: float = 1.0):\n    return scale\n")
     monkeypatch.chdir(tmp_path)
@@ -191,7 +191,7 @@ def test_a_users_file(scores, tmp_path, monkeypatch):
         ("mine.py:cosin", "no function 'cosin' in mine.py; known: cosine; did you mean cosine?"),
     ],
 )
-def test_a_users_file_that_does_not_work(scores, tmp_path, monkeypatch, text, message):
+def test_an_invalid_users_file_is_reported(scores, tmp_path, monkeypatch, text, message):
     (tmp_path / "broken.py").write_text("nothing\n")
     (tmp_path / "mine.py").write_text("def cosine(param, keys): ...\n")
     monkeypatch.chdir(tmp_path)
@@ -201,7 +201,7 @@ def test_a_users_file_that_does_not_work(scores, tmp_path, monkeypatch, text, me
 
 @pytest.fixture
 def package(tmp_path, monkeypatch):
-    """An installed package that offers a score, and another that can't be loaded."""
+    """An installed package with two entry points: a score, and one that cannot be loaded."""
     (tmp_path / "their_scores.py").write_text("def cosine(param, keys, scale: float = 1.0):\n    return scale\n")
     (tmp_path / "their_scores-1.0.dist-info").mkdir()
     points = (
@@ -218,7 +218,7 @@ def package(tmp_path, monkeypatch):
     sys.modules.pop("their_scores", None)
 
 
-def test_an_installed_packages_score(scores, package):
+def test_a_score_of_an_installed_package_binds(scores, package):
     with pytest.raises(ValueError, match="unknown score 'cosin'; known: cosine, coverage, dot, gone; did you mean cos"):
         scores.bind(Spec("cosin"))
     assert "their_scores" not in sys.modules
@@ -229,7 +229,7 @@ def test_an_installed_packages_score(scores, package):
         Registry("cell").bind(Spec("cosine"))
 
 
-def test_a_record_knows_an_installed_packages_file(package):
+def test_the_file_of_an_installed_package_is_hashed(package):
     config = override(Config(), {"model.attention.score": "cosine"})
     before = user_code(config)
     package.write_text(package.read_text() + "\n")

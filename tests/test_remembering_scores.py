@@ -1,7 +1,7 @@
-"""Scores that know the steps before, against plain numpy.
+"""Scores that read previous steps, compared with plain NumPy.
 
-A plain one takes one sentence at a time: (parameters, states [s k], queries and weights of the steps before) -> the
-term in the tanh, [s a] or [1 a].
+A plain score handles one sentence: (parameters, states [s k], queries and weights of previous steps) -> its term inside
+the tanh, [s a] or [1 a].
 """
 
 import functools
@@ -40,7 +40,7 @@ def total(h, before, start):
 
 
 def around(features, F):
-    """Cross-correlation with filters F [w i c], zero outside the sentence."""
+    """Cross-correlates with filters F [w i c], with zeros outside the sentence."""
     width = len(F)
     padded = np.pad(features, ((width // 2, width // 2), (0, 0)))
     return np.array([np.einsum("wi,wic->c", padded[j : j + width], F) for j in range(len(features))])
@@ -77,7 +77,7 @@ def gated(p, h, before):
 
 
 def steps_before(h, before, n, start):
-    """The last n weight vectors [s n], `start` where there were none."""
+    """Returns the last n weight vectors [s n], with `start` before the first step."""
     return np.stack(([start(h)] * n + [a for _, a in before])[-n:], -1)
 
 
@@ -141,7 +141,7 @@ def plain_weights(p, h, queries, term):
 
 @functools.cache
 def run_steps(spec):
-    """Jitted (parameters, states [b s k], queries [t b q]) -> weights [t b s], a step after the other."""
+    """Returns a jitted (parameters, states [b s k], queries [t b q]) -> weights [t b s], step by step."""
     attention = Attention(AttentionConfig(score=Spec(spec)))
 
     def weights(params, states, queries):
@@ -172,7 +172,7 @@ def weights(spec, states=STATES, dtype=jnp.float32):
 
 @PRECISIONS
 @pytest.mark.parametrize("spec", REMEMBERING)
-def test_scores_that_remember_are_their_equations(spec, dtype, tolerance):
+def test_scores_that_remember_equal_their_equations(spec, dtype, tolerance):
     params = jax.tree.map(np.float64, random_parameters(spec))
     actual = weights(spec, dtype=dtype)
     for row, length in enumerate(LENGTHS):
@@ -185,7 +185,7 @@ def test_scores_that_remember_are_their_equations(spec, dtype, tolerance):
 
 @pytest.mark.parametrize("spec", REMEMBERING)
 def test_padding_is_not_remembered(spec):
-    """What stands in it changes nothing; one row has nothing else."""
+    """The content of padding changes nothing. One row is padding alone."""
     real = np.arange(6)[None] < np.array(LENGTHS)[:, None]
     other = np.where(real[..., None], STATES, array(4, 6, 4))
     actual = weights(spec)
@@ -197,8 +197,8 @@ STOPPING = ["coverage", "location_aware(reads='both')", "location_2d(steps=2)", 
 
 
 @pytest.mark.parametrize("spec", STOPPING)
-def test_a_stopped_gradient_is_that_of_constant_weights_before(spec):
-    """The weights are the same, and what is read has no gradient: a weight of the first step gets none from later."""
+def test_a_stopped_gradient_treats_previous_weights_as_constants(spec):
+    """The weights are the same, but the first query gets no gradient from the second step."""
     name = Spec(spec).name
     hyper = {**Spec(spec).hyper, "stop_gradient": True}
     stopped = f"{name}({', '.join(f'{key}={value!r}' for key, value in hyper.items())})"

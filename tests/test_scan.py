@@ -1,4 +1,4 @@
-"""The loop over time: the values and gradients of `jax.lax.scan`, the products of weights after the loop."""
+"""`scan` gives the values and gradients of `jax.lax.scan`, and computes gradients of weights after the loop."""
 
 import jax
 import jax.numpy as jnp
@@ -10,7 +10,7 @@ from attn_research.models.scan import scan
 
 
 def step_of(weights):
-    """A step that uses a matrix twice, keys from both sides, a counter, and a product inside of a checkpoint."""
+    """Returns a step with a matrix used twice, keys on both sides, a counter, and a product in a checkpoint."""
     W, U, keys, v = weights
 
     def step(carry, x):
@@ -38,14 +38,14 @@ def total(loop, weights, start, xs, reverse):
 
 
 def differences(loop, reverse):
-    """Value, and gradients for everything that has one."""
+    """Returns the value and all gradients."""
     return jax.jit(jax.value_and_grad(lambda *parameters: total(loop, *parameters, reverse), (0, 1, 2)))(
         WEIGHTS, START[0], XS
     )
 
 
 @pytest.mark.parametrize("reverse", [False, True])
-def test_same_values_and_gradients(reverse):
+def test_values_and_gradients_equal_those_of_lax_scan(reverse):
     jax.tree.map(
         lambda ours, plain: np.testing.assert_allclose(ours, plain, rtol=1e-5, atol=1e-5),
         differences(scan, reverse),
@@ -53,13 +53,13 @@ def test_same_values_and_gradients(reverse):
     )
 
 
-def test_same_results_without_a_gradient():
+def test_results_without_a_gradient_equal_those_of_lax_scan():
     ours, plain = (loop(step_of(WEIGHTS), START, XS) for loop in (scan, jax.lax.scan))
     jax.tree.map(np.testing.assert_array_equal, ours, plain)
 
 
 def products_in_loops(jaxpr, inside=False):
-    """Shapes of what the products inside of loops make."""
+    """Yields the result shapes of all products inside loops."""
     for operation in jaxpr.eqns:
         if inside and operation.primitive.name == "dot_general":
             yield operation.outvars[0].aval.shape
@@ -68,7 +68,7 @@ def products_in_loops(jaxpr, inside=False):
 
 
 def gradient_shapes(loop):
-    """Of the products in the loops of a gradient of two weights of sizes that nothing else has."""
+    """Returns the shapes of products inside loops of a gradient of two weights with unique sizes."""
     W, keys = some(5, 7), some(2, 3, 7)
 
     def loss(W, keys):
@@ -80,10 +80,10 @@ def gradient_shapes(loop):
     return set(products_in_loops(jax.make_jaxpr(jax.grad(loss, (0, 1)))(W, keys).jaxpr))
 
 
-def test_no_product_of_weights_is_left_in_the_loop():
+def test_gradients_of_weights_are_computed_outside_the_loop():
     of_weights, of_keys = {(7, 5), (5, 7)}, {(2, 3, 7), (2, 7, 3)}
     plain, ours = gradient_shapes(jax.lax.scan), gradient_shapes(scan)
     assert of_weights & plain
     assert of_keys & plain
-    assert (2, 7) in ours  # a loop is still there, and its own products are seen
+    assert (2, 7) in ours  # the test sees the loop and its own products
     assert not (of_weights | of_keys) & ours

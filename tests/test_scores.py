@@ -1,4 +1,4 @@
-"""Identities between scores, and what they refuse."""
+"""Identities between scores, and invalid settings."""
 
 import jax
 import jax.numpy as jnp
@@ -23,7 +23,7 @@ JOINED = {"W_q": W_q, "W_k": W_k, "v": v}
 
 
 def logits(spec, keys=KEYS, query=QUERY, **weights):
-    """A score needs no Flax: `param` only has to give arrays; those not named here start as they are initialized."""
+    """Computes logits without Flax. Parameters that are not in `weights` have their initial values."""
     parameters = dict(weights)
 
     def param(name, init, shape):
@@ -48,7 +48,7 @@ def test_dot_is_the_inner_product():
     close(logits("dot"), [[key @ q for key in keys] for keys, q in zip(KEYS, QUERY, strict=True)])
 
 
-def test_scaled_dot_is_dot_over_the_root_of_the_size():
+def test_scaled_dot_divides_dot_by_the_root_of_the_size():
     close(logits("scaled_dot"), logits("dot") / 2)
 
 
@@ -56,7 +56,7 @@ def test_general_with_the_identity_is_dot():
     close(logits("general", W=np.eye(4, dtype=np.float32)), logits("dot"))
 
 
-def test_concat_is_one_product_with_query_and_key_joined():
+def test_concat_is_a_layer_on_the_concatenation():
     stacked = np.concatenate([W_q, W_k])
     joined = np.concatenate([np.repeat(QUERY[:, None], 5, axis=1), KEYS], -1)
     close(logits("concat(units=3)", **JOINED), np.tanh(joined @ stacked) @ v)
@@ -67,7 +67,7 @@ def test_concat_with_a_bias_of_zero_is_concat():
     close(with_bias, logits("concat(units=3)", **JOINED))
 
 
-def test_location_reads_the_query_alone_and_is_padded_behind_its_limit():
+def test_location_reads_only_the_query_and_is_zero_beyond_its_limit():
     W = array(4, 3)
     close(logits("location(max_length=3)", W=W), np.concatenate([QUERY @ W, np.zeros((2, 2))], -1))
 
@@ -94,7 +94,7 @@ def test_the_scale_is_fixed_or_learned():
     close(projected, logits("dot(project=True, units=3)", W_q=W_q, W_k=W_k) / 3**0.5)
 
 
-def test_general_of_full_rank_is_general():
+def test_general_of_low_rank_is_general_with_a_product():
     U, V = array(4, 3), array(3, 6)
     low = logits("general(rank=3)", query=LONGER, U=U, V=V)
     close(low, logits("general", query=LONGER, W=U @ V))
@@ -113,20 +113,20 @@ def test_biaffine_is_general_and_a_term_of_the_key():
     close(logits("biaffine", W=W, u=u), inner(KEYS @ W, QUERY) + KEYS @ u)
 
 
-def test_concat_of_the_joined_vectors_is_additive():
+def test_concat_with_biases_is_a_layer_on_the_concatenation():
     joined = np.concatenate([np.repeat(QUERY[:, None], 5, axis=1), KEYS], -1)
     stacked = np.tanh(joined @ np.concatenate([W_q, W_k]) + b) @ v
     close(logits("concat(units=3, bias=True)", **JOINED, b=b), stacked)
     close(logits("concat(units=3, bias='both')", **JOINED, b=0.3 * b, b_q=0.7 * b), stacked)
 
 
-def test_concat_may_leave_the_keys_as_they_are():
+def test_concat_may_skip_the_projection_of_keys():
     W, u = array(4, 4), array(4)
     close(logits("concat(project_keys=False)", W_q=W, v=u), np.tanh(KEYS + (QUERY @ W)[:, None]) @ u)
     close(logits("concat(project_keys=False)", W_q=W, v=u), logits("concat", W_q=W, W_k=np.eye(4), v=u))
 
 
-def test_a_normed_v_of_its_own_length_is_v():
+def test_a_normed_v_with_its_own_length_changes_nothing():
     length = np.linalg.norm(v)
     close(logits("concat(units=3, normed=True, bias=True)", **JOINED, g=length), logits("concat(units=3)", **JOINED))
     doubled = logits("concat(units=3, normed=True)", **JOINED | {"v": 9 * v}, g=2 * length)
@@ -139,7 +139,7 @@ def norm(x, gain, shift):
     return (x - x.mean(-1, keepdims=True)) / np.sqrt(x.var(-1, keepdims=True) + 1e-5) * gain + shift
 
 
-def test_layer_norm_of_the_sum_or_of_each_side():
+def test_layer_norm_applies_to_the_sum_or_to_each_side():
     gain, shift, other = array(3), array(3), array(3)
     key, query = KEYS @ W_k + b, (QUERY @ W_q)[:, None]
     actual = logits("concat(units=3, bias=True, layer_norm='sum')", **JOINED, b=b, gain_sum=gain, shift_sum=shift)
@@ -149,7 +149,7 @@ def test_layer_norm_of_the_sum_or_of_each_side():
     close(actual, np.tanh(norm(key, gain, shift) + norm(query, other, 0)) @ v)
 
 
-def test_cosine_does_not_see_lengths():
+def test_cosine_ignores_the_lengths_of_vectors():
     plain = inner(KEYS, QUERY) / np.linalg.norm(KEYS, axis=-1) / np.linalg.norm(QUERY, axis=-1)[:, None]
     close(logits("cosine(learned=False)"), 10 * plain)
     close(logits("cosine(sharpness=3.0)"), 3 * plain)
@@ -162,7 +162,7 @@ def test_rbf_falls_with_the_squared_distance():
     close(logits("rbf", log_beta=np.float32(1)), -np.e * squared)
     unit = KEYS / np.linalg.norm(KEYS, axis=-1, keepdims=True)
     same = [logits(spec, keys=unit) for spec in ("rbf(sharpness=0.5, learned=False)", "dot")]
-    close(*(x - x[:, :1] for x in same))  # keys of one length: a softmax sees no difference
+    close(*(x - x[:, :1] for x in same))  # with keys of one length, a softmax gives the same weights
 
 
 @pytest.mark.parametrize("spec", ["cosine", "concat(layer_norm='sum')", "concat(layer_norm='each')"])
@@ -200,12 +200,12 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("spec", REFUSED)
-def test_what_would_change_nothing_is_rejected(spec):
+def test_options_without_effect_are_rejected(spec):
     with pytest.raises(ValueError, match=REFUSED[spec]):
         logits(spec)
 
 
 @pytest.mark.parametrize("spec", ["dot", "scaled_dot", "cosine", "rbf"])
-def test_query_and_key_of_two_sizes_are_rejected(spec):
+def test_queries_and_keys_of_different_sizes_are_rejected(spec):
     with pytest.raises(ValueError, match=f"{spec}' needs query and key of one size, but the query has 6 and the key 4"):
         logits(spec, query=LONGER)

@@ -1,4 +1,4 @@
-"""Records are data: what a table shows together, what it leaves out, and that it imports nothing that they name."""
+"""The selection of records for tables and figures. Records are data: no file that they name is imported."""
 
 from pathlib import Path
 
@@ -41,7 +41,7 @@ def test_no_file_that_a_record_names_is_imported(command, capsys):
     assert not Path("imported").exists()
 
 
-def test_records_of_edited_code_are_left_out_and_named(capsys):
+def test_records_of_edited_code_are_left_out_with_a_note(capsys):
     fake_runs.make_runs()
     configs = [config for config in runs("mine.py:cosine") if config.model.attention.score == "mine.py:cosine"]
     for config in configs[:2]:
@@ -49,13 +49,13 @@ def test_records_of_edited_code_are_left_out_and_named(capsys):
     Path("mine.py").write_text(Path("mine.py").read_text() + "\n")
     write(configs[2])
     assert main(["table", "small.py", "--add", "model.attention.score=mine.py:cosine"]) == 0
-    shown = capsys.readouterr().out
+    out = capsys.readouterr().out
     for seed in (0, 1):
         message = (
             f"`mine.py:cosine`, seed {seed}, is left out: mine.py of model.attention.score was edited since it was"
         )
-        assert message in shown
-    assert "has no record of" not in shown
+        assert message in out
+    assert "has no record of" not in out
 
 
 def test_a_figure_of_edited_code_is_rejected(capsys):
@@ -94,7 +94,7 @@ def test_other_settings_and_versions_are_reported_below_a_table(capsys):
     assert f"- Different versions or settings: {message}" in capsys.readouterr().out
 
 
-def test_records_from_before_are_shown_and_told_of_once(capsys):
+def test_records_without_an_identity_are_shown_with_one_warning(capsys):
     for config in runs():
         write(config, identity=None)
     assert main(["table", "small.py"]) == 0

@@ -21,12 +21,12 @@ def right(share, items=400, seeds=3, random=0):
     return scores(np.random.default_rng(random).random((seeds, items)) < share)
 
 
-def test_known_interval_of_items_alone():
+def test_an_interval_over_items_equals_the_normal_one():
     low, high = Comparison(EXACT, {"a": scores([[1] * 80 + [0] * 20])}).interval("a")
     assert low == pytest.approx(0.8 - 1.96 * 0.04, abs=0.011) and high == pytest.approx(0.8 + 1.96 * 0.04, abs=0.011)
 
 
-def test_known_interval_of_seeds_alone():
+def test_an_interval_over_seeds_equals_students():
     seeds = np.random.default_rng(0).normal(size=20)
     rows = {"a": Scores.without_items(tuple(range(20)), seeds)}
     low, high = Comparison(dataclasses.replace(METRICS["loss"], minimum=-9), rows).interval("a")
@@ -35,7 +35,7 @@ def test_known_interval_of_seeds_alone():
 
 
 def test_rows_on_the_same_items_are_paired():
-    hard = np.random.default_rng(0).random(500) < 0.5  # what half of the items do to every run alike
+    hard = np.random.default_rng(0).random(500) < 0.5  # half of the items are hard for every run
     a = np.stack([hard] * 3)
     b = a.copy()
     b[:, :25] = False
@@ -48,7 +48,7 @@ def test_rows_on_the_same_items_are_paired():
 
 @settings(max_examples=20)
 @given(st.integers(1, 5), st.integers(1, 30), st.integers(0, 9))
-def test_an_interval_holds_the_mean_and_stays_in_range(seeds, items, random):
+def test_an_interval_contains_the_mean_and_stays_in_range(seeds, items, random):
     c = Comparison(EXACT, {"a": right(0.9, items, seeds, random), "b": right(0.5, items, seeds, random + 1)})
     low, high = c.interval("a")
     assert 0 <= low <= c.means["a"] <= high <= 1
@@ -56,29 +56,29 @@ def test_an_interval_holds_the_mean_and_stays_in_range(seeds, items, random):
     assert c.best == max(c.means, key=c.means.get)
 
 
-def test_the_same_numbers_every_time_and_in_any_order():
+def test_intervals_are_reproducible_in_any_order_of_rows():
     a, b = right(0.9), right(0.8, random=1)
     one, other = Comparison(EXACT, {"a": a, "b": b}), Comparison(EXACT, {"b": b, "a": a})
     assert one.interval("a") == other.interval("a") == Comparison(EXACT, {"a": a}).interval("a")
     assert one.difference("a", "b") == other.difference("a", "b")
 
 
-def test_too_few_seeds_to_tell():
+def test_rows_with_too_few_seeds_are_not_compared():
     c = Comparison(EXACT, {"a": right(0.99), "b": right(0.5, seeds=2)})
-    assert c.interval("b") is not None  # of the items alone
+    assert c.interval("b") is not None  # from items alone
     assert c.distinguishable("a", "b") is None
     losses = Comparison(METRICS["loss"], {"a": Scores.without_items((0, 1), [0.5, 0.6])})
     assert losses.interval("a") is None and losses.means["a"] == pytest.approx(0.55)
 
 
-def test_other_seeds_are_drawn_apart():
+def test_rows_with_different_seeds_are_not_paired():
     same, other = right(0.9), right(0.9)
     paired = Comparison(UNBOUNDED, {"a": same, "b": same}).difference("a", "b")
     apart = Comparison(UNBOUNDED, {"a": same, "b": dataclasses.replace(other, seeds=(3, 4, 5))}).difference("a", "b")
     assert paired == (0, 0) and apart[0] < 0 < apart[1]
 
 
-def test_lower_is_better():
+def test_the_best_loss_is_the_lowest():
     rows = {"a": Scores.without_items((0, 1, 2), [3, 3, 3]), "b": Scores.without_items((0, 1, 2), [2, 2, 2])}
     assert Comparison(METRICS["loss"], rows).best == "b"
     assert Comparison(METRICS["loss"], rows).distinguishable("a", "b")
@@ -90,7 +90,7 @@ def test_a_row_without_a_number_is_never_best():
     assert c.best == "b" and c.interval("a") is None and c.distinguishable("a", "b") is None
 
 
-def test_other_test_items_are_an_error():
+def test_rows_with_different_test_items_are_an_error():
     with pytest.raises(ValueError, match="'a' has 400, 'b' has 300"):
         Comparison(EXACT, {"a": right(0.9), "b": right(0.9, items=300)})
 
@@ -98,7 +98,7 @@ def test_other_test_items_are_an_error():
 @pytest.mark.slow
 @pytest.mark.parametrize("seeds", [3, 5, 10])
 @pytest.mark.parametrize(("by_seed", "by_item", "by_both"), [(0.1, 0.01, 0.01), (0.01, 0.3, 0.1), (0.05, 0.3, 0.3)])
-def test_coverage_on_simulated_runs(seeds, by_seed, by_item, by_both):
+def test_intervals_cover_the_truth_on_simulated_runs(seeds, by_seed, by_item, by_both):
     draw = np.random.default_rng(seeds)
     trials, items = 200, 50
     hits = 0
@@ -106,4 +106,4 @@ def test_coverage_on_simulated_runs(seeds, by_seed, by_item, by_both):
         noise = draw.normal(0, by_seed, (seeds, 1)) + draw.normal(0, by_item, items)
         low, high = Comparison(UNBOUNDED, {"a": scores(noise + draw.normal(0, by_both, (seeds, items)))}).interval("a")
         hits += low <= 0 <= high
-    assert hits / trials > 0.88  # 0.93 or more, less what 200 trials cannot tell
+    assert hits / trials > 0.88  # at least 0.93, minus the error of 200 trials

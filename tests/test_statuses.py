@@ -1,4 +1,4 @@
-"""How commands end: no status 0 where work was lost, whatever becomes of their output, their folder or their runs."""
+"""Exit statuses: no status 0 if work was lost, whatever happens to output, folder or runs."""
 
 import os
 import subprocess
@@ -24,7 +24,7 @@ from attn_research.data.task import tasks; tasks.functions['fake'] = fake_runs.f
 
 
 def shell(line, **more):
-    """Runs a line of sh in which `$A` is the program, in a process of its own; gives status, output and errors."""
+    """Runs a line of bash in a subprocess, with `A` as the program; returns status, output and errors."""
     script = f'A=\'{sys.executable} -c "$COMMAND"\'; A() {{ {sys.executable} -c "$COMMAND" "$@"; }}; {line}'
     return subprocess.run(
         ["bash", "-c", script], env=environment() | {"COMMAND": COMMAND} | more, capture_output=True, timeout=300
@@ -37,7 +37,7 @@ OUTPUTS += [pytest.param(output, marks=pytest.mark.slow) for output in MORE]
 
 
 @pytest.mark.parametrize("output", OUTPUTS)
-def test_a_sweep_makes_its_runs_whatever_becomes_of_its_output(output):
+def test_a_sweep_makes_its_runs_whatever_happens_to_its_output(output):
     result = shell(f"A sweep small.py --jobs 2 seed=0 {output}")
     assert result.returncode == 0, result.stderr
     assert b"Traceback" not in result.stderr and b"Exception ignored" not in result.stderr
@@ -45,14 +45,14 @@ def test_a_sweep_makes_its_runs_whatever_becomes_of_its_output(output):
 
 
 @pytest.mark.parametrize("output", OUTPUTS)
-def test_training_goes_on_whatever_becomes_of_its_output(output):
+def test_training_continues_whatever_happens_to_its_output(output):
     result = shell(f"A train dates.py data.task=fake train.steps=100 {output}")
     assert result.returncode == 0, result.stderr
     assert b"Traceback" not in result.stderr and b"Exception ignored" not in result.stderr
     assert len(records.load_runs("runs")) == 1
 
 
-def test_a_failed_run_is_not_hidden_by_a_closed_pipe():
+def test_a_closed_pipe_does_not_hide_a_failed_run():
     result = shell("A sweep small.py seed=0 data.task=\"fake(how='raise')\" | head -1; exit ${PIPESTATUS[0]}")
     assert result.returncode == 1
     assert b"2 of 2 runs failed" in result.stderr
@@ -62,7 +62,7 @@ def test_a_failed_run_is_not_hidden_by_a_closed_pipe():
     assert shell("A table small.py --check | true; exit ${PIPESTATUS[0]}").returncode == 1
 
 
-def test_a_printed_table_ends_quietly_when_nobody_reads_and_says_when_it_cannot_be_written():
+def test_a_table_ignores_a_closed_pipe_and_reports_a_full_disk():
     make_runs()
     result = shell("A table small.py | true; exit ${PIPESTATUS[0]}")
     assert (result.returncode, result.stderr) == (0, b"runs/reports/small.{md,tex,csv}\n")
@@ -81,7 +81,7 @@ def test_output_is_utf8_in_every_locale(locale):
     assert "–" in Path("out.md").read_text(encoding="utf-8")
 
 
-def test_a_folder_that_takes_no_runs_is_reported_before_the_first(capsys):
+def test_an_unwritable_runs_folder_is_reported_before_the_first_run(capsys):
     Path("file").touch()
     for command in ("sweep small.py", "train dates.py"):
         for folder in ("file", "file/below", "/proc/none"):
@@ -90,7 +90,7 @@ def test_a_folder_that_takes_no_runs_is_reported_before_the_first(capsys):
             assert captured.out == "" and captured.err.count("\n") == 1 and folder.split("/")[0] in captured.err
 
 
-def test_every_run_is_reported_where_its_process_cannot_be_started(monkeypatch, capsys):
+def test_every_run_is_reported_if_no_process_starts(monkeypatch, capsys):
     monkeypatch.setattr(sys, "executable", "/nowhere/python")
     assert main(["sweep", "small.py", "--jobs", "2"]) == 1
     captured = capsys.readouterr()
@@ -98,13 +98,13 @@ def test_every_run_is_reported_where_its_process_cannot_be_started(monkeypatch, 
     assert captured.err == "attn-research: 6 of 6 runs failed; the same command tries again\n"
 
 
-def test_an_exception_in_a_thread_of_the_pool_reaches_its_reader(monkeypatch, tmp_path):
+def test_an_exception_in_a_pool_thread_reaches_the_reader(monkeypatch, tmp_path):
     monkeypatch.setattr(local.RunQueue, "take", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError), local.pool([Config()], tmp_path, 2, "fake_runs:run") as events:
         list(events)
 
 
-def test_a_run_whose_record_vanished_is_missed(monkeypatch, capsys):
+def test_a_run_without_a_record_is_reported(monkeypatch, capsys):
     monkeypatch.setattr(local, "_Worker", lambda *_: Vanishing())
     assert main(["sweep", "small.py", "seed=0", "--jobs", "1"]) == 1
     captured = capsys.readouterr()
@@ -112,7 +112,7 @@ def test_a_run_whose_record_vanished_is_missed(monkeypatch, capsys):
 
 
 class Vanishing:
-    """A worker whose runs end and leave nothing."""
+    """A worker whose runs end without a record."""
 
     def make(self, config, options):
         yield local.Event(config, "started")
@@ -127,7 +127,7 @@ class Vanishing:
     wait_or_kill = close = terminate
 
 
-def test_a_diverged_run_has_one_word_and_one_status_everywhere(capsys):
+def test_every_command_exits_with_1_after_a_diverged_run(capsys):
     changes = ["data.task=fake(how='diverge')", "train.steps=100"]
     assert main(["train", "dates.py", *changes]) == 1
     captured = capsys.readouterr()
@@ -150,7 +150,7 @@ def test_a_diverged_run_has_one_word_and_one_status_everywhere(capsys):
     assert "`dot`, seed 1, diverged at step 100" in captured.out and message in captured.err
 
 
-def test_a_bug_is_reported_as_one_with_its_traceback(monkeypatch, capsys):
+def test_a_bug_is_reported_with_its_traceback(monkeypatch, capsys):
     monkeypatch.setattr(records, "load_runs", lambda runs: console.format_metrics(None))
     assert main(["table", "small.py"]) == 1
     error = capsys.readouterr().err
@@ -160,7 +160,7 @@ def test_a_bug_is_reported_as_one_with_its_traceback(monkeypatch, capsys):
     file.unlink()
 
 
-def test_an_exception_of_the_users_file_names_its_line(capsys):
+def test_an_exception_in_a_users_file_names_its_line(capsys):
     Path("small.py").write_text(Path("small.py").read_text().replace('Table("model.attention.score"', "Table(label"))
     Path("small.py").write_text("def label(config):\n    return config.sed\n" + Path("small.py").read_text())
     make_runs()

@@ -1,4 +1,4 @@
-"""A run that is stopped, wherever that is, ends as if it had not been; real processes and real signals."""
+"""A stopped run that resumes ends like a run that was never stopped. Uses real processes and signals."""
 
 import itertools
 import os
@@ -19,21 +19,21 @@ from attn_research.runs.signals import ECHO_SECONDS, StopRequest, StopRequested
 from attn_research.training.loop import run
 from attn_research.translator import load
 
-# A shell's background jobs ignore SIGINT, and so would what pytest starts there.
+# Background jobs of a shell ignore SIGINT; the program restores the default handler.
 PROGRAM = "import signal; from attn_research.cli import main; \
 signal.signal(signal.SIGINT, signal.default_int_handler); main()"
 SENTENCE = "attn-research: stopped; the same command goes on from the last checkpoint\n"
 
 
 def at(number):
-    """Says once, at this question, that the run is to stop."""
+    """Returns a stop function that is true once, at its call `number`."""
     questions = itertools.count()
     return lambda: next(questions) == number
 
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
-    """The directory of a run that was not stopped, and how often it was asked whether to stop."""
+    """The directory of a run that was not stopped, and the number of its calls of `stop`."""
     directory, questions = tmp_path_factory.mktemp("run"), itertools.count()
     run(TINY, directory, stop=lambda: next(questions) < 0)
     return directory, next(questions)
@@ -47,8 +47,8 @@ def same_as(finished, directory):
     assert logged_metrics(directory) == logged_metrics(finished[0])
 
 
-def test_a_run_stopped_at_any_question_ends_as_if_nothing_had_been(finished, tmp_path):
-    """Between any two steps, and between any two batches of an evaluation."""
+def test_a_run_stopped_anywhere_resumes_to_the_same_end(finished, tmp_path):
+    """`stop` is called between steps and between batches of an evaluation."""
     assert finished[1] > 12 + 2
     for number in range(0, finished[1], 2):
         directory = tmp_path / str(number)
@@ -59,7 +59,7 @@ def test_a_run_stopped_at_any_question_ends_as_if_nothing_had_been(finished, tmp
         same_as(finished, directory)
 
 
-def test_a_run_stopped_again_and_again_ends_as_if_nothing_had_been(finished, tmp_path):
+def test_a_run_stopped_repeatedly_resumes_to_the_same_end(finished, tmp_path):
     for number in range(1, 100, 2):
         try:
             run(TINY, tmp_path, stop=at(number))
@@ -69,14 +69,14 @@ def test_a_run_stopped_again_and_again_ends_as_if_nothing_had_been(finished, tmp
     same_as(finished, tmp_path)
 
 
-def test_a_run_stopped_before_its_first_evaluation_is_no_trained_run(tmp_path):
+def test_a_run_stopped_before_its_first_evaluation_cannot_translate(tmp_path):
     with pytest.raises(StopRequested):
         run(TINY, tmp_path, stop=at(2))
     with pytest.raises(ValueError, match="holds no trained run"):
         load(tmp_path)
 
 
-def test_a_signal_is_noted_once_somebody_asks_and_ends_the_process_else():
+def test_a_signal_requests_a_stop_if_polled_and_else_ends_the_process():
     ended = []
     stop = StopRequest(ended.append)
     stop.notify(signal.SIGTERM)
@@ -84,7 +84,7 @@ def test_a_signal_is_noted_once_somebody_asks_and_ends_the_process_else():
     stop = StopRequest(ended.append)
     assert not stop()
     stop.notify(signal.SIGHUP)
-    stop.notify(signal.SIGHUP)  # the same one, from a terminal that closes
+    stop.notify(signal.SIGHUP)  # the same signal again, from a closing terminal
     assert stop() and stop.number == signal.SIGHUP
     assert ended == [signal.SIGTERM]
     time.sleep(ECHO_SECONDS)
@@ -92,7 +92,7 @@ def test_a_signal_is_noted_once_somebody_asks_and_ends_the_process_else():
     assert ended == [signal.SIGTERM, signal.SIGINT]
 
 
-def test_signals_are_heard_as_long_as_somebody_listens():
+def test_signal_handlers_are_installed_only_while_listening():
     before, handlers = signal.set_wakeup_fd(-1), [signal.getsignal(signal.SIGHUP), signal.getsignal(signal.SIGTERM)]
     signal.set_wakeup_fd(before)
     with StopRequest(lambda number: None).listen() as stop:
@@ -105,7 +105,7 @@ def test_signals_are_heard_as_long_as_somebody_listens():
 
 
 def command(tmp_path, **changes):
-    """The words of a training process."""
+    """Writes a config, and returns the command of a training process."""
     config = flatten(override(TINY, changes))
     (tmp_path / "tiny.py").write_text(f"from attn_research.config import unflatten\nconfig = unflatten({config})\n")
     return [sys.executable, "-c", PROGRAM, "train", "tiny.py"]
@@ -123,27 +123,27 @@ def start(words, tmp_path):
 
 
 def test_a_signal_stops_training_with_one_sentence(tmp_path):
-    """Between the steps that two lines of output tell."""
+    """It stops between two lines of output."""
     words = command(tmp_path, **{"train.steps": 10**6, "train.evaluate_every": 10**6})
     process = start(words, tmp_path)
     next(line for line in process.stdout if "step 8/" in line)
     process.send_signal(signal.SIGTERM)
     out, errors = process.communicate()
-    assert (process.returncode, told(errors)) == (128 + signal.SIGTERM, SENTENCE)
+    assert (process.returncode, without_checkout_warning(errors)) == (128 + signal.SIGTERM, SENTENCE)
     assert not list(tmp_path.glob("runs/*/result.json"))
     last = int(re.findall(r"step (\d+)/", "step 8/" + out)[-1])
     (saved,) = [int(path.name) for path in tmp_path.glob("runs/*/checkpoints/last/*")]
     assert last <= saved < last + 4
 
 
-def told(errors):
-    """Standard error without the sentence that a checkout which changes meanwhile is worth."""
+def without_checkout_warning(errors):
+    """Returns standard error without the warning about a checkout that changes meanwhile."""
     return "".join(line for line in errors.splitlines(keepends=True) if " started at commit " not in line)
 
 
 @pytest.mark.slow
 def test_signals_at_any_moment_lose_nothing(tmp_path):
-    """No traceback, no crash, no other numbers; a third of the signals comes right after an evaluation."""
+    """No traceback, no crash, no other numbers. A third of the signals comes right after an evaluation."""
     draw, statuses = random.Random(0), []
     words = command(tmp_path, **{"train.steps": 300, "train.evaluate_every": 10})
     process = start([*words, "--runs", "whole"], tmp_path)
@@ -157,7 +157,7 @@ def test_signals_at_any_moment_lose_nothing(tmp_path):
         time.sleep(draw.random() * draw.choice([0.01, 0.3]))
         process.send_signal(number)
         _, errors = process.communicate()
-        assert (process.returncode, told(errors)) in [(128 + number, SENTENCE), (0, "")]
+        assert (process.returncode, without_checkout_warning(errors)) in [(128 + number, SENTENCE), (0, "")]
         statuses.append(process.returncode)
     (whole,), (stopped,) = (
         [file.parent for file in tmp_path.glob(f"{runs}/*/result.json")] for runs in ("whole", "runs")

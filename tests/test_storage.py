@@ -36,7 +36,7 @@ def test_a_folder_is_whole_or_stays_as_it_was(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["a", "b.json", storage.SUMS])
-def test_damage_is_found_and_named(tmp_path, name):
+def test_damage_is_detected_and_reported(tmp_path, name):
     fill(tmp_path / "folder")
     for damage in damages(tmp_path / "folder" / name, 100):
         damage(tmp_path / "folder" / name)
@@ -47,7 +47,7 @@ def test_damage_is_found_and_named(tmp_path, name):
 
 
 @pytest.mark.parametrize("name", ["b.json", storage.SUMS])
-def test_a_value_is_the_right_one_or_a_sentence(tmp_path, name):
+def test_a_damaged_value_is_right_or_an_error(tmp_path, name):
     fill(tmp_path / "folder")
     for damage in damages(tmp_path / "folder" / name, 100):
         damage(tmp_path / "folder" / name)
@@ -59,7 +59,7 @@ def test_a_value_is_the_right_one_or_a_sentence(tmp_path, name):
         fill(tmp_path / "folder")
 
 
-def test_a_file_without_a_checksum_is_read_as_it_is(tmp_path):
+def test_a_file_without_a_checksum_is_read_unchecked(tmp_path):
     (tmp_path / "old.json").write_text("[1]")
     assert storage.read_json(tmp_path / "old.json") == [1]
     (tmp_path / "old.json").write_text("[1")

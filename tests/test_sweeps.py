@@ -38,14 +38,14 @@ def experiment(tmp_path):
     return file
 
 
-def test_an_experiment_is_its_distinct_configs_first_seeds_first(experiment):
+def test_an_experiment_has_distinct_configs_with_first_seeds_first(experiment):
     actual = load_experiment(experiment)
     message = [(str(config.model.attention.score), config.seed) for config in actual.runs]
     assert message == [("dot", 0), ("general", 0), ("dot", 1), ("general", 1), ("dot", 2), ("general", 2)]
     assert (actual.name, actual.table, actual.published) == ("small", "a table", {})
 
 
-def test_changes_apply_to_all_and_what_becomes_equal_is_one(experiment):
+def test_changes_apply_to_all_runs_and_merge_equal_ones(experiment):
     actual = load_experiment(experiment, {"train.steps": 7, "seed": 5})
     assert [(config.train.steps, config.seed) for config in actual.runs] == [(7, 5), (7, 5)]
 
@@ -77,7 +77,7 @@ def test_an_addition_has_all_seeds_once(experiment):
         ),
     ],
 )
-def test_a_file_that_is_no_experiment_is_reported_in_a_sentence(tmp_path, text, message):
+def test_an_invalid_experiment_is_reported_in_one_sentence(tmp_path, text, message):
     file = tmp_path / "small.py"
     file.write_text(text)
     with pytest.raises(ValueError) as caught:
@@ -90,12 +90,12 @@ def test_first_seeds_come_first_whatever_the_seeds_are():
     assert [(run.train.steps, run.seed) for run in programs_first(runs)] == [(1, 7), (2, 7), (1, 3), (2, 3)]
 
 
-def test_labels_say_what_differs():
+def test_labels_show_only_differences():
     axes = [{"model.attention.score": score, "seed": seed} for score in ("dot", "concat") for seed in (0, 1)]
     runs = [override(Config(), changes) for changes in axes]
     assert list(labels(runs).values()) == ["dot seed=0", "dot seed=1", "concat seed=0", "concat seed=1"]
     axis = [override(runs[seed], {"model.attention.heads": 2}) for seed in (0, 1)]
-    assert list(labels([*runs, *axis]).values())[-2:] == ["heads=2 seed=0", "heads=2 seed=1"]  # most have dot
+    assert list(labels([*runs, *axis]).values())[-2:] == ["heads=2 seed=0", "heads=2 seed=1"]  # most configs have dot
     cells = [override(Config(), {"model.encoder.cell": a, "model.decoder.cell": "gru"}) for a in ("rnn", "gru")]
     assert list(labels(cells).values()) == ["rnn", "gru"]
     both = [override(Config(), {"model.encoder.hidden": size, "model.decoder.hidden": 2 * size}) for size in (1, 2)]
@@ -113,7 +113,7 @@ def test_a_run_belongs_to_one_process(tmp_path):
         pass
 
 
-def test_the_cache_is_below_the_users_choice(monkeypatch, tmp_path):
+def test_the_cache_directory_follows_the_environment(monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
     monkeypatch.delenv("ATTN_RESEARCH_CACHE", raising=False)
     assert cache_directory().is_relative_to(tmp_path / "xdg" / "attn-research")
@@ -132,7 +132,7 @@ def raises(error):
     raise error
 
 
-def test_errors_as_sentences():
+def test_errors_are_described_in_one_sentence():
     assert describe(caught(override, Config(), {"seed": -1})).startswith(
         "config field 'seed' is -1, but must be at least 0"
     )
@@ -145,12 +145,12 @@ def test_errors_as_sentences():
 
 
 def ends(runs, directory, jobs=2):
-    """How each run ended, by its task, and the workers that made it."""
+    """Returns (kind, error) of the last event of each run."""
     with pool(runs, directory, jobs, "fake_runs:run") as events:
         return {event.config: (event.kind, event.error) for event in events if event.kind not in ("started", "report")}
 
 
-def test_a_run_that_fails_takes_no_other_with_it(tmp_path):
+def test_a_failed_run_does_not_affect_others(tmp_path):
     bad = configs("fake(how='kill')", "fake(how='raise')", "fake(how='memory')", "fake(how='user')", "fake(how='exit')")
     good = configs("fake", "fake(n=1)", "fake(n=2)")
     actual = ends([good[0], *bad, *good[1:]], tmp_path)
@@ -169,7 +169,7 @@ def test_a_run_that_fails_takes_no_other_with_it(tmp_path):
     assert not any((tmp_path / digest(config) / "failure.txt").exists() for config in good)
 
 
-def test_one_worker_makes_many_runs_on_a_core_of_its_own(tmp_path):
+def test_one_worker_makes_many_runs_on_its_own_core(tmp_path):
     runs = configs("fake", "fake(n=1)", "fake(n=2)")
     ends(runs, tmp_path, jobs=1)
     calls = {(tmp_path / digest(config) / "calls.txt").read_text() for config in runs}
@@ -177,18 +177,18 @@ def test_one_worker_makes_many_runs_on_a_core_of_its_own(tmp_path):
     assert calls.pop().split()[1] == "1"
 
 
-def test_a_worker_gets_the_seeds_of_what_it_has_compiled():
+def test_a_worker_gets_runs_whose_program_it_has_compiled():
     runs = configs("fake", "fake(n=1)", "fake(n=2)")
     again = [override(config, {"seed": 1}) for config in runs]
     waiting = RunQueue([*runs, *again])
     assert [waiting.take(worker) for worker in (0, 1, 0)] == runs
     assert [waiting.take(worker) for worker in (1, 0)] == [again[1], again[0]]
-    assert waiting.take(1) == again[2]  # rather than nothing
+    assert waiting.take(1) == again[2]  # other programs, because nothing else is left
     assert waiting.take(0) is None
 
 
 @pytest.mark.parametrize("name", FAST_ENV)
-def test_what_a_worker_has_is_as_the_user_says(monkeypatch, name):
+def test_the_users_environment_overrides_that_of_workers(monkeypatch, name):
     monkeypatch.delenv(name, raising=False)
     assert local._environment()[name] == FAST_ENV[name]
     monkeypatch.setenv(name, "")
@@ -196,7 +196,7 @@ def test_what_a_worker_has_is_as_the_user_says(monkeypatch, name):
 
 
 @pytest.mark.parametrize("set_by_user", [{}, {"XLA_FLAGS": ""}])
-def test_a_program_starts_again_quick(set_by_user):
+def test_a_restarted_process_has_the_fast_environment(set_by_user):
     listed = "import os, sys; print(sys.argv[1], *(os.environ[name] for name in FAST_ENV), sep='|')"
     program = f"from attn_research.runs.environment import FAST_ENV, restart_process; restart_process(); {listed}"
     others = {name: value for name, value in os.environ.items() if name not in FAST_ENV}
@@ -212,7 +212,7 @@ def test_reports_reach_the_sweep(tmp_path):
     assert actual == [("started", {}), *reports, ("ended", {})]
 
 
-def test_a_failure_is_forgotten_when_the_run_is_made_after_all(tmp_path):
+def test_a_successful_run_removes_its_failure_file(tmp_path):
     (config,) = configs("fake")
     (tmp_path / digest(config)).mkdir()
     (tmp_path / digest(config) / "failure.txt").touch()
@@ -220,7 +220,7 @@ def test_a_failure_is_forgotten_when_the_run_is_made_after_all(tmp_path):
     assert not (tmp_path / digest(config) / "failure.txt").exists()
 
 
-def test_a_worker_killed_from_outside_loses_its_run_alone(tmp_path):
+def test_a_killed_worker_loses_only_its_run(tmp_path):
     waiting, other = configs("fake(how='wait')", "fake")
     actual = {}
     with pool([waiting, other], tmp_path, 1, "fake_runs:run") as events:
@@ -238,7 +238,7 @@ def alive(process: int) -> bool:
         return False
 
 
-def test_leaving_early_ends_the_workers_and_leaves_no_failure(tmp_path):
+def test_leaving_the_pool_early_ends_workers_without_failures(tmp_path):
     runs = configs("fake(how='wait')", "fake(how='wait', n=1)", "fake")
     with pool(runs, tmp_path, 2, "fake_runs:run") as events:
         reported = set()
@@ -251,7 +251,7 @@ def test_leaving_early_ends_the_workers_and_leaves_no_failure(tmp_path):
     assert not (tmp_path / digest(runs[2])).exists()
 
 
-def test_a_run_that_another_process_makes_is_left_out(tmp_path):
+def test_a_run_of_another_process_is_skipped(tmp_path):
     mine, locked = configs("fake", "fake(n=1)")
     with lock_run(tmp_path / digest(locked)):
         actual = ends([locked, mine], tmp_path)
@@ -260,7 +260,7 @@ def test_a_run_that_another_process_makes_is_left_out(tmp_path):
     assert not (tmp_path / digest(locked)).exists()
 
 
-def test_a_run_that_another_process_has_just_finished_is_not_made_again(tmp_path):
+def test_a_finished_run_is_not_made_again(tmp_path):
     (config,) = configs("fake")
     records.write(tmp_path / digest(config), fake_runs.make_record(config))
     assert ends([config], tmp_path) == {config: ("ended", "")}

@@ -6,7 +6,7 @@ from attn_research.registry import Spec
 
 
 def draw_tables(calls):
-    """Something to keep, which tells how often it was drawn."""
+    """Returns a function that draws tables and counts its calls in `calls`."""
 
     def draw():
         calls.append(1)
@@ -15,7 +15,7 @@ def draw_tables(calls):
     return draw
 
 
-def test_what_was_drawn_is_read_the_next_time(tmp_path, monkeypatch):
+def test_cached_tables_are_drawn_once(tmp_path, monkeypatch):
     monkeypatch.setenv("ATTN_RESEARCH_CACHE", str(tmp_path))
     calls = []
     first, second = (table_cache.cached_tables("letters", draw_tables(calls)) for _ in range(2))
@@ -29,7 +29,7 @@ def test_what_was_drawn_is_read_the_next_time(tmp_path, monkeypatch):
     assert len(calls) == 2
 
 
-def test_other_code_draws_anew(tmp_path, monkeypatch):
+def test_changed_code_draws_again(tmp_path, monkeypatch):
     monkeypatch.setenv("ATTN_RESEARCH_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(table_cache, "CODE_DIRECTORY", tmp_path)
     calls = []
@@ -39,8 +39,8 @@ def test_other_code_draws_anew(tmp_path, monkeypatch):
     assert len(calls) == 2
 
 
-def test_what_is_damaged_is_drawn_anew_and_replaced(tmp_path, monkeypatch):
-    """Never are other data read, whatever happened to whichever file of an entry."""
+def test_a_damaged_entry_is_drawn_again_and_replaced(tmp_path, monkeypatch):
+    """No damage to any file of an entry leads to other data."""
     monkeypatch.setenv("ATTN_RESEARCH_CACHE", str(tmp_path))
     calls, right = [], draw_tables([])()
     table_cache.cached_tables("letters", draw_tables(calls))
@@ -54,13 +54,13 @@ def test_what_is_damaged_is_drawn_anew_and_replaced(tmp_path, monkeypatch):
     assert len(list((tmp_path / "data").iterdir())) == 1
 
 
-def test_a_cache_that_cannot_be_written_is_done_without(tmp_path, monkeypatch):
+def test_an_unwritable_cache_is_ignored(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("ATTN_RESEARCH_CACHE", str(tmp_path / "file"))
     assert len(table_cache.cached_tables("letters", draw_tables([]))["train"]) == 2
 
 
-def test_a_cached_task_is_the_drawn_one(tmp_path, monkeypatch):
+def test_a_cached_task_equals_the_drawn_one(tmp_path, monkeypatch):
     monkeypatch.setenv("ATTN_RESEARCH_CACHE", str(tmp_path))
     spec = Spec("dates(train=50, dev=5, test=5)")
     drawn, read = (task.tables(spec) for _ in range(2))
@@ -70,7 +70,7 @@ def test_a_cached_task_is_the_drawn_one(tmp_path, monkeypatch):
     assert {name: table.to_pydict() for name, table in read.items()} == columns
 
 
-def test_a_task_of_the_same_name_in_another_file_is_another_one(tmp_path, monkeypatch):
+def test_tasks_of_one_name_in_two_files_are_cached_apart(tmp_path, monkeypatch):
     monkeypatch.setenv("ATTN_RESEARCH_CACHE", str(tmp_path / "cache"))
     for symbol in ("x", "y"):
         file = tmp_path / f"{symbol}_tasks.py"

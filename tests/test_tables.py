@@ -63,7 +63,7 @@ Somebody & al. 2015,,,,0.0504,,,,,,published: SEEN-2
 
 
 def row(score, right, seeds=3, **more):
-    """Every seed is right on the same items, so that only they are drawn."""
+    """Returns records whose seeds are correct on the same items, so that only items vary."""
     return [record(score, seed, test=split(first(right, 200)), **more) for seed in range(seeds)]
 
 
@@ -78,20 +78,20 @@ def built():
     return TABLE.build(rows(), PUBLISHED)
 
 
-def test_markdown(built):
+def test_a_table_renders_to_markdown(built):
     assert built.render("md") == MD
 
 
-def test_latex(built):
+def test_a_table_renders_to_latex(built):
     assert built.render("tex").startswith(TEX)
     assert built.render("tex").endswith("A note.\\par\n\\end{minipage}\n\\end{table}\n")
 
 
-def test_csv(built):
+def test_a_table_renders_to_csv(built):
     assert built.render("csv") == CSV
 
 
-def test_no_other_format(built):
+def test_an_unknown_format_is_rejected(built):
     with pytest.raises(ValueError, match="no format 'markdown'; known: csv, md, tex"):
         built.render("markdown")
 
@@ -100,7 +100,7 @@ def notes(rows, columns=("test/exact",), **more):
     return "\n".join(Table("model.attention.score", columns).build(rows, **more).notes)
 
 
-def test_what_cannot_be_distinguished_from_the_best_is_marked():
+def test_rows_indistinguishable_from_the_best_are_marked():
     draw = np.random.default_rng(0)
     near = [record("location", seed, test=split(draw.random(200) < 0.89)) for seed in range(3)]
     lines = TABLE.build(rows() | {"location": near}).render("md").splitlines()
@@ -111,13 +111,13 @@ def test_a_single_row_is_not_the_best():
     assert "Bold" not in notes({"dot": row("dot", 180)})
 
 
-def test_too_few_seeds_to_tell():
+def test_rows_with_too_few_seeds_are_not_compared():
     few = {"dot": row("dot", 180, seeds=2), "concat": row("concat", 20, seeds=2)}
     assert "Fewer than 3 seeds (every row)" in notes(few) and "Bold" not in notes(few)
     some = notes(few | {"location": row("location", 190)})
     assert "Fewer than 3 seeds (`dot`, `concat`)" in some and "Bold" in some
     assert "Seeds per row: `dot` 2, `concat` 2, `location` 3." in some
-    best = notes(few | {"location": row("location", 100)})  # the best row itself has too few
+    best = notes(few | {"location": row("location", 100)})  # the best row has too few seeds
     assert "Bold" not in best
 
 
@@ -131,7 +131,7 @@ def test_diverged_and_missing_runs_are_named():
     assert {cell.text for cell in nothing} == {"–"}
 
 
-def test_mixed_and_dirty_records_are_named():
+def test_mixed_and_dirty_records_are_reported():
     runs = rows()
     runs["dot"][0] |= {"commit": "fedcba9876543210", "dirty": True}
     runs["dot"][1] |= {"machine": "Apple M4"}
@@ -142,18 +142,18 @@ def test_mixed_and_dirty_records_are_named():
     assert "Mixed commits and machines" in below and "Records from a checkout with uncommitted changes: 1." in below
 
 
-def test_records_from_outside_a_checkout():
+def test_records_without_a_commit_are_labeled():
     runs = {"dot": row("dot", 180, commit=None, dirty=None)}
     assert "3 records: no commit;" in notes(runs) and "uncommitted" not in notes(runs)
 
 
-def test_ceiling_is_printed_when_it_is_below_one():
+def test_a_ceiling_below_one_is_printed():
     runs = {"dot": [record(seed=seed, test=split(first(180, 200), ceiling=0.9951)) for seed in range(3)]}
     assert "Ceiling on test: a system that sees only the source gets at most 99.51 % exact match." in notes(runs)
     assert "Ceiling" not in notes({"dot": [record(test=split(first(180, 200), ceiling=1.0))]})
 
 
-def test_a_metric_without_items_is_drawn_over_seeds():
+def test_a_metric_without_items_has_an_interval_over_seeds():
     runs = {"dot": [record(seed=seed, test=split(first(50 + seed))) for seed in range(3)]}
     built = Table("model.attention.score", ("test/loss",)).build(runs)
     (cell,) = built.rows["dot"]
@@ -161,14 +161,14 @@ def test_a_metric_without_items_is_drawn_over_seeds():
     assert low < cell.value < high and "(loss: seeds only)" in built.notes[0]
 
 
-def test_a_metric_that_some_rows_lack_prints_a_dash_there():
+def test_a_missing_metric_is_a_dash():
     runs = rows()
     for result in runs["dot"]:
         del result["splits"]["test"]["metrics"]["per"]
     assert TABLE.build(runs).rows["dot"][1].text == "–"
 
 
-def test_grouping_names_what_is_missing():
+def test_grouping_lists_missing_seeds():
     dot, other = (override(Config(), {"model.attention.score": s}) for s in ("dot", "location"))
     result = record("dot", 0, test=split(first(9)))
     late = override(dot, {"seed": 1})
@@ -186,17 +186,17 @@ def test_grouping_names_what_is_missing():
         ("exact", "no column 'exact'.*test/exact"),
     ],
 )
-def test_unknown_columns(column, message):
+def test_unknown_columns_are_rejected(column, message):
     with pytest.raises(ValueError, match=message):
         Table("model.attention.score", (column,))
 
 
-def test_unknown_row_field():
+def test_an_unknown_row_field_is_rejected():
     with pytest.raises(ValueError, match=r"the row of a table is 'model.score', which is no config field"):
         Table("model.score", ("seeds",))
 
 
-def test_a_split_that_no_record_has():
+def test_a_split_without_records_is_rejected():
     with pytest.raises(ValueError, match=r"no record has 'tset/exact'.*did you mean test/exact"):
         notes(rows(), ("tset/exact",))
 
@@ -206,26 +206,26 @@ def test_a_published_number_needs_a_column():
         TABLE.build(rows(), {("Luong", "test/wer"): (21.69, "recalled")})
 
 
-def test_records_of_one_row_are_alike():
+def test_records_of_one_row_differ_only_in_the_seed():
     with pytest.raises(ValueError, match=r"row 'all' differ not only in the seed, but also in model.attention.score"):
         notes({"all": [*row("dot", 9, seeds=1), *row("concat", 9)]})
     with pytest.raises(ValueError, match="more than one record of seed 0"):
         notes({"dot": row("dot", 9, seeds=1) * 2})
 
 
-def test_rows_tested_on_other_items():
+def test_rows_with_different_test_items_are_an_error():
     shorter = [record("concat", seed, test=split(first(50))) for seed in range(3)]
     with pytest.raises(ValueError, match="'dot' has 200, 'concat' has 100"):
         notes({"dot": row("dot", 9), "concat": shorter})
 
 
-def test_si():
+def test_numbers_have_si_prefixes():
     assert [format_si(value) for value in (7, 999, 999.9, 38_200, 1.3e9, 99_960, 123_456, 2e12)] == [
         "7", "999", "1.00 k", "38.2 k", "1.30 G", "100 k", "123 k", "2.00 T",
     ]  # fmt: skip
 
 
-def test_escapes_by_hand():
+def test_escapes_equal_those_by_hand():
     assert escape(r"a_b{c}\$5% #1 & x^2 ~ [y]") == (
         r"a\_b\{c\}\textbackslash{}\$5\% \#1 \& x\textasciicircum{}2 \textasciitilde{} {[}y{]}"
     )
@@ -235,7 +235,7 @@ def test_escapes_by_hand():
 
 
 @given(st.text("\\{}$&#%_^~<>|[]↑↓† \nab", max_size=20))
-def test_no_special_character_gets_through(text):
+def test_no_special_character_stays_unescaped(text):
     printed = "|".join([r"[^\\{}$&#%_^~<>|\[\]\n]", *map(re.escape, SPECIAL.values())])
     assert re.fullmatch(f"({printed})*", escape(text))
 
@@ -248,12 +248,12 @@ def test_any_label_survives_csv(label):
 
 
 @pytest.mark.parametrize("label", ["=1+1", "@SUM(A1)", "+cmd", "-x", "\t=1", "\r=1", "\n=1", "＝1"])
-def test_a_spreadsheet_computes_no_label(label):
+def test_labels_are_no_spreadsheet_formulas(label):
     assert csv_escape(label) == f"'{label}"
     assert [csv_escape(number) for number in ("-1.5", "+3", "-1e-05")] == ["-1.5", "+3", "-1e-05"]
 
 
-def test_a_row_may_be_of_several_tasks():
+def test_a_row_may_have_several_tasks():
     def of(task, right, seed):
         result = record(seed=seed, test=split(first(right)))
         return result | {"config": result["config"] | {"data.task": task}}
@@ -267,13 +267,13 @@ def test_a_row_may_be_of_several_tasks():
     assert built.columns[1].header == "reverse: test exact match, % ↑"
 
 
-def test_a_rows_label_may_be_made_of_the_whole_config():
+def test_a_row_label_may_depend_on_the_whole_config():
     table = Table(lambda config: f"{config.model.attention.score} of {config.model.attention.heads}", ("test/exact",))
     config = unflatten(record(test=split(first(1)))["config"])
     assert table.group([config], {})[1] == {"dot of 1": [0]}
 
 
-def test_where_nothing_is_better_nothing_is_marked():
+def test_a_metric_without_a_direction_marks_no_best_row():
     result = {score: [record(score, seed, test=split(first(50))) for seed in range(3)] for score in ("dot", "general")}
     for of_row in result.values():
         for one in of_row:

@@ -1,4 +1,4 @@
-"""The k largest by blocks are those of a flat search, equals and infinities too."""
+"""`top_k` by blocks equals `jax.lax.top_k`, also with ties and infinities."""
 
 import jax
 import jax.numpy as jnp
@@ -10,7 +10,7 @@ from attn_research.decoding.top_k import BLOCK, top_k
 
 @pytest.mark.parametrize("n", [7, 3 * BLOCK, 3 * BLOCK + 1, 12 * BLOCK, 1234])
 @pytest.mark.parametrize("different", [3, 10**6])
-def test_they_are_those_of_a_flat_search(n, different):
+def test_top_k_equals_a_flat_search(n, different):
     rng = np.random.default_rng(n)
     values = rng.integers(0, different, (2, 5, n)).astype(np.float32)
     values[0, :2] = -np.inf

@@ -1,4 +1,4 @@
-"""The step, the loop and its files; real processes killed and taken up again."""
+"""The training step, the loop and its files. Real processes are killed and resumed."""
 
 import json
 import signal
@@ -39,17 +39,17 @@ TINY = override(
     },
 )
 
-FORM = ("NHC", "HIO", "NHC")  # of a convolution along the source
+FORM = ("NHC", "HIO", "NHC")  # of a convolution over source positions
 
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
-    """A run from its beginning to its end, and what it reported."""
+    """The directory, record and reports of a finished run."""
     directory, reports = tmp_path_factory.mktemp("run"), []
     return directory, run(TINY, directory, reports.append), reports
 
 
-def test_a_run_leaves_its_record_and_its_files(finished):
+def test_a_run_writes_its_record_and_files(finished):
     directory, record, reports = finished
     assert records.read(directory) == record
     assert records.is_done(directory, TINY)
@@ -59,18 +59,18 @@ def test_a_run_leaves_its_record_and_its_files(finished):
     assert {"exact", "wer", "per", "loss", "perplexity", "token", "aer", "aer_free", "entropy"} == set(
         record["splits"]["test"]["metrics"]
     )
-    assert np.all(records.unpack(record["splits"]["test"]["items"]["aer"]["d"]))  # over all items
+    assert np.all(records.unpack(record["splits"]["test"]["items"]["aer"]["d"]))  # counts all items
     assert len((directory / "outputs" / "test.jsonl").read_text().splitlines()) == 40
     assert [report["step"] for report in reports] == [line["step"] for line in logged_metrics(directory)]
     assert [line["step"] for line in logged_metrics(directory)] == [8, 16, 20, 20, 24, 32, 40, 40, 48, 56, 60, 60]
 
 
-def test_logged_are_loss_and_norms(finished):
+def test_training_logs_loss_and_norms(finished):
     first = logged_metrics(finished[0])[0]
     assert {"step", "loss", "gradient_norm", "update_norm", "parameter_norm"} == set(first)
 
 
-def test_the_best_evaluation_on_dev_is_the_result(finished):
+def test_the_result_is_the_best_evaluation_on_dev(finished):
     directory, record, _ = finished
     dev_losses = {line["step"]: line["dev/loss"] for line in logged_metrics(directory) if "dev/loss" in line}
     assert record["best_step"] == min(dev_losses, key=dev_losses.get)
@@ -93,12 +93,12 @@ def test_a_directory_without_a_run_is_reported(tmp_path):
         load(tmp_path)
 
 
-def test_a_source_without_symbols_is_reported(finished):
+def test_an_empty_source_is_reported(finished):
     with pytest.raises(ValueError, match="source 1 has no symbols"):
         load(finished[0]).translate([["a"], []])
 
 
-def test_a_loss_that_is_not_finite_ends_the_run_with_a_record(tmp_path, monkeypatch):
+def test_a_nonfinite_loss_ends_the_run_with_a_record(tmp_path, monkeypatch):
     spoiled = lambda params, *rest: init_state(jax.tree.map(lambda leaf: leaf * jnp.nan, params), *rest)  # noqa: E731
     monkeypatch.setattr("attn_research.training.loop.init_state", spoiled)
     record = run(TINY, tmp_path)
@@ -110,7 +110,7 @@ def test_a_loss_that_is_not_finite_ends_the_run_with_a_record(tmp_path, monkeypa
         load(tmp_path)
 
 
-def test_without_a_gain_training_stops(tmp_path):
+def test_training_stops_early_without_improvement(tmp_path):
     still = override(TINY, {"train.learning_rate": 1e-30, "train.patience": 1, "train.evaluate_every": 8})
     record = run(still, tmp_path)
     assert record["best_step"] == 8
@@ -127,7 +127,7 @@ def test_without_a_gain_training_stops(tmp_path):
         ({"train.optimizer": "adamw"}, ["adamw", "adam"]),
     ],
 )
-def test_a_config_or_data_that_is_wrong_leaves_nothing_behind(tmp_path, changes, words):
+def test_an_invalid_config_or_data_set_writes_nothing(tmp_path, changes, words):
     with pytest.raises(ValueError) as error:
         run(override(TINY, changes), tmp_path / "run")
     assert "\n" not in str(error.value)
@@ -145,8 +145,8 @@ run(unflatten(json.loads(Path(sys.argv[1]).read_text())), Path(sys.argv[2]), lam
 
 
 @pytest.mark.parametrize("signal_number", [signal.SIGKILL, signal.SIGINT])
-def test_a_killed_run_goes_on_and_ends_as_if_nothing_had_been(tmp_path, finished, signal_number):
-    """Bit-identical parameters and metrics; the whole run is this process's, the other one's comes in two parts."""
+def test_a_killed_run_resumes_to_the_same_end(tmp_path, finished, signal_number):
+    """Parameters and metrics are bit-identical to those of an uninterrupted run in this process."""
     from attn_research.config import flatten
 
     config = tmp_path / "config.json"
@@ -190,14 +190,14 @@ def test_operations_of_products_are_counted_through_scans():
     assert product_flops(jax.make_jaxpr(convolution)(features)) == 2 * (2 * 9 * 4) * (5 * 3)
 
 
-def test_seeds_and_learning_rates_share_what_is_compiled():
+def test_seeds_and_learning_rates_share_compiled_programs():
     changes = [{}, {"seed": 3}, {"train.learning_rate": 1e-3}, {"train.clip": 0.5}]
     first, *same, other = (make_program(override(TINY, change), 7, 7) for change in changes)
     assert all(program is first for program in same)
     assert other is not first
 
 
-def test_a_large_model_is_updated_as_a_small_one(monkeypatch):
+def test_large_and_small_models_update_alike(monkeypatch):
     params = {"W": jnp.arange(6.0).reshape(2, 3), "b": jnp.ones(3)}
     actual = []
     for large in (0, 10**9):
@@ -221,7 +221,7 @@ def test_the_learning_rate_is_that_of_the_run(finished, tmp_path):
 
 
 @pytest.mark.parametrize("name", schedules.functions)
-def test_schedules_come_to_their_peak_and_stay_within_it(name):
+def test_schedules_reach_their_peak_and_never_exceed_it(name):
     schedule = schedules.bind(Spec(name))(100)
     values = [float(schedule(jnp.asarray(step))) for step in range(101)]
     assert max(values) == pytest.approx(1)

@@ -1,4 +1,4 @@
-"""The command `translate`, with a run that was not trained."""
+"""The command `translate` with an untrained run."""
 
 import pytest
 
@@ -9,7 +9,7 @@ def translate(run, *words: str) -> int:
     return main(["translate", str(run), "--input", str(run / "lines.txt"), *words])
 
 
-def test_translating_with_a_beam(run, capsys):
+def test_a_beam_search_prints_n_best_outputs(run, capsys):
     assert translate(run, "--beam", "3") == 0
     best = capsys.readouterr().out.splitlines()
     assert translate(run, "--beam", "3", "--nbest") == 0
@@ -31,7 +31,7 @@ def test_translating_with_a_beam(run, capsys):
         ("--beam 2 --length-penalty wuu", "unknown length penalty 'wuu'; known: average, none, wu; did you mean wu?"),
     ],
 )
-def test_a_wrong_search_is_one_sentence(run, words, message, capsys):
+def test_an_invalid_search_is_one_sentence(run, words, message, capsys):
     try:
         status = translate(run, *words.split())
     except SystemExit as end:
@@ -45,7 +45,7 @@ def test_a_wrong_search_is_one_sentence(run, words, message, capsys):
 SPOILED = b"\xef\xbb\xbfa b c\n\n  \t\na\xff\nd\re zz\r\nzz qq"
 
 
-def test_a_line_that_cannot_be_read_has_an_empty_output_in_its_place(run, capsys, tmp_path):
+def test_an_unreadable_line_has_an_empty_output(run, capsys, tmp_path):
     (tmp_path / "lines.txt").write_bytes(SPOILED)
     (tmp_path / "clean.txt").write_bytes(b"a b c\nd e zz\nzz qq\n")
     for words in ([], ["--beam", "2", "--nbest"]):

@@ -1,4 +1,4 @@
-"""A translation task from its files to a record, a table's note and lines that are printed."""
+"""A translation task from files to records, tables and translated lines."""
 
 import json
 
@@ -36,14 +36,14 @@ def corpus_scores(outputs, references):
 
 
 @pytest.mark.parametrize("references", [REFERENCES, [[*right, "A dog runs here."] for right in REFERENCES]])
-def test_scores_are_those_of_sacrebleu_and_exact_match_is_by_letter(references):
+def test_scores_equal_those_of_sacrebleu(references):
     items, _ = score_texts(OUTPUTS, references)
     values = {name: METRICS[name].value(*parts) for name, parts in items.items()}
     assert values == pytest.approx(corpus_scores(OUTPUTS, references) | {"exact": 0.0})
     assert score_texts(["a", "b"], [["a"], ["B"]])[0]["exact"][0].tolist() == [1, 0]
 
 
-def test_parts_are_named_as_many_as_there_are_and_the_signature_is_sacrebleus():
+def test_items_have_all_parts_and_signatures_equal_sacrebleus():
     items, signatures = score_texts(OUTPUTS, REFERENCES)
     assert signatures == SIGNATURES
     assert {name: len(parts) for name, parts in items.items()} == {n: len(METRICS[n].parts) for n in items}
@@ -52,7 +52,7 @@ def test_parts_are_named_as_many_as_there_are_and_the_signature_is_sacrebleus():
     assert words["written1"].tolist() == words["output"].tolist() and words["right1"].tolist() == [6, 2, 0, 3]
 
 
-def test_a_drawn_sum_is_the_score_of_the_drawn_items():
+def test_the_score_of_summed_parts_equals_that_of_the_items():
     drawn = [0, 0, 3, 1]
     items, _ = score_texts(OUTPUTS, REFERENCES)
     for name, score in corpus_scores([OUTPUTS[i] for i in drawn], [REFERENCES[i] for i in drawn]).items():
@@ -60,7 +60,7 @@ def test_a_drawn_sum_is_the_score_of_the_drawn_items():
         assert METRICS[name].finish(*sums) == pytest.approx(np.full((2, 1), score))
 
 
-def test_the_bootstrap_tells_good_from_bad_translations():
+def test_the_bootstrap_distinguishes_good_from_bad_translations():
     right = [en for _, en in corpus()["train"][:60]]
     references = [[line] for line in right]
     worse = [line.rsplit(" ", 2)[0] + " zebra" for line in right]
@@ -90,7 +90,7 @@ def trained(tmp_path_factory):
     return config, directory, run(config, directory)
 
 
-def test_the_record_has_scores_signatures_and_the_parts_of_each_item(trained):
+def test_the_record_has_scores_signatures_and_item_parts(trained):
     _, directory, record = trained
     test = records.read(directory)["splits"]["test"]
     assert test == record["splits"]["test"] and test["signatures"] == SIGNATURES
@@ -114,7 +114,7 @@ def test_a_table_prints_the_score_and_its_signature(trained):
     )
 
 
-def test_lines_are_translated_to_lines_with_the_segmentation_of_the_run(trained, tmp_path, capsys):
+def test_translate_uses_the_segmentation_of_the_run(trained, tmp_path, capsys):
     config, directory, _ = trained
     lines = [de for de, _ in corpus()["test"]]
     (tmp_path / "lines.txt").write_text("".join(line + "\n" for line in lines), encoding="utf-8")
@@ -125,7 +125,7 @@ def test_lines_are_translated_to_lines_with_the_segmentation_of_the_run(trained,
     assert [translator.split(line) for line in lines] == prepared.splits["test"].column("source")
 
 
-def test_what_is_left_out_of_training_is_one_line_of_the_program(trained, tmp_path, capsys):
+def test_dropped_training_pairs_are_one_line_of_output(trained, tmp_path, capsys):
     write_text(tmp_path, corpus() | {"train": [("", "Nothing."), *corpus()["train"]]})
     changed = flatten(trained[0]) | {"data.task": f"translation(path={str(tmp_path)!r})", "train.steps": 1}
     (tmp_path / "config.py").write_text(f"from attn_research.config import unflatten\nconfig = unflatten({changed})\n")
@@ -140,7 +140,7 @@ def test_what_is_left_out_of_training_is_one_line_of_the_program(trained, tmp_pa
     ("task", "select", "known"),
     [("", "wer", "bleu, bleu_lc, chrf, exact"), ("copy(train=20, test=5)", "bleu", "exact, loss, per")],
 )
-def test_a_selection_that_is_not_measured_is_rejected(trained, task, select, known):
+def test_an_unmeasured_selection_metric_is_rejected(trained, task, select, known):
     config = override(trained[0], {"train.select": select} | ({"data.task": task} if task else {}))
     with pytest.raises(ValueError, match=f"train.select is '{select}', which is not measured on .*; known: {known}"):
         load_data(config)

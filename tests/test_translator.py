@@ -1,4 +1,4 @@
-"""A run as an object that translates, and what is said where it cannot be loaded."""
+"""The translator of a run, and errors of runs that cannot be loaded."""
 
 import shutil
 from functools import partial
@@ -25,7 +25,7 @@ def translator(run):
 
 
 @given(st.lists(st.integers(1, 2 * MAX_SYMBOLS), max_size=3 * MAX_ROWS))
-def test_every_source_is_in_one_bucket_that_holds_it(lengths):
+def test_every_source_is_in_one_bucket_that_fits_it(lengths):
     actual = bucket_sources(lengths)
     assert sorted(row for bucket in actual for row in bucket.rows) == list(range(len(lengths)))
     for bucket in actual:
@@ -35,7 +35,7 @@ def test_every_source_is_in_one_bucket_that_holds_it(lengths):
         assert bucket.size == 1 or bucket.size * bucket.length <= MAX_SYMBOLS
 
 
-def test_few_shapes_hold_all_lengths():
+def test_few_shapes_cover_all_lengths():
     assert len({padded_length(length) for length in range(1, 1000)}) <= 15
     sizes = {bucket.size for count in range(1, 200) for bucket in bucket_sources([5] * count)}
     assert sizes == {8, 16, 32, 64}
@@ -53,7 +53,7 @@ def test_neither_the_batch_nor_the_order_changes_an_output(translator):
                 np.testing.assert_allclose(a.weights, b.weights, atol=1e-5)
 
 
-def test_text_is_split_and_symbols_are_taken_as_they_are(translator):
+def test_text_is_split_and_symbol_lists_are_not(translator):
     lines = translator.translate(["a b c", ["a", "b", "c"], list("abc"), ("a b", "c")])
     assert [one.source for one in lines] == [["a", "b", "c"]] * 3 + [["a b", "c"]]
     assert lines[0].output == lines[1].output
@@ -87,7 +87,7 @@ def test_a_source_longer_than_memory_allows_is_reported(run):
         ([[1, 2]], "source 0 has 1 among its symbols, which must be strings"),
     ],
 )
-def test_what_is_no_source_is_reported(translator, sentences, message):
+def test_an_invalid_source_is_reported(translator, sentences, message):
     with pytest.raises(ValueError, match=message):
         translator.translate(sentences)
 
@@ -100,7 +100,7 @@ def test_what_is_no_source_is_reported(translator, sentences, message):
         ({"model.embedding": 7}, "'model.embedding' cannot be changed in a trained run; known: decode.beam, "),
     ],
 )
-def test_a_change_that_does_not_fit_is_reported(run, changes, message):
+def test_an_invalid_change_is_reported(run, changes, message):
     with pytest.raises(ValueError, match=message):
         load(run, changes)
 
@@ -114,7 +114,7 @@ def test_a_change_that_does_not_fit_is_reported(run, changes, message):
         ("vocabulary_target.json", "has no vocabulary_target.json"),
     ],
 )
-def test_what_a_run_lacks_is_reported(run, tmp_path, lost, message):
+def test_missing_files_of_a_run_are_reported(run, tmp_path, lost, message):
     shutil.copytree(run, tmp_path / "run")
     (tmp_path / "run" / lost).rename(tmp_path / "lost")
     with pytest.raises(ValueError, match=f"{tmp_path / 'run'} {message}"):
@@ -125,7 +125,7 @@ def test_what_a_run_lacks_is_reported(run, tmp_path, lost, message):
     ("text", "message"),
     [("{", "Expecting"), ("[]", "'items'"), ('{"model.embeding": 5}', "did you mean model.embedding")],
 )
-def test_a_config_that_is_none_is_reported(run, tmp_path, text, message):
+def test_an_invalid_config_is_reported(run, tmp_path, text, message):
     shutil.copytree(run, tmp_path / "run")
     (tmp_path / "run" / "config.json").write_text(text)
     with pytest.raises(ValueError, match=rf"config\.json is (damaged|not the config of a run): .*{message}"):

@@ -1,4 +1,4 @@
-"""Code that a run keeps: it runs only where it is trusted, and then as it was when the run was made."""
+"""The code in a run directory runs only with trust, and as it was when the run was made."""
 
 import json
 import shutil
@@ -35,7 +35,7 @@ CODE = "code/model.attention.score/score.py"
 
 @pytest.fixture
 def run(tmp_path, monkeypatch):
-    """A run that was not trained, of a user's score with a helper; what it names lies in the folder `there`."""
+    """An untrained run with a user's score and its helper; both files are in the folder `there`."""
     monkeypatch.setattr(user_modules, "_modules", {})
     there, directory = tmp_path / "there", tmp_path / "run"
     there.mkdir()
@@ -62,7 +62,7 @@ def translate(run, *words):
     return main(["translate", str(run), "--input", str(run.parent / "lines.txt"), *words])
 
 
-def test_code_of_a_user_is_named_and_does_not_run_unless_it_is_trusted(run, capsys):
+def test_untrusted_user_code_is_named_and_does_not_run(run, capsys):
     assert translate(run) == 2
     error = capsys.readouterr().err
     assert error.count("\n") == 1
@@ -74,8 +74,8 @@ def test_code_of_a_user_is_named_and_does_not_run_unless_it_is_trusted(run, caps
     assert not (run.parent / "imported").exists()
 
 
-def test_trusted_code_is_the_runs_own_wherever_the_run_lies(run, capsys):
-    """The original is edited, then gone; the copy of the run elsewhere uses its own copy of the code."""
+def test_trusted_code_is_the_runs_own_copy(run, capsys):
+    """The original file is edited, then removed. A copied run uses its own copy of the code."""
     config = override(Config(), json.loads((run / "config.json").read_text()))
 
     def taken(directory):
@@ -96,13 +96,13 @@ def test_trusted_code_is_the_runs_own_wherever_the_run_lies(run, capsys):
     assert capsys.readouterr() == (captured.out, "")
 
 
-def test_a_kept_copy_that_was_edited_does_not_run(run):
+def test_an_edited_copy_does_not_run(run):
     (run / CODE).write_text("raise SystemExit\n")
     with pytest.raises(ValueError, match=r"score\.py is missing or was edited"):
         load(run, trust=True)
 
 
-def test_a_run_from_before_uses_the_file_that_its_record_names(run):
+def test_a_run_without_an_identity_uses_the_file_in_its_record(run):
     (run / "identity.json").unlink()
     config = override(Config(), json.loads((run / "config.json").read_text()))
     with pytest.raises(ValueError, match="has no copy of its user code"):
@@ -115,7 +115,7 @@ def test_a_run_from_before_uses_the_file_that_its_record_names(run):
         with_own_code(config, run, trust=False)
 
 
-def test_other_versions_and_what_is_not_recorded_are_reported(run, caplog):
+def test_other_versions_and_missing_records_are_reported(run, caplog):
     config = json.loads((run / "config.json").read_text())
     (run / "config.json").write_text(json.dumps(config | {"model.attention.score": "general"}))
     then = identity.read(run)

@@ -1,4 +1,4 @@
-"""Users' files: which others belong to them, and that namesakes in two folders stay apart."""
+"""Users' files: the files that belong to them, and files of one name in two folders."""
 
 import os
 import sys
@@ -20,13 +20,13 @@ def write(folder, **texts):
 
 @pytest.fixture(autouse=True)
 def elsewhere(tmp_path, monkeypatch):
-    """No file of a test lies in the working directory or is imported twice."""
+    """Imports no file from the working directory and no file twice."""
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
     monkeypatch.setattr(user_modules, "_modules", {})
 
 
-def test_a_file_belongs_together_with_what_it_imports_from_beside_it(tmp_path):
+def test_a_file_includes_its_imports_from_the_same_folder(tmp_path):
     write(
         tmp_path,
         mine="import helper\nimport jax, json, attn_research.config\ndef f(): return helper.deep.VALUE\n",
@@ -38,7 +38,7 @@ def test_a_file_belongs_together_with_what_it_imports_from_beside_it(tmp_path):
     assert load(str(tmp_path / "mine.py")).f() == 3
 
 
-def test_imports_within_functions_and_by_name_are_found(tmp_path):
+def test_imports_inside_functions_and_by_name_are_found(tmp_path):
     write(
         tmp_path,
         mine="import importlib\ndef f():\n    import one\n    importlib.import_module('two')\n",
@@ -48,7 +48,7 @@ def test_imports_within_functions_and_by_name_are_found(tmp_path):
     assert list(read(str(tmp_path / "mine.py")).hashes()) == ["mine.py", "one.py", "two.py"]
 
 
-def test_a_file_in_a_package_belongs_together_with_it(tmp_path):
+def test_a_file_in_a_package_includes_the_package(tmp_path):
     package = write(tmp_path / "pkg", mine="from . import helper\nfrom .deep.er import VALUE\n", helper="A = 1\n")
     write(package, deep_in_er="from ..helper import A\nVALUE = A + 1\n", deep_in___init__="", other="")
     (package / "__init__.py").write_text("KEPT = 1\n")
@@ -59,7 +59,7 @@ def test_a_file_in_a_package_belongs_together_with_it(tmp_path):
     assert "pkg" not in sys.modules
 
 
-def test_a_module_of_a_package_by_its_dotted_name(tmp_path, monkeypatch):
+def test_a_module_is_found_by_its_dotted_name(tmp_path, monkeypatch):
     write(tmp_path / "dotted_pkg", __init__="", mine="import dotted_pkg.helper as h\n", helper="A = 1\n")
     monkeypatch.syspath_prepend(tmp_path)
     actual = read("dotted_pkg.mine")
@@ -67,7 +67,7 @@ def test_a_module_of_a_package_by_its_dotted_name(tmp_path, monkeypatch):
     assert load("dotted_pkg.mine").h.A == 1
 
 
-def test_the_hash_does_not_depend_on_the_place(tmp_path):
+def test_the_hash_does_not_depend_on_the_folder(tmp_path):
     texts = {"mine": "import helper\n", "helper": "A = 1\n"}
     one, two = (read(str(write(tmp_path / name, **texts) / "mine.py")) for name in ("one", "two"))
     assert one.hashes() == two.hashes()
@@ -75,21 +75,21 @@ def test_the_hash_does_not_depend_on_the_place(tmp_path):
     assert one.hashes() != read(str(tmp_path / "two" / "mine.py")).hashes()
 
 
-def test_namesakes_in_two_folders_stay_apart(tmp_path):
+def test_files_of_one_name_in_two_folders_are_distinct(tmp_path):
     for value, name in enumerate(("one", "two")):
         write(tmp_path / name, mine="import helper\ndef f(): return helper.A\n", helper=f"A = {value}\n")
     assert [load(str(tmp_path / name / "mine.py")).f() for name in ("one", "two")] == [0, 1]
     assert "helper" not in sys.modules
 
 
-def test_a_file_named_like_a_library_takes_nothings_place(tmp_path):
+def test_a_file_named_like_a_library_replaces_nothing(tmp_path):
     write(tmp_path, copy="import copy\ndef f(): return copy.copy([1])\n", random="")
     assert load(str(tmp_path / "copy.py")).f() == [1]
     assert list(read(str(tmp_path / "copy.py")).hashes()) == ["copy.py"]
 
 
-def test_an_edited_file_is_run_as_it_is_however_quickly_it_was_edited(tmp_path):
-    """Bytecode is told apart by the file's size and whole second alone."""
+def test_an_edited_file_is_never_run_from_stale_bytecode(tmp_path):
+    """Python's bytecode cache compares only size and modification time in seconds."""
     mine = str(write(tmp_path, mine="import helper\n", helper="A = 1\n") / "mine.py")
     assert load(mine).helper.A == 1
     assert not drop_edited()
@@ -101,7 +101,7 @@ def test_an_edited_file_is_run_as_it_is_however_quickly_it_was_edited(tmp_path):
     assert load(mine).helper.A == 2
 
 
-def test_a_file_that_cannot_be_parsed_is_reported_when_it_is_imported(tmp_path):
+def test_a_syntax_error_is_reported_on_import(tmp_path):
     write(tmp_path, mine="def f(:\n")
     assert list(read(str(tmp_path / "mine.py")).hashes()) == ["mine.py"]
     with pytest.raises(ValueError, match=r"cannot import .*SyntaxError"):

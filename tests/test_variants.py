@@ -1,4 +1,4 @@
-"""The list of variants: what it says is what the code does, and the page in docs is that list."""
+"""The list of variants agrees with the code, and docs/variants.md is that list."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from attn_research.reports import variants
 PAGE = Path(__file__).parents[1] / "docs" / "variants.md"
 
 
-def test_the_page_is_what_the_command_prints(capsys):
+def test_the_page_equals_the_output_of_the_command(capsys):
     assert main(["scores"]) == 0
     assert PAGE.read_text(encoding="utf-8") == capsys.readouterr().out, "attn-research scores > docs/variants.md"
 
@@ -29,13 +29,13 @@ def test_every_variant_has_equation_and_source():
     ("spec", "count"),
     [("dot", "–"), ("general", "k q"), ("concat(units=7)", "7 k + 7 q + 7"), ("location(max_length=9)", "9 q")],
 )
-def test_parameters_are_counted_in_the_letters_of_the_sizes(spec, count):
+def test_parameter_counts_use_the_letters_of_the_sizes(spec, count):
     assert variants.format_count(variants.describe("model.attention.score", Spec(spec)).parameters) == count
 
 
-def test_costs_are_counted_in_matrix_products():
+def test_costs_count_matrix_products():
     length, size = variants.LENGTH, variants.SIZE
-    dot = 4 * length * length * size  # scores and weighted sums, a multiplication and an addition each
+    dot = 4 * length * length * size  # scores and weighted sums; one multiplication and one addition each
     assert variants.flops("score", Spec("dot")) == dot
     assert variants.flops("score", Spec("general")) == dot + 2 * length * size * size
 
@@ -47,7 +47,7 @@ def test_examples_show_weights(name):
     np.testing.assert_allclose(weights.sum(-1), 1, atol=1e-5)
 
 
-def test_one_variant_is_drawn(tmp_path, capsys):
+def test_a_variant_is_drawn(tmp_path, capsys):
     assert main(["scores", "softmax", "--plot", str(tmp_path / "weights.png")]) == 0
     assert "model.attention.normalizer" in capsys.readouterr().out
     assert (tmp_path / "weights.png").stat().st_size > 1000
@@ -57,7 +57,7 @@ def test_one_variant_is_drawn(tmp_path, capsys):
     ("words", "sentence"),
     [(["conca"], "did you mean concat?"), (["--plot"], "needs its name"), (["concat(unit=3)"], "did you mean units?")],
 )
-def test_wrong_arguments_get_one_sentence(words, sentence, capsys):
+def test_invalid_arguments_are_one_sentence(words, sentence, capsys):
     assert main(["scores", *words]) == 2
     error = capsys.readouterr().err
     assert sentence in error and error.count("\n") == 1

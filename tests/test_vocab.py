@@ -8,7 +8,7 @@ from attn_research.data.vocab import BOS, EOS, PAD, UNK, UNKNOWN, Vocabulary
 SENTENCES = st.lists(st.lists(st.text(min_size=1, max_size=3), max_size=6), max_size=6)
 
 
-def test_the_special_symbols_come_first_and_then_the_most_frequent():
+def test_special_symbols_precede_the_most_frequent_ones():
     vocabulary = Vocabulary.build({"b": 2, "a": 1, UNKNOWN: 5, "c": 2})
     assert (PAD, BOS, EOS, UNK) == (0, 1, 2, 3)
     assert vocabulary.symbols == ("b", "c", "a")
@@ -16,26 +16,26 @@ def test_the_special_symbols_come_first_and_then_the_most_frequent():
     assert len(vocabulary) == 7
 
 
-def test_a_symbol_never_seen_becomes_unk():
+def test_an_unknown_symbol_becomes_unk():
     vocabulary = Vocabulary.build({"a": 1})
     assert vocabulary.encode(["a", "z"]) == [4, UNK]
     assert vocabulary.decode([4, UNK]) == ["a", UNKNOWN]
 
 
-def test_decoding_stops_at_the_end_and_drops_what_is_no_symbol():
+def test_decoding_stops_at_eos_and_drops_special_symbols():
     vocabulary = Vocabulary(("a", "b"))
     assert vocabulary.decode([BOS, 4, PAD, 5, EOS, 4, PAD]) == ["a", "b"]
 
 
 @settings(deadline=None)
 @given(SENTENCES)
-def test_what_was_seen_comes_back(sentences):
+def test_encoding_known_symbols_is_lossless(sentences):
     vocabulary = Vocabulary.build(Counter(symbol for sentence in sentences for symbol in sentence))
     for sentence in sentences:
         assert vocabulary.decode(vocabulary.encode(sentence)) == sentence
 
 
-def test_a_saved_vocabulary_is_loaded_again(tmp_path):
+def test_a_saved_vocabulary_loads_unchanged(tmp_path):
     vocabulary = Vocabulary(("월", "\u200f", "é", " "))
     vocabulary.save(tmp_path / "vocabulary.json")
     assert Vocabulary.load(tmp_path / "vocabulary.json") == vocabulary

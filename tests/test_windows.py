@@ -1,4 +1,4 @@
-"""Windows against plain loops."""
+"""Windows compared with plain loops."""
 
 import jax
 import jax.numpy as jnp
@@ -19,7 +19,7 @@ REAL = np.arange(S)[None] < LENGTHS[:, None]
 
 
 def window(spec, step=0, last=None, key=None, query=QUERY, **weights):
-    """(visible, reweigh) of one step."""
+    """Returns (visible, reweigh) of one step."""
     component = bind_component(spec, jnp.asarray(KEYS), 3, windows, **weights)
     history = first_history(None, LENGTHS, S, key)._replace(step=jnp.asarray(step))
     return component.step(jnp.asarray(query), history if last is None else history._replace(weights=jnp.asarray(last)))
@@ -27,7 +27,7 @@ def window(spec, step=0, last=None, key=None, query=QUERY, **weights):
 
 @pytest.mark.parametrize("step", [0, 3, 8, 20])
 @pytest.mark.parametrize("D", [0, 2])
-def test_local_m_goes_along_to_the_last_position_and_stays_there(step, D):
+def test_local_m_advances_to_the_last_position_and_stays(step, D):
     visible, reweight = window(f"local_m(D={D})", step)
     for b, length in enumerate(LENGTHS):
         center = min(step, length - 1)
@@ -52,14 +52,14 @@ def test_local_p_is_a_gaussian_inside_its_window(D):
         assert (gaussian[b][visible[b]] > 0).all()
 
 
-def test_local_p_renormalised_sums_to_one():
+def test_renormalized_local_p_sums_to_one():
     weights = jnp.asarray(np.where(REAL, rng.random((4, S)), 0), jnp.float32)
     plain, whole = (window(spec, W_p=W_p, v_p=v_p)[1](weights) for spec in ("local_p", "local_p(renormalise=True)"))
     np.testing.assert_allclose(whole[:3], plain[:3] / plain[:3].sum(-1, keepdims=True), rtol=1e-5)
     assert (whole[3] == 0).all()
 
 
-def test_local_p_looks_at_the_last_position_when_it_points_behind_it():
+def test_local_p_stays_within_the_source():
     visible, _ = window("local_p(D=1)", query=np.full((4, 3), 50, np.float32), W_p=np.eye(3), v_p=np.full(3, 50.0))
     assert ((visible & REAL).any(-1) == (LENGTHS > 0)).all()
 
@@ -85,7 +85,7 @@ def test_around_last_follows_the_largest_weight(back, ahead):
         np.testing.assert_array_equal(visible[b], [top - back <= j < top + ahead for j in range(S)])
 
 
-def test_around_last_begins_at_the_start_and_is_open_in_training():
+def test_around_last_starts_at_the_beginning_and_is_open_in_training():
     assert (window("around_last")[0] == (np.arange(S) < 3)[None]).all()
     assert window("around_last", key=jax.random.PRNGKey(0))[0].all()
 
@@ -107,13 +107,13 @@ def test_around_last_may_be_open_at_the_first_step():
         ("around_last(ahead=0)", "ahead of window 'around_last' is 0, but must be at least 1"),
     ],
 )
-def test_what_makes_no_sense_is_rejected(spec, message):
+def test_invalid_options_are_rejected(spec, message):
     with pytest.raises(ValueError, match=message):
         window(spec)
 
 
 def attend_with(window, **changes):
-    """Attention over KEYS with a window, its start and its jitted step."""
+    """Returns attention over KEYS with a window, its start and its jitted step."""
     config = AttentionConfig(score=Spec("general"), window=window and Spec(window), **changes)
     attention, states = Attention(config), jnp.asarray(KEYS)
     arguments = (states, jnp.asarray(LENGTHS), states[:, -1], 3)
@@ -122,7 +122,7 @@ def attend_with(window, **changes):
 
 
 @pytest.mark.parametrize("spec", ["local_m(D=1)", "local_p(D=1)", "local_p(renormalise=True)"])
-def test_step_by_step_is_all_steps_at_once(spec):
+def test_step_by_step_equals_all_steps_at_once(spec):
     bound_attention = attend_with(spec)
     queries = jnp.asarray(rng.normal(size=(5, 4, 3)), jnp.float32)
     _, at_once = jax.jit(bound_attention.all_steps)(queries)
@@ -135,7 +135,7 @@ def test_step_by_step_is_all_steps_at_once(spec):
     assert np.allclose(mass, 1, atol=1e-5) == (spec != "local_p(D=1)")
 
 
-def test_a_wide_window_is_none():
+def test_a_wide_window_changes_nothing():
     query = jnp.asarray(QUERY)
     wide, none = (attend_with(window).step for window in ("local_m(D=20)", None))
     np.testing.assert_array_equal(wide(query, attend_with("local_m").start)[1], none(query, attend_with(None).start)[1])

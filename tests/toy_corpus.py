@@ -1,4 +1,4 @@
-"""A tiny corpus of two languages that are one another's words in the same order."""
+"""A tiny parallel corpus: the two languages translate word by word."""
 
 import gzip
 import json
@@ -11,8 +11,8 @@ WORDS = {
 SIZES = {"train": 120, "dev": 12, "test": 9}
 
 
-def make(name, size):
-    """`size` pairs of lines, the same ones each time."""
+def make_pairs(name, size):
+    """Returns `size` pairs of lines, the same in every process."""
     rng = random.Random(name)
     pairs = []
     for _ in range(size):
@@ -22,12 +22,12 @@ def make(name, size):
 
 
 def corpus():
-    """`{split: pairs}`."""
-    return {name: make(name, size) for name, size in SIZES.items()}
+    """Returns `{split: pairs}`."""
+    return {name: make_pairs(name, size) for name, size in SIZES.items()}
 
 
 def write_text(folder, splits, compress=False):
-    """`folder`/train.de and so on."""
+    """Writes `folder`/train.de and so on."""
     for name, pairs in splits.items():
         for side, lines in zip(("de", "en"), zip(*pairs, strict=True), strict=True):
             text = "".join(line + "\n" for line in lines).encode()
@@ -36,7 +36,7 @@ def write_text(folder, splits, compress=False):
 
 
 def write_json(folder, splits):
-    """`folder`/train.jsonl and so on, with columns en and de, as a data set on the hub may have them."""
+    """Writes `folder`/train.jsonl and so on, with columns en and de, as a data set on the hub may have them."""
     for name, pairs in splits.items():
         lines = [json.dumps({"en": en, "de": de}, ensure_ascii=False) + "\n" for de, en in pairs]
         (folder / f"{name}.jsonl").write_text("".join(lines), encoding="utf-8")

@@ -1,4 +1,4 @@
-"""A user's folder for the command line, and the environment of its processes."""
+"""A user's working directory for command line tests, and the environment of subprocesses."""
 
 import os
 import sys
@@ -26,7 +26,7 @@ SCORES = "def cosine(param, keys, query_size):\n    return lambda query, history
 
 @pytest.fixture
 def user_folder(tmp_path, monkeypatch):
-    """A folder with an experiment, a config and a score, where runs are faked."""
+    """Changes to a folder with an experiment, a config and a score. `fake_runs.run` replaces training."""
     (tmp_path / "small.py").write_text(EXPERIMENT)
     (tmp_path / "dates.py").write_text("from attn_research.config import Config\nconfig = Config()\n")
     (tmp_path / "broken.py").write_text("from attn_research.config import Config\n\nconfig = Confi()\n")
