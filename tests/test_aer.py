@@ -82,7 +82,7 @@ def test_an_alignment_outside_its_item_is_rejected():
         load(Spec("test_aer:misaligned"))
 
 
-def scored(**errors):
+def make_split(**errors):
     """Returns a test split with one error in `errors[name]` of ten items; `aer_free` skips two items."""
     metrics, items = {}, {}
     for name, wrong in errors.items():
@@ -92,19 +92,19 @@ def scored(**errors):
     return {"metrics": metrics, "items": items, "ceiling": None}
 
 
-def built(*splits, column="test/aer"):
+def build_table(*splits, column="test/aer"):
     rows = {"dot": [record("dot", seed, test=split) for seed, split in enumerate(splits)]}
     return Table("model.attention.score", (column,)).build(rows)
 
 
-NEW, OLD = scored(aer=1, aer_free=4), scored(aer=5)
+NEW, OLD = make_split(aer=1, aer_free=4), make_split(aer=5)
 
 
 def test_new_records_show_the_reference_aer():
-    table = built(NEW, NEW, NEW)
+    table = build_table(NEW, NEW, NEW)
     assert table.columns[0].header == "test AER, % ↓" and table.rows["dot"][0].value == pytest.approx(0.1)
     assert not any("free" in note for note in table.notes)
-    free = built(NEW, NEW, NEW, column="test/aer_free")
+    free = build_table(NEW, NEW, NEW, column="test/aer_free")
     assert free.columns[0].header == "test AER of free outputs, % ↓"
     assert (
         "test AER of free outputs covers the items whose output is as long as its reference (80.0 % of a row's items)."
@@ -117,7 +117,7 @@ def test_new_records_show_the_reference_aer():
     [((OLD, OLD, OLD), 0.5, "the records"), ((OLD, NEW, NEW), (0.5 + 0.5 + 0.5) / 3, "1 of 3 records")],
 )
 def test_a_table_with_an_old_record_shows_the_free_aer_and_a_note(splits, value, message):
-    table = built(*splits)
+    table = build_table(*splits)
     assert table.columns[0].header == "test AER of free outputs, % ↓"
     assert table.rows["dot"][0].value == pytest.approx(value)
     assert any(note.endswith(f"{message} have no AER under teacher forcing.") for note in table.notes)

@@ -106,7 +106,7 @@ def test_guided_alignment_learns_the_links_and_is_logged(tmp_path):
     assert "auxiliary/coverage" not in logged[0]
 
 
-REFUSED = {
+INVALID = {
     "no weights": ({"train.auxiliary.entropy": -0.1, "model.attention.score": "none"}, ["entropy", "none", "weights"]),
     "no links": ({"train.auxiliary.alignment": 1.0, "data.task": "FILE"}, ["alignment", "gold", "transduction"]),
     "negative coverage": ({"train.auxiliary.coverage": -1.0}, ["train.auxiliary.coverage", "-1.0", "at least 0"]),
@@ -114,9 +114,9 @@ REFUSED = {
 }
 
 
-@pytest.mark.parametrize("case", REFUSED)
+@pytest.mark.parametrize("case", INVALID)
 def test_a_loss_without_inputs_is_rejected_in_one_sentence(case, tmp_path):
-    changes, words = REFUSED[case]
+    changes, words = INVALID[case]
     for split in ("train", "dev", "test"):
         (tmp_path / f"{split}.tsv").write_text("a b\tA B\n" * 4)
     if "data.task" in changes:

@@ -1,4 +1,4 @@
-"""Configs with the same meaning are one run, however their variants are spelled."""
+"""Configs with the same meaning are one run, however their variants are spellings."""
 
 import json
 from pathlib import Path
@@ -75,9 +75,9 @@ def test_configs_and_experiments_of_this_checkout_are_in_canonical_form():
 @pytest.mark.usefixtures("user_folder")
 def test_a_sweep_has_a_variant_once_and_finds_records_of_every_spelling(capsys):
     Path("mine.py").write_text("def own(param, keys, query_size, scale: float = 1.0):\n    ...\n")
-    spelled = ["general(learned_scale=False)", "mine.py:own", "mine.py:own(scale=1)", "mine.py:own(scale=2)"]
-    words = ["small.py", *(word for text in spelled for word in ("--add", f"model.attention.score={text}"))]
-    assert main(["sweep", *words, "--list"]) == 0
+    spellings = ["general(learned_scale=False)", "mine.py:own", "mine.py:own(scale=1)", "mine.py:own(scale=2)"]
+    arguments = ["small.py", *(word for text in spellings for word in ("--add", f"model.attention.score={text}"))]
+    assert main(["sweep", *arguments, "--list"]) == 0
     assert len(capsys.readouterr().out.splitlines()) == 3 * 4
     old = {"model.attention.score": "general(learned_scale=False)", "data.task": "fake"}
     config = override(Config(), old)

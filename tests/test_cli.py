@@ -85,8 +85,8 @@ def test_help_has_examples(command, capsys):
 
 
 def test_help_imports_nothing_slow():
-    words = "from attn_research.cli import make_parser; make_parser().format_help()"
-    code = f"import sys; {words}; print(*{{name.split('.')[0] for name in sys.modules}})"
+    code = "from attn_research.cli import make_parser; make_parser().format_help()"
+    code = f"import sys; {code}; print(*{{name.split('.')[0] for name in sys.modules}})"
     loaded = subprocess.run([sys.executable, "-c", code], env=environment(), capture_output=True, text=True, check=True)
     assert not {"jax", "numpy", "datasets", "rich", "matplotlib"} & set(loaded.stdout.split())
 
@@ -101,32 +101,32 @@ def test_a_sweep_makes_only_missing_runs(capsys):
     assert main(["sweep", "small.py"]) == 0
     assert capsys.readouterr().out == "small: 6 runs, 6 done\n"
     assert main(["sweep", "small.py", "--list", "--add", "model.attention.score=mine.py:cosine"]) == 0
-    listed = capsys.readouterr().out.split("\n")
-    assert listed[0].startswith("done     runs/")
-    assert len([line for line in listed if line.startswith("missing") and "mine.py:cosine seed=" in line]) == 3
+    lines = capsys.readouterr().out.split("\n")
+    assert lines[0].startswith("done     runs/")
+    assert len([line for line in lines if line.startswith("missing") and "mine.py:cosine seed=" in line]) == 3
 
 
 def test_a_run_of_an_edited_score_is_reported_and_replaced_by_fresh(capsys):
-    words = ["sweep", "small.py", "--list", "seed=1", "model.attention.score=mine.py:cosine"]
+    arguments = ["sweep", "small.py", "--list", "seed=1", "model.attention.score=mine.py:cosine"]
     (config,) = load_experiment("small.py", {"seed": 1, "model.attention.score": "mine.py:cosine"}).runs
     record = fake_runs.make_record(config)
     records.write(Path("runs") / digest(config), record)
-    main(words)
+    main(arguments)
     assert capsys.readouterr().out.startswith("done")
     records.write(Path("runs") / digest(config), record | {"user_code": {"mine.py:cosine": "of yesterday"}})
-    main(words)
+    main(arguments)
     assert capsys.readouterr().out.startswith("differs")
-    assert main([word for word in words if word != "--list"]) == 2
+    assert main([word for word in arguments if word != "--list"]) == 2
     assert "mine.py:cosine was edited; --fresh" in capsys.readouterr().err
-    assert main([word for word in words if word != "--list"] + ["--fresh"]) == 0
+    assert main([word for word in arguments if word != "--list"] + ["--fresh"]) == 0
     assert records.read(Path("runs") / digest(config))["user_code"] == record["user_code"]
     (old,) = Path("runs").glob("*.replaced-*")
     assert records.read(old)["user_code"] == {"mine.py:cosine": "of yesterday"}
 
 
 def test_a_sweep_continues_after_a_failure_and_exits_with_1(capsys):
-    words = ["sweep", "small.py", "seed=0", "--jobs", "1", "--add", "data.task=fake(how='raise')"]
-    assert main(words) == 1
+    arguments = ["sweep", "small.py", "seed=0", "--jobs", "1", "--add", "data.task=fake(how='raise')"]
+    assert main(arguments) == 1
     captured = capsys.readouterr()
     assert '[4/4] fake(how="raise") general: failed: ' in captured.out
     assert f"{fake_runs.RAISES}: RuntimeError: the cat sat (runs/" in captured.out
@@ -149,34 +149,34 @@ from attn_research.data.task import tasks; tasks.functions['fake'] = fake_runs.f
 @pytest.fixture
 def interrupted(tmp_path):
     """Returns a function that interrupts a waiting sweep by a signal: -> arguments, directories, status, errors."""
-    words = ["sweep", "small.py", "seed=0", "data.task=fake(how='wait')"]
+    arguments = ["sweep", "small.py", "seed=0", "data.task=fake(how='wait')"]
     runs = load_experiment("small.py", {"seed": 0, "data.task": "fake(how='wait')"}).runs
     directories = [tmp_path / "runs" / digest(config) for config in runs]
 
     def interrupt(number):
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-        command = [sys.executable, "-c", SWEEP, *words]
+        command = [sys.executable, "-c", SWEEP, *arguments]
         process = subprocess.Popen(command, env=environment(), start_new_session=True, **pipes)
         while not (directories[0] / "waiting").exists():
             assert process.poll() is None
             time.sleep(0.05)
         os.killpg(process.pid, number)
         _, errors = process.communicate()
-        return words, directories, process.returncode, errors
+        return arguments, directories, process.returncode, errors
 
     return interrupt
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_an_interrupted_sweep_stops_its_workers_and_resumes(number, interrupted):
-    words, directories, status, errors = interrupted(number)
+    arguments, directories, status, errors = interrupted(number)
     assert status == 128 + number
     assert errors == "attn-research: stopped; the same command makes what is missing, from the last checkpoints on\n"
     for directory in directories:
         with lock_run(directory):
             directory.mkdir(exist_ok=True)
             (directory / "go").touch()
-    assert main(words) == 0
+    assert main(arguments) == 0
 
 
 def test_the_workers_of_a_killed_sweep_end_with_it(interrupted):
@@ -201,8 +201,8 @@ def test_a_run_cannot_train_twice_at_once(capsys, tmp_path):
 
 
 def test_training_prints_steps_and_final_metrics(capsys):
-    words = ["train", "dates.py", "data.task=fake", "train.steps=100"]
-    assert main(words) == 0
+    arguments = ["train", "dates.py", "data.task=fake", "train.steps=100"]
+    assert main(arguments) == 0
     lines = capsys.readouterr().out.split("\n")
     assert lines[:2] == ["step 50/100: loss 1", "step 100/100: loss 1"]
     assert lines[-4] == "dev: exact 98.1, token 99.0, loss 0.1"

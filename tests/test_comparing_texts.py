@@ -31,7 +31,7 @@ METHODS = {
 }
 
 
-def prepared(folder, lines, **options):
+def prepare_lines(folder, lines, **options):
     pairs = [("ein Satz", line) for line in lines]
     write_text(folder, {"train": pairs * 20, "dev": pairs, "test": pairs})
     arguments = "".join(f", {name}={value!r}" for name, value in options.items())
@@ -39,7 +39,7 @@ def prepared(folder, lines, **options):
     return prepare(config.Data(task=Spec(f"translation(path={str(folder)!r}, vocabulary=500{arguments})")))
 
 
-def scored(split, outputs):
+def score_split(split, outputs):
     _, items, signatures = score_lines(split, outputs)
     return {name: METRICS[name].value(*parts) for name, parts in items.items()}, signatures
 
@@ -48,8 +48,10 @@ def scored(split, outputs):
 @pytest.mark.parametrize("lowercase", [False, True])
 @pytest.mark.parametrize("method", METHODS)
 def test_the_reference_itself_is_a_perfect_output(tmp_path, method, units, lowercase):
-    test = prepared(tmp_path, map(METHODS[method], FRENCH + GREEK), units=units, lowercase=lowercase).splits["test"]
-    values, signatures = scored(test, test.column("target"))
+    test = prepare_lines(tmp_path, map(METHODS[method], FRENCH + GREEK), units=units, lowercase=lowercase).splits[
+        "test"
+    ]
+    values, signatures = score_split(test, test.column("target"))
     assert values == pytest.approx({"exact": 1.0, "bleu": 100.0, "bleu_lc": 100.0, "chrf": 100.0})
     assert ("case:lc" in signatures["bleu"]) == ("case:lc" in signatures["chrf"]) == lowercase
 
@@ -63,8 +65,8 @@ def test_the_tokenizer_suits_the_script(lines, tokenizer):
 
 @pytest.mark.parametrize(("lines", "tokenizer"), [(CHINESE, "zh"), (JAPANESE, "char"), (THAI, "char")])
 def test_languages_without_blanks_are_scored(tmp_path, lines, tokenizer):
-    test = prepared(tmp_path, lines).splits["test"]
-    values, signatures = scored(test, test.column("target"))
+    test = prepare_lines(tmp_path, lines).splits["test"]
+    values, signatures = score_split(test, test.column("target"))
     assert values["exact"] == 1 and values["bleu"] == pytest.approx(100)
     assert f"tok:{tokenizer}|" in signatures["bleu"]
     nearly = [line[:-3] + line[-2:] for line in lines]
@@ -74,7 +76,7 @@ def test_languages_without_blanks_are_scored(tmp_path, lines, tokenizer):
 
 
 def test_an_explicit_tokenizer_is_used(tmp_path):
-    assert prepared(tmp_path, CHINESE, tokenize="char").splits["dev"].tokenize == "char"
+    assert prepare_lines(tmp_path, CHINESE, tokenize="char").splits["dev"].tokenize == "char"
 
 
 def test_a_tokenizer_without_its_package_is_rejected(monkeypatch):
@@ -84,11 +86,11 @@ def test_a_tokenizer_without_its_package_is_rejected(monkeypatch):
 
 
 def test_rows_with_different_tokenizers_are_reported():
-    def of(score, tokenizer):
+    def make_row(score, tokenizer):
         split = {"metrics": {"bleu": 20.0}, "items": {}, "ceiling": None, "signatures": {"bleu": f"tok:{tokenizer}"}}
         return [record(score, seed, test=split) for seed in range(3)]
 
     table = Table("model.attention.score", ("test/bleu",))
     message = "BLEU has several signatures: its rows were scored with different settings."
-    assert message in table.build({"dot": of("dot", "13a"), "general": of("general", "zh")}).notes
-    assert message not in table.build({"dot": of("dot", "zh"), "general": of("general", "zh")}).notes
+    assert message in table.build({"dot": make_row("dot", "13a"), "general": make_row("general", "zh")}).notes
+    assert message not in table.build({"dot": make_row("dot", "zh"), "general": make_row("general", "zh")}).notes

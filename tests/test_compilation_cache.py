@@ -40,8 +40,8 @@ def test_an_unwritable_cache_is_ignored(tmp_path):
 
 def test_damaged_programs_are_recompiled_silently(tmp_path):
     def result():
-        words, where = [sys.executable, "-c", PROGRAM], {"ATTN_RESEARCH_CACHE": str(tmp_path)}
-        result = subprocess.run(words, env=environment() | where, capture_output=True, text=True, check=True)
+        command, cache = [sys.executable, "-c", PROGRAM], {"ATTN_RESEARCH_CACHE": str(tmp_path)}
+        result = subprocess.run(command, env=environment() | cache, capture_output=True, text=True, check=True)
         assert result.stderr == ""
         return result.stdout
 

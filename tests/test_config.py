@@ -96,9 +96,9 @@ def test_override_changes_a_field_or_explains_why_not(name, value):
 @example(["seed=" + "(" * 10_000])
 @example(["seed=" + "-" * 100_000 + "1"])
 @example(["data.task=a(**1)"])
-def test_no_command_line_crashes(words):
+def test_no_command_line_crashes(arguments):
     try:
-        override(Config(), parse_changes(words))
+        override(Config(), parse_changes(arguments))
     except ValueError as error:
         assert str(error)
 
@@ -111,8 +111,13 @@ def test_an_unknown_field_is_reported_with_all_known_ones(name):
 
 
 def test_parse_changes_keeps_specs_and_choices_as_text():
-    words = ["model.attention.score=concat(units=64)", "model.encoder.direction=both", "seed=2", "train.patience=None"]
-    assert parse_changes(words) == {
+    arguments = [
+        "model.attention.score=concat(units=64)",
+        "model.encoder.direction=both",
+        "seed=2",
+        "train.patience=None",
+    ]
+    assert parse_changes(arguments) == {
         "model.attention.score": "concat(units=64)",
         "model.encoder.direction": "both",
         "seed": 2,
@@ -177,8 +182,8 @@ def test_load_reports_the_nearest_file(tmp_path):
 
 @pytest.mark.parametrize(("written", "value"), [("true", True), ("false", False), ("True", True), ("False", False)])
 def test_booleans_may_be_lower_case(written, value):
-    words = [f"model.attention.split={written}", f"model.attention.score=concat(bias={written})"]
-    attention = override(Config(), parse_changes(words)).model.attention
+    arguments = [f"model.attention.split={written}", f"model.attention.score=concat(bias={written})"]
+    attention = override(Config(), parse_changes(arguments)).model.attention
     assert attention.split is value
     assert attention.score == f"concat(bias={value})"
 

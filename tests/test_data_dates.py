@@ -76,7 +76,7 @@ def test_a_date_has_the_digits_and_words_of_its_locale(locale, style, text):
     assert render_date(DAYS[1], locale, style) == text
 
 
-def linked(day, locale, style):
+def aligned_characters(day, locale, style):
     """Returns {position in the ISO date: aligned characters of the text}."""
     text = render_date(day, locale, style)
     actual = {}
@@ -86,19 +86,21 @@ def linked(day, locale, style):
 
 
 def test_gold_alignments_link_digits_names_and_omitted_digits():
-    assert linked(DAYS[1], "en", "short") == dict(
+    assert aligned_characters(DAYS[1], "en", "short") == dict(
         zip([0, 1, 2, 3, 5, 6, 8, 9], ["87", "87", "8", "7", "3", "3", "9", "9"], strict=True)
     )
     names = {0: "1", 1: "9", 2: "8", 3: "7", 5: "March", 6: "March", 8: "9", 9: "9"}
-    assert linked(DAYS[1], "en", "full") == names
-    assert linked(DAYS[2], "ko", "long") == dict(zip([0, 1, 2, 3, 5, 6, 8, 9], "20091030", strict=True))
-    assert linked(DAYS[1], "ar_EG", "medium") == dict(zip([0, 1, 2, 3, 5, 6, 8, 9], "١٩٨٧٠٣٠٩", strict=True))
+    assert aligned_characters(DAYS[1], "en", "full") == names
+    assert aligned_characters(DAYS[2], "ko", "long") == dict(zip([0, 1, 2, 3, 5, 6, 8, 9], "20091030", strict=True))
+    assert aligned_characters(DAYS[1], "ar_EG", "medium") == dict(
+        zip([0, 1, 2, 3, 5, 6, 8, 9], "١٩٨٧٠٣٠٩", strict=True)
+    )
 
 
 @pytest.mark.parametrize("style", STYLES)
 def test_every_iso_digit_is_aligned_with_its_source(style):
     for day, locale in itertools.product(DAYS, TRAINING_LOCALES + UNSEEN_LOCALES):
-        actual, iso = linked(day, locale, style), day.isoformat()
+        actual, iso = aligned_characters(day, locale, style), day.isoformat()
         assert sorted(actual) == [0, 1, 2, 3, 5, 6, 8, 9]
         for position, characters in actual.items():
             if len(characters) == 1 and characters.isdecimal():

@@ -21,7 +21,7 @@ def items(name, options="train=100, test=30"):
         yield from split
 
 
-def answered(source):
+def split_question(source):
     """Returns the symbols before the query mark, and the queries."""
     query_mark = source.index(QUERY_MARK)
     return source[:query_mark], source[query_mark + 1 :]
@@ -36,7 +36,7 @@ def test_every_target_symbol_copies_its_aligned_source_symbol(name):
 
 def test_recall_answers_with_the_values_of_the_keys():
     for item in items("recall", "queries=3, train=100, test=30"):
-        pairs, queries = answered(item["source"])
+        pairs, queries = split_question(item["source"])
         values = dict(zip(pairs[::2], pairs[1::2], strict=True))
         assert len(values) == len(pairs) / 2 and len(set(queries)) == len(queries) == min(3, len(values))
         assert item["target"] == [values[query] for query in queries]
@@ -45,7 +45,7 @@ def test_recall_answers_with_the_values_of_the_keys():
 @pytest.mark.parametrize("middle", [True, False])
 def test_two_hop_follows_the_pairs_twice(middle):
     for item in items("two_hop", f"middle={middle}, train=100, test=30"):
-        pairs, (first,) = answered(item["source"])
+        pairs, (first,) = split_question(item["source"])
         values = dict(zip(pairs[::2], pairs[1::2], strict=True))
         assert sorted(values) == sorted(values.values())
         hops = [values[first], values[values[first]]]
@@ -72,10 +72,10 @@ def test_nth_counts_from_the_start_and_asks_for_positions_known_from_training():
     data = splits("nth")
     for split in data.values():
         for item in split:
-            symbols, queries = answered(item["source"])
+            symbols, queries = split_question(item["source"])
             assert item["target"] == [symbols[int(query[1:])] for query in queries]
-    known = {query for item in data["train"] for query in answered(item["source"])[1]}
-    assert {query for item in data["test_long"] for query in answered(item["source"])[1]} <= known
+    known = {query for item in data["train"] for query in split_question(item["source"])[1]}
+    assert {query for item in data["test_long"] for query in split_question(item["source"])[1]} <= known
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -89,9 +89,9 @@ def test_the_long_split_is_larger_than_training(name):
 def _size(name, item):
     match Spec(name).name:
         case "recall" | "two_hop":
-            return len(answered(item["source"])[0]) // 2
+            return len(split_question(item["source"])[0]) // 2
         case "nth":
-            return len(answered(item["source"])[0])
+            return len(split_question(item["source"])[0])
     return len([symbol for symbol in item["source"] if symbol not in (MARK, BEFORE, AFTER)])
 
 

@@ -62,7 +62,7 @@ def test_a_relative_path_is_resolved_here_and_in_the_data_folder(folder, monkeyp
     assert read(folder.name)["test"].to_dict() == here["test"].to_dict()
 
 
-def refused(folder, message):
+def rejects(folder, message):
     with pytest.raises(ValueError, match=message) as error:
         read(folder)
     assert "\n" not in str(error.value)
@@ -83,12 +83,12 @@ def refused(folder, message):
 )
 def test_an_invalid_line_is_reported_with_its_number(folder, text, message):
     (folder / "dev.tsv").write_bytes(text)
-    refused(folder, message)
+    rejects(folder, message)
 
 
 def test_a_missing_file_is_reported_with_existing_files(folder):
     (folder / "dev.tsv").rename(folder / "dev.txt")
-    refused(folder, r"no dev.tsv or dev.tsv.gz in .*; known: dev.txt, test.tsv, train.tsv; did you mean dev.txt")
+    rejects(folder, r"no dev.tsv or dev.tsv.gz in .*; known: dev.txt, test.tsv, train.tsv; did you mean dev.txt")
 
 
 @pytest.mark.parametrize(
@@ -97,16 +97,16 @@ def test_a_missing_file_is_reported_with_existing_files(folder):
 def test_a_damaged_archive_is_reported(folder, damage):
     (folder / "dev.tsv").unlink()
     (folder / "dev.tsv.gz").write_bytes(damage(gzip.compress(FILES["dev.tsv"].encode() * 9)))
-    refused(folder, r"cannot read .*dev.tsv.gz: ")
+    rejects(folder, r"cannot read .*dev.tsv.gz: ")
 
 
 def test_a_missing_folder_is_reported_with_similar_folders(folder, monkeypatch):
     monkeypatch.delenv("ATTN_RESEARCH_DATA", raising=False)
     monkeypatch.chdir(folder.parent)
-    refused(folder.name + "s", rf"no folder .* \(\$ATTN_RESEARCH_DATA is not set\); .*did you mean {folder.name}")
+    rejects(folder.name + "s", rf"no folder .* \(\$ATTN_RESEARCH_DATA is not set\); .*did you mean {folder.name}")
     monkeypatch.setenv("ATTN_RESEARCH_DATA", str(folder))
-    refused("cmudict", rf"no folder 'cmudict' in {folder.parent} and {folder}; known: ")
-    refused("no/such/place", r"no folder 'no/such/place' in .*; known: none")
+    rejects("cmudict", rf"no folder 'cmudict' in {folder.parent} and {folder}; known: ")
+    rejects("no/such/place", r"no folder 'no/such/place' in .*; known: none")
 
 
 def test_the_path_is_required():

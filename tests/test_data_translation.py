@@ -82,8 +82,8 @@ def test_a_data_set_of_the_hub_gives_the_same_splits(folder, tmp_path_factory, m
     for split in plain:
         assert actual[split].remove_columns("where").to_dict() == plain[split].remove_columns("where").to_dict()
     assert actual["dev"]["where"][0] == "validation:1"
-    refused(f"hub:{hub}", "split 'train' of data set .* has no column 'fr'; known: de, en", source="fr")
-    refused(f"hub:{hub}", "data set .* has no split 'flickr'; known: test, train, validation", test="flickr")
+    rejects(f"hub:{hub}", "split 'train' of data set .* has no column 'fr'; known: de, en", source="fr")
+    rejects(f"hub:{hub}", "data set .* has no split 'flickr'; known: test, train, validation", test="flickr")
 
 
 def write_configurations(folder, *names):
@@ -107,31 +107,31 @@ def test_a_translation_column_with_a_configuration_gives_the_same_splits(folder,
     plain, actual = read(folder), read(f"hub:{hub}", configuration="de-en")
     for split in plain:
         assert actual[split].remove_columns("where").to_dict() == plain[split].remove_columns("where").to_dict()
-    refused(f"hub:{hub}", "needs configuration=... in the task, since it has several: de-en, en-de$")
-    refused(f"hub:{hub}", "no configuration 'de-fr'; known: de-en, en-de; did you mean", configuration="de-fr")
-    refused(f"hub:{hub}", "split 'train' of .* has no column 'fr'; known: de, en", source="fr", configuration="en-de")
-    refused(folder, "configuration is 'de-en', but only a data set of the hub", configuration="de-en")
+    rejects(f"hub:{hub}", "needs configuration=... in the task, since it has several: de-en, en-de$")
+    rejects(f"hub:{hub}", "no configuration 'de-fr'; known: de-en, en-de; did you mean", configuration="de-fr")
+    rejects(f"hub:{hub}", "split 'train' of .* has no column 'fr'; known: de, en", source="fr", configuration="en-de")
+    rejects(folder, "configuration is 'de-en', but only a data set of the hub", configuration="de-en")
 
 
-def refused(path, message, **options):
+def rejects(path, message, **options):
     with pytest.raises(ValueError, match=message) as error:
         read(path, **options)
     assert "\n" not in str(error.value)
 
 
 def test_a_missing_data_set_is_reported(tmp_path):
-    refused(f"hub:{tmp_path / 'nowhere'}", "cannot load data set .* from the Hugging Face hub: ")
+    rejects(f"hub:{tmp_path / 'nowhere'}", "cannot load data set .* from the Hugging Face hub: ")
 
 
 def test_different_numbers_of_lines_are_reported(folder):
     edit(folder / "dev.en", 3, None)
-    refused(folder, r"dev.de has 12 lines, but dev.en has 11; they must be aligned line by line")
+    rejects(folder, r"dev.de has 12 lines, but dev.en has 11; they must be aligned line by line")
 
 
 @pytest.mark.parametrize(("split", "side"), [("dev", "de"), ("test", "en")])
 def test_an_empty_test_line_is_reported(folder, split, side):
     edit(folder / f"{split}.{side}", 4, " \t")
-    refused(folder, rf"^{split}.de:4 is empty on one side, and only training pairs can be left out$")
+    rejects(folder, rf"^{split}.de:4 is empty on one side, and only training pairs can be left out$")
 
 
 def test_empty_and_long_training_pairs_are_dropped_with_a_warning(folder, caplog):
@@ -149,16 +149,16 @@ def test_empty_and_long_training_pairs_are_dropped_with_a_warning(folder, caplog
 
 
 def test_missing_files_folders_and_options_are_reported(folder):
-    refused(folder, "no newstest.de or newstest.de.gz in .*; known: dev.de, .*did you mean test.de", test="newstest")
-    refused(folder, "no train.fr or train.fr.gz in .*; known: ", target="fr")
-    refused(folder / "nowhere", "no folder .*nowhere")
-    refused(folder, "units of task 'translation' is 'letters'; known: subwords, words", units="letters")
-    refused(folder, "vocabulary of task 'translation' is 0, but must be at least 1", vocabulary=0)
-    refused(folder, "vocabulary is 5, but the training split has 33 characters already", vocabulary=5)
+    rejects(folder, "no newstest.de or newstest.de.gz in .*; known: dev.de, .*did you mean test.de", test="newstest")
+    rejects(folder, "no train.fr or train.fr.gz in .*; known: ", target="fr")
+    rejects(folder / "nowhere", "no folder .*nowhere")
+    rejects(folder, "units of task 'translation' is 'letters'; known: subwords, words", units="letters")
+    rejects(folder, "vocabulary of task 'translation' is 0, but must be at least 1", vocabulary=0)
+    rejects(folder, "vocabulary is 5, but the training split has 33 characters already", vocabulary=5)
     for path in ("", "hub:"):
-        refused(path, "translation needs the folder of its files, as in translation")
+        rejects(path, "translation needs the folder of its files, as in translation")
     (folder / "dev.de").write_bytes(b"\xff\n" * 12)
-    refused(folder, r"dev.de:1 is not UTF-8")
+    rejects(folder, r"dev.de:1 is not UTF-8")
 
 
 LINES = [

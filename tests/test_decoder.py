@@ -189,7 +189,7 @@ def test_placements_equal_their_step_orders_in_training_and_step_by_step(placeme
 
 
 NONE = {"model.attention.score": "none"}
-REFUSED = {
+INVALID = {
     "bottom with one layer": ({"placement": "bottom"}, ["bottom", "one decoder layer", "model.decoder.layers"]),
     "lowest layer asked of one": ({"placement": 'before(query="bottom")'}, ["before", "one decoder layer"]),
     "bottom without attention": ({"placement": "bottom", "layers": 2} | NONE, ["bottom", "score 'none'"]),
@@ -219,9 +219,9 @@ REFUSED = {
 }
 
 
-@pytest.mark.parametrize("case", REFUSED)
+@pytest.mark.parametrize("case", INVALID)
 def test_settings_without_effect_are_rejected_with_the_reason(case):
-    changes, words = REFUSED[case]
+    changes, words = INVALID[case]
     changes = {name if "." in name else f"model.decoder.{name}": value for name, value in changes.items()}
     one = Seq2Seq(config.override(config.Config(), changes).model, source_size=9, target_size=8)
     with pytest.raises(ValueError) as error:

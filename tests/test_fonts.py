@@ -18,7 +18,7 @@ def only_latin(monkeypatch):
         monkeypatch.setattr(fonts, name, functools.cache(getattr(fonts, name).__wrapped__))
 
 
-def drawn(label):
+def draw(label):
     """Draws the label. Matplotlib warns about missing glyphs, and warnings are errors here."""
     figure = Figure()
     label.apply_to(figure.text(0.5, 0.5, ""), 10)
@@ -30,13 +30,13 @@ def drawn(label):
     "symbol", ["a", "한", "日", "月", "س", "ว", "श", "ג", "က", "፩", "ą", "Ж", "İ", "ß", "AH", "한국"]
 )
 def test_symbols_of_many_scripts_are_drawn(symbol):
-    label = drawn(symbol_label(symbol))
+    label = draw(symbol_label(symbol))
     assert label.text == symbol and not label.code
 
 
 @pytest.mark.parametrize("mark", ["\u0e31", "\u0e35", "\u093f", "\u0902", "\u064e", "\u0301", "\u103e"])
 def test_a_lone_mark_gets_a_dotted_circle(mark):
-    label = drawn(symbol_label(mark))
+    label = draw(symbol_label(mark))
     assert label.text == "◌" + mark and not label.code and label.width == 1
 
 
@@ -44,7 +44,7 @@ def test_a_lone_mark_gets_a_dotted_circle(mark):
     ("symbol", "text"), [("\u200f", "200F"), ("\u202f", "202F"), ("\t", "0009"), ("\ue000", "E000"), ("𒀀", "12000")]
 )
 def test_invisible_characters_are_code_points(symbol, text):
-    label = drawn(symbol_label(symbol))
+    label = draw(symbol_label(symbol))
     assert label.text == text and label.code
 
 
@@ -59,7 +59,7 @@ def test_blanks_are_visible_and_long_words_truncated():
     ("symbol", "text"), [("한", "D55C"), ("日本", "65E5 672C"), ("\u0e31", "0E31"), ("xश", "x 0936"), ("é", "é")]
 )
 def test_characters_without_a_glyph_are_code_points(symbol, text):
-    label = drawn(symbol_label(symbol))
+    label = draw(symbol_label(symbol))
     assert label.text == text and label.code == (text != symbol)
 
 
@@ -79,6 +79,6 @@ def test_every_character_of_a_label_has_a_glyph(text):
 
 
 def test_scripts_mix_in_one_label():
-    label = drawn(symbol_label("a한س日"))
+    label = draw(symbol_label("a한س日"))
     assert label.text == "a한س日" and not label.code
-    assert drawn(symbol_label("😀\ue00a")) == fonts.Label("😀 E00A", code=True)
+    assert draw(symbol_label("😀\ue00a")) == fonts.Label("😀 E00A", code=True)

@@ -46,20 +46,20 @@ CONFIG = override(Config(), {"data.task": 'transduction(path="words")', "model.a
 DIRECTORY = Path("runs") / digest(CONFIG)
 
 
-def begun(config=CONFIG, **other):
+def make_started_run(config=CONFIG, **other):
     """Starts a run that is killed after its first checkpoint."""
     start_run(DIRECTORY, config, settings() | other)
     (DIRECTORY / "checkpoints" / "last" / "1").mkdir(parents=True)
 
 
-def finished(**other):
+def make_finished_run(**other):
     """Makes a finished run."""
-    begun(**other)
+    make_started_run(**other)
     result = identity.read(DIRECTORY)._asdict()
     records.write(DIRECTORY, fake_runs.make_record(CONFIG, identity=result))
 
 
-def standing():
+def compare():
     return check_run(DIRECTORY, CONFIG, settings)
 
 
@@ -76,13 +76,13 @@ EDITS = {
 
 
 @pytest.mark.parametrize("message", EDITS)
-@pytest.mark.parametrize("make", [begun, finished])
+@pytest.mark.parametrize("make", [make_started_run, make_finished_run])
 def test_changed_data_or_code_is_reported_and_nothing_is_written(message, make):
     make()
-    assert not standing().conflicts
+    assert not compare().conflicts
     before = files()
     EDITS[message]()
-    assert [phrase for phrase in standing().conflicts if message in phrase]
+    assert [phrase for phrase in compare().conflicts if message in phrase]
     with pytest.raises(ValueError, match=r"made with other data, code or settings.*--fresh trains such a run again"):
         start_run(DIRECTORY, CONFIG, settings())
     assert files() == before
@@ -99,11 +99,11 @@ OTHERS = {
 
 @pytest.mark.parametrize("message", OTHERS)
 def test_changed_settings_stop_a_resume_but_not_a_finished_run(message):
-    begun(**OTHERS[message])
-    assert [phrase for phrase in standing().conflicts if message in phrase]
+    make_started_run(**OTHERS[message])
+    assert [phrase for phrase in compare().conflicts if message in phrase]
     records.write(DIRECTORY, fake_runs.make_record(CONFIG))
-    assert not standing().conflicts
-    assert [phrase for phrase in standing().differences.environment if message in phrase]
+    assert not compare().conflicts
+    assert [phrase for phrase in compare().differences.environment if message in phrase]
 
 
 def test_changed_versions_are_reported():
@@ -134,7 +134,7 @@ def test_a_run_without_a_checkpoint_restarts():
 
 
 def test_a_run_stores_the_source_of_its_code():
-    begun()
+    make_started_run()
     folder = DIRECTORY / "code" / "model.attention.score"
     assert {path.name: path.read_text() for path in folder.iterdir()} == {"score.py": SCORE, "helper.py": "A = 1\n"}
     then = identity.read(DIRECTORY)
@@ -156,15 +156,15 @@ def test_a_run_without_an_identity_is_reported(caplog):
     assert start_run(DIRECTORY, CONFIG, settings()) is None
     assert caplog.text.count("has no recorded identity") == 1
     records.write(DIRECTORY, fake_runs.make_record(CONFIG))
-    assert not standing().conflicts and not standing().has_identity
+    assert not compare().conflicts and not compare().has_identity
     Path("score.py").write_text(SCORE + "\n")
-    assert standing().conflicts == ["score.py:mine was edited"]
+    assert compare().conflicts == ["score.py:mine was edited"]
 
 
 def test_a_damaged_identity_is_rejected():
-    begun()
+    make_started_run()
     (DIRECTORY / "identity.json").write_text("{}")
-    assert standing().conflicts == [f"{DIRECTORY}/identity.json is damaged"]
+    assert compare().conflicts == [f"{DIRECTORY}/identity.json is damaged"]
 
 
 def config_file():
@@ -177,7 +177,7 @@ def config_file():
 
 
 def test_train_rejects_changed_data_and_fresh_keeps_the_old_run(capsys):
-    finished()
+    make_finished_run()
     assert main(config_file()) == 0
     assert capsys.readouterr().out.startswith("This run is finished already")
     before = records.read(DIRECTORY)
@@ -196,7 +196,7 @@ def refuse(*_):
 
 
 def test_a_failed_fresh_start_restores_the_old_run(capsys, monkeypatch):
-    finished()
+    make_finished_run()
     monkeypatch.setattr("attn_research.sweeps.local.TARGET", "test_identity:refuse")
     assert main([*config_file(), "--fresh"]) == 2
     assert records.read(DIRECTORY) is not None
@@ -228,20 +228,20 @@ def test_a_fingerprint_covers_every_column_except_places():
 @pytest.mark.slow
 def test_a_run_does_not_resume_with_other_jax_settings():
     """Uses subprocesses, because JAX reads its settings when it starts."""
-    words = "import sys; from pathlib import Path; from attn_research.config import load, digest; \
+    code = "import sys; from pathlib import Path; from attn_research.config import load, digest; \
 from attn_research.runs.environment import settings; \
 from attn_research.training.run_status import start_run, check_run; \
 c = load('dates.py'); d = Path('runs') / digest(c); start_run(d, c, settings()); \
 (d / 'checkpoints/last/1').mkdir(parents=True, exist_ok=True)"
 
-    def begins(**other):
+    def error_of_start(**other):
         result = subprocess.run(
-            [sys.executable, "-c", words], env=environment() | other, capture_output=True, text=True, check=False
+            [sys.executable, "-c", code], env=environment() | other, capture_output=True, text=True, check=False
         )
         return result.stderr.splitlines()[-1] if result.returncode else ""
 
-    assert begins() == ""
-    assert begins() == ""
-    assert "jax_default_prng_impl was threefry2x32 and is rbg" in begins(JAX_DEFAULT_PRNG_IMPL="rbg")
+    assert error_of_start() == ""
+    assert error_of_start() == ""
+    assert "jax_default_prng_impl was threefry2x32 and is rbg" in error_of_start(JAX_DEFAULT_PRNG_IMPL="rbg")
     flags = "--xla_force_host_platform_device_count=4"
-    assert f"{flags.partition('=')[0]} was not set and is 4" in begins(XLA_FLAGS=flags)
+    assert f"{flags.partition('=')[0]} was not set and is 4" in error_of_start(XLA_FLAGS=flags)

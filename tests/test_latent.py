@@ -161,5 +161,5 @@ def test_every_option_changes_the_parameters_or_the_prior(spec, other):
 
 def test_the_test_covers_every_option():
     for name in latents.functions:
-        message = {option for spec in OPTIONS.get(name, []) for option in Spec(spec).hyper}
-        assert message == set(latents.bind(Spec(name)).hyper), name
+        options = {option for spec in OPTIONS.get(name, []) for option in Spec(spec).hyper}
+        assert options == set(latents.bind(Spec(name)).hyper), name

@@ -137,7 +137,7 @@ def test_dropout_drops_the_same_units_at_every_source_position():
     assert (dropped == dropped[:, :, :1]).all()
 
 
-REFUSED = {
+INVALID = {
     "attentional": ("hard", {}, ["'attentional'", "'hard'", "model.decoder.input_feeding=none"]),
     "context of a chain": ("hmm", {"model.decoder.input_feeding": "context"}, ["'hmm'", "placement=after"]),
     "placement of a chain": ("monotone", CONTEXT, ["'monotone'", "placement=after", "hard"]),
@@ -154,9 +154,9 @@ REFUSED = {
 }
 
 
-@pytest.mark.parametrize("case", REFUSED)
+@pytest.mark.parametrize("case", INVALID)
 def test_invalid_combinations_are_rejected_in_one_sentence(case):
-    latent, changes, words = REFUSED[case]
+    latent, changes, words = INVALID[case]
     with pytest.raises(ValueError) as error:
         jax.eval_shape(lambda: init_parameters(build(latent, **changes), seed=0))
     assert "\n" not in str(error.value)

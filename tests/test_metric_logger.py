@@ -52,8 +52,8 @@ def steps(directory):
 
 
 def values(items):
-    named = {item.key or "/".join(item.nested_key): json.loads(item.value_json) for item in items}
-    return {name: value for name, value in named.items() if not name.startswith("_")}
+    named_values = {item.key or "/".join(item.nested_key): json.loads(item.value_json) for item in items}
+    return {name: value for name, value in named_values.items() if not name.startswith("_")}
 
 
 def test_an_offline_run_stores_all_metrics(tmp_path):

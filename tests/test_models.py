@@ -83,7 +83,7 @@ def build(**changes):
     return jax.eval_shape(lambda: init_parameters(one, seed=0))
 
 
-REFUSED = {
+INVALID = {
     "sizes of query and key": ({"model__encoder__hidden": 32}, ["64", "32", "model.attention.keys=64", "general"]),
     "odd size in two directions": ({"model__encoder__hidden": 63}, ["63", "even"]),
     "copy between shapes": (
@@ -120,9 +120,9 @@ REFUSED = {
 }
 
 
-@pytest.mark.parametrize("case", REFUSED)
+@pytest.mark.parametrize("case", INVALID)
 def test_invalid_models_are_rejected_with_the_reason(case):
-    changes, words = REFUSED[case]
+    changes, words = INVALID[case]
     with pytest.raises(ValueError) as error:
         build(**changes)
     for word in words:

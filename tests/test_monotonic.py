@@ -21,7 +21,7 @@ HARD, MILK = "monotonic(hard_decoding=True)", "milk(hard_decoding=True, score='g
 PRECISIONS = pytest.mark.parametrize(("dtype", "tolerance"), [(jnp.float64, 1e-12), (jnp.float32, 1e-5)])
 
 
-def given(dtype):
+def inputs(dtype):
     return (np.asarray(LOGITS, dtype), VISIBLE, np.asarray(KEYS, dtype), np.asarray(QUERIES, dtype))
 
 
@@ -142,7 +142,7 @@ def stops(logits, offset):
 def test_hard_decoding_stops_at_the_first_position_above_zero(offset, dtype, tolerance):
     spec = f"monotonic(hard_decoding=True, noise=1.0, offset={offset})"
     with jax.enable_x64(dtype == jnp.float64):
-        actual = np.asarray(run_steps(spec, *given(dtype)))
+        actual = np.asarray(run_steps(spec, *inputs(dtype)))
     assert actual.dtype == dtype
     for b, length in enumerate(LENGTHS):
         expected = np.eye(length + 1, S)[stops(LOGITS[:, b, :length], offset)]
@@ -155,7 +155,7 @@ def test_hard_mocha_is_a_softmax_over_the_chunk_before_the_stop(dtype, tolerance
     energies = np.einsum("bsk,kq,tbq->tbs", *map(np.float64, (KEYS, W, QUERIES)))
     for spec, width in (("mocha(hard_decoding=True, score='general', width=3)", 3), (MILK, S)):
         with jax.enable_x64(dtype == jnp.float64):
-            actual = np.asarray(run_steps(spec, *given(dtype), chunk_W=np.asarray(W, dtype)))
+            actual = np.asarray(run_steps(spec, *inputs(dtype), chunk_W=np.asarray(W, dtype)))
         for b, length in enumerate(LENGTHS):
             for t, stop in enumerate(stops(LOGITS[:, b, :length], 0.0)):
                 alpha = np.eye(length + 1, length)[stop]

@@ -42,7 +42,7 @@ def forced(one):
 
 
 @functools.cache
-def drawn(one):
+def random_inputs(one):
     """Returns random parameters, encoder states, last states and symbol vectors, with nonzero biases and padding."""
     rng, b = np.random.default_rng(0), len(LENGTHS)
     parts = cells.bind(one.config.cell).traits.parts
@@ -56,7 +56,7 @@ def drawn(one):
 
 def check(system, one, dtype, tolerance):
     """Compares all steps of all sentences. If the original gives NaN, our weights are zero."""
-    params, states, last, ys = drawn(one)
+    params, states, last, ys = random_inputs(one)
     with jax.enable_x64(dtype == jnp.float64):
         parameters = jax.tree.map(lambda x: jnp.asarray(x, dtype), (params, states, last, ys))
         vectors, weights = map(np.asarray, forced(one)(*parameters))

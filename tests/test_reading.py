@@ -129,7 +129,7 @@ def test_unknown_symbols_keep_their_text():
     assert [text.strip() for text in pieces.texts(line)] == ["Ein", "Wolf", "la\u0308uft"]
 
 
-def alternates(folder, **splits):
+def load_words(folder, **splits):
     for split in ("train", "dev", "test"):
         (folder / f"{split}.tsv").write_text(splits.get(split, "cat\tk a t\n"))
     return load(Spec(f'transduction(path="{folder}")'))
@@ -138,7 +138,7 @@ def alternates(folder, **splits):
 def test_numbered_words_are_further_references(tmp_path, caplog):
     lines = "abel\ta b l\nx(y)\tx\nabel(1)\te b l\ncat(12)\tk e t\ncopper(2)\tk o p\n"
     with caplog.at_level(logging.WARNING):
-        splits = alternates(tmp_path, train=lines, test=lines)
+        splits = load_words(tmp_path, train=lines, test=lines)
     words = ["".join(word) for word in splits["test"]["source"]]
     assert words == ["abel", "x(y)", "cat", "copper(2)"]
     assert splits["test"]["references"][0] == [["a", "b", "l"], ["e", "b", "l"]]

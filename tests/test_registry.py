@@ -101,12 +101,12 @@ def scores():
         return units, scale
 
     for function, traits in ((dot, {}), (coverage, {"remembers": True})):
-        built_in(function)
+        mark_built_in(function)
         registry.register(function, **traits)
     return registry
 
 
-def built_in(function):
+def mark_built_in(function):
     """Makes a function look like one of this package."""
     function.__module__ = "attn_research.attention.scores"
 
@@ -148,7 +148,7 @@ def test_a_name_registers_once(scores):
     def dot():
         """Has the same name."""
 
-    built_in(dot)
+    mark_built_in(dot)
     with pytest.raises(ValueError, match="there is a score named 'dot' already"):
         scores.register(dot)
     with pytest.raises(ValueError, match="there is a score named 'coverage' already"):

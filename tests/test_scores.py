@@ -183,7 +183,7 @@ def test_relative_adds_a_bias_for_each_offset_from_the_step():
     close(actual, logits("concat(units=3)", **JOINED) + B[offsets])
 
 
-REFUSED = {
+INVALID = {
     "dot(units=3)": "units of score 'dot' has no effect without project=True",
     "dot(bias=True)": "bias of score 'dot' has no effect without project=True",
     "dot(activation='tanh')": "activation of score 'dot' has no effect without project=True",
@@ -199,9 +199,9 @@ REFUSED = {
 }
 
 
-@pytest.mark.parametrize("spec", REFUSED)
+@pytest.mark.parametrize("spec", INVALID)
 def test_options_without_effect_are_rejected(spec):
-    with pytest.raises(ValueError, match=REFUSED[spec]):
+    with pytest.raises(ValueError, match=INVALID[spec]):
         logits(spec)
 
 

@@ -134,18 +134,18 @@ def test_every_command_exits_with_1_after_a_diverged_run(capsys):
     assert captured.err == "attn-research: the run diverged: loss is nan at step 7\n"
     assert main(["train", "dates.py", *changes]) == 1
     assert capsys.readouterr().out.startswith("This run diverged already, on ")
-    words = ["small.py", "seed=1", *changes]
+    arguments = ["small.py", "seed=1", *changes]
     message = "attn-research: 2 of 2 finished runs diverged; "
-    assert main(["sweep", *words]) == 1
+    assert main(["sweep", *arguments]) == 1
     captured = capsys.readouterr()
     assert captured.out.count("diverged: loss is nan at step 7") == 2 and message in captured.err
-    assert main(["sweep", *words]) == 1
+    assert main(["sweep", *arguments]) == 1
     captured = capsys.readouterr()
     assert captured.out == "small: 2 runs, 2 done\n" and message in captured.err
-    assert main(["sweep", *words, "--list"]) == 1
+    assert main(["sweep", *arguments, "--list"]) == 1
     captured = capsys.readouterr()
     assert captured.out.count("diverged runs/") == 2 and message in captured.err
-    assert main(["table", *words]) == 1
+    assert main(["table", *arguments]) == 1
     captured = capsys.readouterr()
     assert "`dot`, seed 1, diverged at step 100" in captured.out and message in captured.err
 

@@ -104,16 +104,16 @@ def test_signal_handlers_are_installed_only_while_listening():
     assert [signal.getsignal(signal.SIGHUP), signal.getsignal(signal.SIGTERM)] == handlers
 
 
-def command(tmp_path, **changes):
+def train_command(tmp_path, **changes):
     """Writes a config, and returns the command of a training process."""
     config = flatten(override(TINY, changes))
     (tmp_path / "tiny.py").write_text(f"from attn_research.config import unflatten\nconfig = unflatten({config})\n")
     return [sys.executable, "-c", PROGRAM, "train", "tiny.py"]
 
 
-def start(words, tmp_path):
+def start(command, tmp_path):
     return subprocess.Popen(
-        words,
+        command,
         cwd=tmp_path,
         env=environment() | {"ATTN_RESEARCH_CACHE": str(tmp_path / "cache"), "PYTHONUNBUFFERED": "1"},
         stdout=subprocess.PIPE,
@@ -124,8 +124,8 @@ def start(words, tmp_path):
 
 def test_a_signal_stops_training_with_one_sentence(tmp_path):
     """It stops between two lines of output."""
-    words = command(tmp_path, **{"train.steps": 10**6, "train.evaluate_every": 10**6})
-    process = start(words, tmp_path)
+    command = train_command(tmp_path, **{"train.steps": 10**6, "train.evaluate_every": 10**6})
+    process = start(command, tmp_path)
     next(line for line in process.stdout if "step 8/" in line)
     process.send_signal(signal.SIGTERM)
     out, errors = process.communicate()
@@ -145,11 +145,11 @@ def without_checkout_warning(errors):
 def test_signals_at_any_moment_lose_nothing(tmp_path):
     """No traceback, no crash, no other numbers. A third of the signals comes right after an evaluation."""
     draw, statuses = random.Random(0), []
-    words = command(tmp_path, **{"train.steps": 300, "train.evaluate_every": 10})
-    process = start([*words, "--runs", "whole"], tmp_path)
+    command = train_command(tmp_path, **{"train.steps": 300, "train.evaluate_every": 10})
+    process = start([*command, "--runs", "whole"], tmp_path)
     assert process.communicate()[1] == ""
     while not list(tmp_path.glob("runs/*/result.json")):
-        process, number = start(words, tmp_path), draw.choice([signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+        process, number = start(command, tmp_path), draw.choice([signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
         for _ in range(draw.randrange(1, 12)):
             line = next(process.stdout, "")
         while draw.random() < 0.4 and line and " dev " not in line:

@@ -40,8 +40,8 @@ def experiment(tmp_path):
 
 def test_an_experiment_has_distinct_configs_with_first_seeds_first(experiment):
     actual = load_experiment(experiment)
-    message = [(str(config.model.attention.score), config.seed) for config in actual.runs]
-    assert message == [("dot", 0), ("general", 0), ("dot", 1), ("general", 1), ("dot", 2), ("general", 2)]
+    order = [(str(config.model.attention.score), config.seed) for config in actual.runs]
+    assert order == [("dot", 0), ("general", 0), ("dot", 1), ("general", 1), ("dot", 2), ("general", 2)]
     assert (actual.name, actual.table, actual.published) == ("small", "a table", {})
 
 
@@ -197,12 +197,12 @@ def test_the_users_environment_overrides_that_of_workers(monkeypatch, name):
 
 @pytest.mark.parametrize("set_by_user", [{}, {"XLA_FLAGS": ""}])
 def test_a_restarted_process_has_the_fast_environment(set_by_user):
-    listed = "import os, sys; print(sys.argv[1], *(os.environ[name] for name in FAST_ENV), sep='|')"
-    program = f"from attn_research.runs.environment import FAST_ENV, restart_process; restart_process(); {listed}"
+    code = "import os, sys; print(sys.argv[1], *(os.environ[name] for name in FAST_ENV), sep='|')"
+    program = f"from attn_research.runs.environment import FAST_ENV, restart_process; restart_process(); {code}"
     others = {name: value for name, value in os.environ.items() if name not in FAST_ENV}
-    words = [sys.executable, "-c", program, "an argument"]
-    message = subprocess.run(words, env=others | set_by_user, capture_output=True, text=True, check=True).stdout
-    assert message.strip().split("|") == ["an argument", *(FAST_ENV | set_by_user).values()]
+    command = [sys.executable, "-c", program, "an argument"]
+    out = subprocess.run(command, env=others | set_by_user, capture_output=True, text=True, check=True).stdout
+    assert out.strip().split("|") == ["an argument", *(FAST_ENV | set_by_user).values()]
 
 
 def test_reports_reach_the_sweep(tmp_path):
