@@ -1,13 +1,23 @@
-"""Runs normalizers and windows step by step as attention does, without Flax."""
+"""Runs normalizers and windows step by step as attention does, without Flax; a softmax in plain NumPy."""
 
 import functools
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from attn_research.attention.history import History, StepResult, as_stateful
 from attn_research.attention.normalizers import normalizers
 from attn_research.registry import Spec
+
+
+def close(a, b, atol=1e-6):
+    np.testing.assert_allclose(a, b, rtol=1e-5, atol=atol)
+
+
+def softmax(z, visible=True):
+    e = np.where(visible, np.exp(z - z.max(-1, keepdims=True)), 0)
+    return e / np.maximum(e.sum(-1, keepdims=True), 1e-30)
 
 
 def bind_component(spec, keys, query_size=2, registry=normalizers, **weights):

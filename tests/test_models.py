@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from attention_steps import close
 from reference_cells import gru, lstm, rnn
 
 from attn_research.attention.attention import Attention, max_source_length
@@ -16,10 +17,6 @@ from attn_research.registry import Spec
 
 rng = np.random.default_rng(0)
 KEYS, QUERY = (jnp.asarray(rng.normal(size=shape), jnp.float32) for shape in ((2, 5, 4), (2, 4)))
-
-
-def close(a, b):
-    np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
 
 
 def test_the_limit_of_a_score_is_its_hyperparameter():

@@ -4,7 +4,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from attention_steps import one_step, run_steps
+from attention_steps import close, one_step, run_steps, softmax
+from reference_cells import sigmoid
 
 from attn_research.attention.monotonic import chunkwise, expected_alignment
 from attn_research.errors import UserError
@@ -23,19 +24,6 @@ PRECISIONS = pytest.mark.parametrize(("dtype", "tolerance"), [(jnp.float64, 1e-1
 
 def inputs(dtype):
     return (np.asarray(LOGITS, dtype), VISIBLE, np.asarray(KEYS, dtype), np.asarray(QUERIES, dtype))
-
-
-def close(a, b, atol=1e-6):
-    np.testing.assert_allclose(a, b, rtol=1e-5, atol=atol)
-
-
-def sigmoid(x):
-    return 1 / (1 + np.exp(-x))
-
-
-def softmax(x):
-    e = np.exp(x - x.max())
-    return e / e.sum()
 
 
 def recursive(p, before):

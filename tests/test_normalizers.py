@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from attention_steps import bind_component, one_step
+from attention_steps import bind_component, close, one_step, softmax
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
@@ -29,15 +29,6 @@ VARIANTS = [
     "forward(agent=True)",
 ]
 KEEPING = [spec for spec in VARIANTS if not normalizers.bind(Spec(spec)).traits.leaks]
-
-
-def softmax(z, visible=True):
-    e = np.where(visible, np.exp(z - z.max(-1, keepdims=True)), 0)
-    return e / np.maximum(e.sum(-1, keepdims=True), 1e-30)
-
-
-def close(a, b):
-    np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from attention_steps import softmax
 
 from attn_research.attention.attention import Attention
 from attn_research.config import Attention as Config
@@ -23,11 +24,6 @@ CASES = {
     "none of both": {"values": 6, "output": 5},
     "heads": {"values": 6, "output": 5, "bias": "both", "heads": 3, "split": False},
 }
-
-
-def softmax(e):
-    a = np.exp(e - e.max())
-    return a / a.sum()
 
 
 def affine(p, x):
