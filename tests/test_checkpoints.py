@@ -144,6 +144,16 @@ def test_the_error_without_a_whole_checkpoint_says_what_to_do(copied):
     assert contents(copied.directory) == before
 
 
+def assert_whole(checkpoints):
+    """Asserts that checkpoint 30 or 40 restores with its best one, and that saving works again."""
+    restored, loop = checkpoints.restore(LIKE)
+    assert int(restored.step) in (30, 40)
+    assert equal(restored, state(int(restored.step)))
+    assert equal(checkpoints.restore_best(LIKE.params, loop["best_step"]), state(loop["best_step"]).params)
+    checkpoints.save(40, state(40), progress(40))
+    assert names(checkpoints.last) == ["30", "40"]
+
+
 @pytest.mark.parametrize("call", ["replace", "rename", "fsync", "mkdir"])
 @pytest.mark.parametrize("at", range(6))
 def test_a_full_disk_is_an_error_and_earlier_checkpoints_stay_whole(copied, monkeypatch, call, at):
@@ -161,12 +171,7 @@ def test_a_full_disk_is_an_error_and_earlier_checkpoints_stay_whole(copied, monk
             copied.save(40, state(40), progress(40))
         except UserError as error:
             assert "the checkpoint of step 40 cannot be written" in str(error) and "No space left" in str(error)
-    restored, loop = copied.restore(LIKE)
-    assert int(restored.step) in (30, 40)
-    assert equal(restored, state(int(restored.step)))
-    assert equal(copied.restore_best(LIKE.params, loop["best_step"]), state(loop["best_step"]).params)
-    copied.save(40, state(40), progress(40))
-    assert names(copied.last) == ["30", "40"]
+    assert_whole(copied)
 
 
 class Killed(BaseException):
@@ -208,12 +213,7 @@ def test_a_process_killed_between_two_file_operations_leaves_whole_checkpoints(s
     assert operations > 20
     for last in range(operations):
         checkpoints, _ = save(last, last)
-        restored, loop = Checkpoints(checkpoints.directory).restore(LIKE)
-        assert int(restored.step) in (30, 40)
-        assert equal(restored, state(int(restored.step)))
-        assert equal(checkpoints.restore_best(LIKE.params, loop["best_step"]), state(loop["best_step"]).params)
-        checkpoints.save(40, state(40), progress(40))
-        assert names(checkpoints.last) == ["30", "40"]
+        assert_whole(Checkpoints(checkpoints.directory))
 
 
 def test_a_checkpoint_of_another_model_is_reported(copied):

@@ -36,20 +36,16 @@ MORE = ["| true; exit ${PIPESTATUS[0]}", ">&-", "> /dev/full", "2>&-", ">&- 2>&-
 OUTPUTS += [pytest.param(output, marks=pytest.mark.slow) for output in MORE]
 
 
+@pytest.mark.parametrize(
+    ("command", "runs"),
+    [("sweep small.py --jobs 2 seed=0", 2), ("train dates.py data.task=fake train.steps=100", 1)],
+)
 @pytest.mark.parametrize("output", OUTPUTS)
-def test_a_sweep_makes_its_runs_whatever_happens_to_its_output(output):
-    result = shell(f"A sweep small.py --jobs 2 seed=0 {output}")
+def test_runs_finish_whatever_happens_to_the_output(command, runs, output):
+    result = shell(f"A {command} {output}")
     assert result.returncode == 0, result.stderr
     assert b"Traceback" not in result.stderr and b"Exception ignored" not in result.stderr
-    assert len(records.load_runs("runs")) == 2
-
-
-@pytest.mark.parametrize("output", OUTPUTS)
-def test_training_continues_whatever_happens_to_its_output(output):
-    result = shell(f"A train dates.py data.task=fake train.steps=100 {output}")
-    assert result.returncode == 0, result.stderr
-    assert b"Traceback" not in result.stderr and b"Exception ignored" not in result.stderr
-    assert len(records.load_runs("runs")) == 1
+    assert len(records.load_runs("runs")) == runs
 
 
 def test_a_closed_pipe_does_not_hide_a_failed_run():
