@@ -11,11 +11,11 @@ def max_over_padding(param, keys, query_size):
     return general(param, keys - keys.max(1, keepdims=True) * keys, query_size)
 
 
-def over_the_batch(param, keys, query_size):
+def centered_over_batch(param, keys, query_size):
     return general(param, keys - keys.mean(0, keepdims=True), query_size)
 
 
-def by_the_padded_length(param, keys, query_size):
+def scaled_by_padded_length(param, keys, query_size):
     score = general(param, keys, query_size)
     return lambda query, history: score(query, history) * keys.shape[1]
 
@@ -89,19 +89,19 @@ def inert_parameter(param, keys, query_size):
     return lambda query, history: score(query, history) + b
 
 
-def knows_places(param, keys, query_size):
+def adds_positions(param, keys, query_size):
     score = general(param, keys, query_size)
     return lambda query, history: score(query, history) + jnp.arange(keys.shape[1])[None] / 9
 
 
-def knows_no_places(param, keys, query_size):
+def claims_positions(param, keys, query_size):
     return general(param, keys, query_size)
 
 
-knows_no_places.traits = {"positional": True}
+claims_positions.traits = {"positional": True}
 
 
-def coarse(param, keys, query_size):
+def loses_precision(param, keys, query_size):
     score = general(param, keys, query_size)
     return lambda query, history: (score(query, history) + 1e3) - 1e3
 
@@ -110,7 +110,7 @@ def unnormalized(param, keys, query_size):
     return lambda logits, visible, query, history: jnp.where(visible, jax.nn.sigmoid(logits), 0)
 
 
-def leaking(param, keys, query_size):
+def leaks(param, keys, query_size):
     def weights(logits, visible, query, history):
         masked = jax.nn.softmax(logits, where=visible)
         return masked + jnp.where(visible.any(-1, keepdims=True), 1e-7 * ~visible, 0)
@@ -126,7 +126,7 @@ def negative(param, keys, query_size):
     return weights
 
 
-def per_seed(param, keys, query_size):
+def depends_on_vmap(param, keys, query_size):
     """Behaves differently inside a vmap, which it detects by the type of the query."""
 
     def weights(logits, visible, query, history):
@@ -155,7 +155,7 @@ def noisy(param, keys, query_size, scale: float = 1.0):
 noisy.traits = {"random": True}
 
 
-def first_places(param, keys, query_size, size: int = 5):
+def first_positions(param, keys, query_size, size: int = 5):
     """The first `size` source positions."""
     visible = jnp.broadcast_to(jnp.arange(keys.shape[1])[None] < size, keys.shape[:2])
     return lambda query, history: (visible, lambda weights: weights)

@@ -100,8 +100,8 @@ def test_heads_and_projections_obey_every_law(together):
 
 BROKEN = {
     "max_over_padding": "padding is invisible",
-    "over_the_batch": "other rows are invisible",
-    "by_the_padded_length": "padded length is invisible",
+    "centered_over_batch": "other rows are invisible",
+    "scaled_by_padded_length": "padded length is invisible",
     "undeclared_coverage": "history is declared",
     "silent_coverage": "history is declared",
     "undeclared_memory": "all steps at once are step by step",
@@ -112,15 +112,15 @@ BROKEN = {
     "nan_on_padding": "everything is finite",
     "inert_option": "every option changes something",
     "inert_parameter": "every parameter gets a gradient",
-    "knows_places": "permuting the source permutes the weights",
-    "knows_no_places": "permuting the source changes more",
-    "coarse": "bfloat16 is close",
+    "adds_positions": "permuting the source permutes the weights",
+    "claims_positions": "permuting the source changes more",
+    "loses_precision": "bfloat16 is close",
 }
 BROKEN_NORMALIZERS = {
     "unnormalized": "mass is held",
-    "leaking": "padding has no weight",
+    "leaks": "padding has no weight",
     "negative": "weights are not negative",
-    "per_seed": "seeds can be mapped over",
+    "depends_on_vmap": "seeds can be mapped over",
 }
 
 
@@ -138,18 +138,19 @@ def test_every_law_has_a_broken_component():
 
 
 def test_the_smallest_case_is_reported():
-    case = broken(Config(Spec("broken_components:knows_places")), SMALLER_SIZES)[
+    case = broken(Config(Spec("broken_components:adds_positions")), SMALLER_SIZES)[
         "permuting the source permutes the weights"
     ]
     assert (
-        "broken_components.py:" in case and ", knows_places: 1 row, 2 source symbols, 1 step: weights of step 0" in case
+        "broken_components.py:" in case
+        and ", adds_positions: 1 row, 2 source symbols, 1 step: weights of step 0" in case
     )
 
 
 @pytest.mark.parametrize("name", ["general", "broken_components:sharp", "broken_components:noisy"])
 def test_users_components_obey_every_law(name):
     kind = "normalizer" if ":" in name else "score"
-    assert not broken(dataclasses.replace(BASE, **{kind: Spec(name)}, window=Spec("broken_components:first_places")))
+    assert not broken(dataclasses.replace(BASE, **{kind: Spec(name)}, window=Spec("broken_components:first_positions")))
 
 
 def test_a_random_component_is_also_tested_in_training():
@@ -168,6 +169,10 @@ def test_a_random_component_is_also_tested_in_training():
 
 def test_attention_lists_its_components():
     components = Attention(
-        dataclasses.replace(BASE, window=Spec("broken_components:first_places(size=3)"))
+        dataclasses.replace(BASE, window=Spec("broken_components:first_positions(size=3)"))
     ).components()
-    assert [component.function.__name__ for component in components.values()] == ["general", "softmax", "first_places"]
+    assert [component.function.__name__ for component in components.values()] == [
+        "general",
+        "softmax",
+        "first_positions",
+    ]
