@@ -71,7 +71,8 @@ def write_untrained_run(directory: Path, score: str = "general") -> Path:
     config = override(Config(), SIZES | {"data.task": "reverse", "model.attention.score": score})
     vocabulary = Vocabulary(tuple("abcde"))
     one = Seq2Seq(config.model, len(vocabulary), len(vocabulary))
-    identity.write(directory, identity.Identity({}, {}, versions(), {}, None), {})
+    code = identity.sources(config)
+    identity.write(directory, identity.Identity({}, identity.hash_code(code), versions(), {}, None), code)
     (directory / "config.json").write_text(json.dumps(flatten(config)))
     for side in ("source", "target"):
         vocabulary.save(directory / f"vocabulary_{side}.json")

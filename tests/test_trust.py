@@ -5,22 +5,15 @@ import shutil
 from pathlib import Path
 
 import fake_runs
-import jax
-import jax.numpy as jnp
 import pytest
-from small_models import SIZES, parameters
+from small_models import write_untrained_run
 
 from attn_research import user_modules
 from attn_research.cli import main
-from attn_research.config import Config, flatten, override
-from attn_research.data.vocab import Vocabulary
-from attn_research.models.seq2seq import Seq2Seq
+from attn_research.config import Config, override
 from attn_research.runs import identity, records
-from attn_research.runs.environment import versions
 from attn_research.runs.identity import warn_versions
 from attn_research.runs.trust import with_own_code
-from attn_research.training.checkpoint import Checkpoints
-from attn_research.training.step import TrainState
 from attn_research.translator import load
 
 SCORE = """
@@ -41,25 +34,15 @@ def run(tmp_path, monkeypatch):
     there.mkdir()
     (there / "score.py").write_text(SCORE.format(marker=tmp_path / "imported"))
     (there / "helper.py").write_text("SIGN = 1\n")
-    spec = f"{there}/score.py:mine(scale=2.0)"
-    config = override(Config(), SIZES | {"data.task": "reverse", "model.attention.score": spec})
-    actual = identity.sources(config)
-    identity.write(directory, identity.Identity({}, identity.hash_code(actual), versions(), {}, None), actual)
-    vocabulary = Vocabulary(tuple("abcde"))
-    (directory / "config.json").write_text(json.dumps(flatten(config)))
-    for side in ("source", "target"):
-        vocabulary.save(directory / f"vocabulary_{side}.json")
-    one = Seq2Seq(config.model, len(vocabulary), len(vocabulary))
-    state = TrainState(parameters(one, 0), (), jnp.int32(1), jax.random.PRNGKey(0), jnp.float32(1))
-    Checkpoints(directory / "checkpoints").save(1, state, {"best_step": 1})
+    write_untrained_run(directory, score=f"{there}/score.py:mine(scale=2.0)")
     (tmp_path / "lines.txt").write_text("a b c\n")
     (tmp_path / "imported").unlink()
     monkeypatch.setattr(user_modules, "_modules", {})
     return directory
 
 
-def translate(run, *words):
-    return main(["translate", str(run), "--input", str(run.parent / "lines.txt"), *words])
+def translate(run, *options):
+    return main(["translate", str(run), "--input", str(run.parent / "lines.txt"), *options])
 
 
 def test_untrusted_user_code_is_named_and_does_not_run(run, capsys):
@@ -78,12 +61,12 @@ def test_trusted_code_is_the_runs_own_copy(run, capsys):
     """The original file is edited, then removed. A copied run uses its own copy of the code."""
     config = override(Config(), json.loads((run / "config.json").read_text()))
 
-    def taken(directory):
+    def code_file(directory):
         spec = with_own_code(config, directory, trust=True).model.attention.score
         assert spec.hyper == {"scale": 2.0}
         return spec.module
 
-    assert taken(run) == str(run / CODE)
+    assert code_file(run) == str(run / CODE)
     (run.parent / "there" / "helper.py").write_text("raise SystemExit\n")
     assert translate(run, "--trust") == 0
     captured = capsys.readouterr()
@@ -91,7 +74,7 @@ def test_trusted_code_is_the_runs_own_copy(run, capsys):
     assert "is used with the code that it was made with, though helper.py of model.attention.score was" in captured.err
     shutil.rmtree(run.parent / "there")
     moved = Path(shutil.move(run, run.parent / "a (moved) run"))
-    assert taken(moved) == str(moved / CODE)
+    assert code_file(moved) == str(moved / CODE)
     assert translate(moved, "--trust") == 0
     assert capsys.readouterr() == (captured.out, "")
 
