@@ -33,7 +33,11 @@ class Checkpoints:
         self.directory, self.last, self.best = directory, directory / "last", directory / "best"
 
     def save(self, step: int, state: TrainState, progress: Mapping[str, Any]) -> None:
-        """Saves this step, also as the best if `progress` says so, and removes older checkpoints.
+        """Saves a checkpoint and removes older ones.
+
+        Args:
+          step: the number of the step.
+          progress: JSON values of the loop. If `progress["best_step"]` is `step`, the parameters are also the best.
 
         Raises:
           UserError: the disk is full or not writable. Earlier checkpoints stay intact.
@@ -56,6 +60,9 @@ class Checkpoints:
 
         Removes incomplete checkpoints of a killed process. If the last one is damaged, warns and takes the one before.
         Only the process that trains may call this.
+
+        Args:
+          template: a state with the structure, shapes and types to restore.
 
         Raises:
           UserError: all checkpoints are damaged.

@@ -13,8 +13,9 @@ from attn_research.registry import Registry, require
 # small arrays are faster. With more, it updates each array by itself: 6 % less time per step at 13 million parameters.
 FLATTEN_BELOW = 500_000
 
-# A schedule takes the number of steps and returns a function from a step to the share of the peak learning rate.
+# `schedule(steps, **hyper)` returns a function from a step to the share of the peak learning rate.
 schedules = Registry("schedule")
+# `optimizer(rate, **hyper)` returns a gradient transformation; `rate` is a function from a step to the learning rate.
 optimizers = Registry("optimizer")
 
 Part = Annotated[float, Range(minimum=0, maximum=1)]
@@ -36,7 +37,11 @@ def constant(steps: int) -> optax.Schedule:
 
 @schedules.register
 def linear(steps: int, warmup: Share = 0.0) -> optax.Schedule:
-    """Linear from 0 to the peak in the first `warmup` share of the steps, then linear to 0."""
+    """Linear warmup from 0 to the peak, then linear decay to 0.
+
+    Args:
+      warmup: share of the steps.
+    """
     warmup_steps = _warmup_steps(warmup, steps)
     return optax.join_schedules(
         [optax.linear_schedule(0.0, 1.0, warmup_steps), optax.linear_schedule(1.0, 0.0, steps - warmup_steps)],
@@ -46,26 +51,36 @@ def linear(steps: int, warmup: Share = 0.0) -> optax.Schedule:
 
 @schedules.register
 def cosine(steps: int, warmup: Share = 0.0, final: Part = 0.0) -> optax.Schedule:
-    """Linear from 0 to the peak in the first `warmup` share of the steps, then a cosine to `final` of the peak."""
+    """Linear warmup, then cosine decay: final + (1 - final) (1 + cos(pi u)) / 2, where u runs from 0 to 1.
+
+    Args:
+      warmup: share of the steps.
+      final: share of the peak at the last step.
+    """
     warmup_steps = _warmup_steps(warmup, steps)
     return optax.warmup_cosine_decay_schedule(0.0 if warmup_steps else 1.0, 1.0, warmup_steps, steps, end_value=final)
 
 
 @schedules.register
 def halving(steps: int, begin: Part = 0.5, every: Every = 0.1) -> optax.Schedule:
-    """The peak, halved after the share `begin` of the steps and then each share `every`   (Luong et al. 2015)."""
+    """Constant, then halved at regular intervals   (Luong et al. 2015).
+
+    Args:
+      begin: share of the steps before the first halving.
+      every: share of the steps between two halvings.
+    """
     return lambda step: 0.5 ** ((step - begin * steps) // (every * steps) + 1).clip(0)
 
 
 @optimizers.register
 def adam(rate: optax.Schedule, b1: Share = 0.9, b2: Share = 0.999, eps: Trace = 1e-8) -> optax.GradientTransformation:
-    """Kingma & Ba 2015."""
+    """Adam   (Kingma & Ba 2015)."""
     return optax.adam(rate, b1, b2, eps)
 
 
 @optimizers.register
 def adadelta(rate: optax.Schedule, rho: Share = 0.95, eps: Trace = 1e-6) -> optax.GradientTransformation:
-    """Zeiler 2012; Bahdanau et al. 2015 with a learning rate of 1."""
+    """Adadelta   (Zeiler 2012); Bahdanau et al. 2015 use it with a learning rate of 1."""
     return optax.adadelta(rate, rho, eps)
 
 

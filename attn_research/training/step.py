@@ -37,7 +37,11 @@ def token_mask(batch: Batch) -> Float[Array, "t b"]:
 
 
 def cross_entropy(logits: Float[Array, "t b n"], target: Int[Array, "b t"], smoothing: float) -> Float[Array, "t b"]:
-    """Returns -log p of each target symbol, in nats. Label smoothing spreads a share evenly over all n symbols."""
+    """Returns -log p of each target symbol, in nats.
+
+    Args:
+      smoothing: share of the target probability that label smoothing spreads evenly over all n symbols.
+    """
     log_p = jax.nn.log_softmax(logits.astype(jnp.promote_types(logits.dtype, jnp.float32)))
     target_log_p = jnp.take_along_axis(log_p, target.T[..., None], -1)[..., 0]
     return -(1 - smoothing) * target_log_p - smoothing * log_p.mean(-1) if smoothing else -target_log_p
@@ -46,7 +50,7 @@ def cross_entropy(logits: Float[Array, "t b n"], target: Int[Array, "b t"], smoo
 def make_train_step(model: Seq2Seq, train: config.Train) -> Callable:
     """Returns a jitted `(TrainState, Batch) -> TrainState, metrics`."""
 
-    def loss_per_token(params, batch, key):
+    def loss_fn(params, batch, key):
         rngs = {"dropout": key, "attention": jax.random.fold_in(key, 1)}
         session = model.apply(params, batch.source, batch.source_lengths, rngs=rngs)
         logits, weights = session.teacher_force(batch.target)
@@ -57,7 +61,7 @@ def make_train_step(model: Seq2Seq, train: config.Train) -> Callable:
 
     def step(state: TrainState, batch: Batch) -> tuple[TrainState, dict[str, Array]]:
         key = jax.random.fold_in(state.key, state.step)
-        (_, (loss, parts)), gradient = jax.value_and_grad(loss_per_token, has_aux=True)(state.params, batch, key)
+        (_, (loss, parts)), gradient = jax.value_and_grad(loss_fn, has_aux=True)(state.params, batch, key)
         optimizer = make_optimizer(train, state.peak)
         update, moments = optimizer.update(gradient, state.optimizer, state.params)
         params = optax.apply_updates(state.params, update)
