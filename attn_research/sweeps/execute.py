@@ -2,6 +2,7 @@
 
 import contextlib
 import fcntl
+import functools
 import importlib
 import logging
 import tempfile
@@ -13,11 +14,12 @@ from typing import Any
 from attn_research.config import Config
 from attn_research.errors import UserError
 from attn_research.runs.compilation_cache import enable_compilation_cache
-from attn_research.runs.metric_logger import make_logger
+from attn_research.runs.metric_logger import MetricLogger, make_logger
 from attn_research.runs.signals import never_stop
 
 FAILURE = "failure.txt"  # in the directory of a run that failed
 PROGRESS_KEYS = ("step", "steps")  # fields of a report that are not metrics
+Report = Callable[[Mapping[str, Any]], None]
 
 
 class RunLockedError(UserError):
@@ -45,7 +47,7 @@ def execute_run(
     target: str,
     config: Config,
     directory: Path,
-    report: Callable[[Mapping[str, Any]], None],
+    report: Report,
     wandb: str = "off",
     group: str | None = None,
     stop: Callable[[], bool] = never_stop,
@@ -65,12 +67,13 @@ def execute_run(
     module, _, function = target.partition(":")
     run = getattr(importlib.import_module(module), function)
     with make_logger(wandb, config, directory, group) as logger:
+        record = run(config, directory, functools.partial(_log_and_report, logger, report), stop)
+        logger.finish(summary(record))
 
-        def log_and_report(numbers: Mapping[str, Any]) -> None:
-            logger.log({name: value for name, value in numbers.items() if name not in PROGRESS_KEYS}, numbers["step"])
-            report(numbers)
 
-        logger.finish(summary(run(config, directory, log_and_report, stop)))
+def _log_and_report(logger: MetricLogger, report: Report, numbers: Mapping[str, Any]) -> None:
+    logger.log({name: value for name, value in numbers.items() if name not in PROGRESS_KEYS}, numbers["step"])
+    report(numbers)
 
 
 def summary(record: Mapping[str, Any]) -> dict[str, float]:

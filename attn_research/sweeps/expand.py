@@ -83,21 +83,19 @@ def labels(configs: Iterable[Config]) -> dict[Config, str]:
     leaves = {config: flatten(config) for config in configs}
     values = {name: Counter(leaf[name] for leaf in leaves.values()) for name in flatten(Config())}
     names = [name for name, counts in values.items() if len(counts) > 1]
-    short = {name: _shortest(name, names) for name in names}
-
-    def label_parts(leaf: Mapping[str, Any]) -> Iterator[str]:
-        for name in names:
-            if values[name][leaf[name]] <= len(leaves) / 2:
-                yield _label_part(short[name], leaf[name])
-
-    return {config: " ".join(label_parts(leaf)) or "run" for config, leaf in leaves.items()}
+    short = {name: _shortest_suffix(name, names) for name in names}
+    result = {}
+    for config, leaf in leaves.items():
+        rare = [name for name in names if values[name][leaf[name]] <= len(leaves) / 2]
+        result[config] = " ".join(_format_value(short[name], leaf[name]) for name in rare) or "run"
+    return result
 
 
-def _label_part(name: str, value: Any) -> str:
+def _format_value(name: str, value: Any) -> str:
     return str(value) if isinstance(value, Spec) and "." not in name else f"{name}={value}"
 
 
-def _shortest(name: str, names: list[str]) -> str:
+def _shortest_suffix(name: str, names: list[str]) -> str:
     """Returns the shortest suffix of a dotted name that is unique among `names`."""
     parts = name.split(".")
     ends = [".".join(parts[start:]) for start in reversed(range(len(parts)))]

@@ -4,6 +4,7 @@ It reads runs from standard input and writes their events to standard output, on
 run after another, so that they share imports and compiled programs, and exits after the first failure.
 """
 
+import functools
 import json
 import os
 import queue
@@ -12,9 +13,11 @@ import threading
 import traceback
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from attn_research.runs.signals import StopRequest, StopRequested
+
+Send = Callable[[dict[str, Any]], None]
 
 
 def main(target: str, core: str | None = None) -> None:
@@ -35,33 +38,32 @@ def main(target: str, core: str | None = None) -> None:
         os._exit(1)
 
 
-def _open_channel() -> Callable[[dict[str, Any]], None]:
+def _open_channel() -> Send:
     """Reserves standard output for messages and redirects all other output to standard error."""
     stream = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
+    return functools.partial(_write_message, stream)
 
-    def send(message: dict[str, Any]) -> None:
-        print(json.dumps(message, default=float), file=stream, flush=True)
 
-    return send
+def _write_message(stream: TextIO, message: dict[str, Any]) -> None:
+    print(json.dumps(message, default=float), file=stream, flush=True)
 
 
 def _start_task_queue() -> queue.SimpleQueue:
     """Returns a queue of the requested runs. When standard input closes, the process exits, even during a run."""
     tasks: queue.SimpleQueue = queue.SimpleQueue()
-
-    def read_tasks() -> None:
-        for line in sys.stdin:
-            tasks.put(json.loads(line))
-        os._exit(0)
-
-    threading.Thread(target=read_tasks, daemon=True).start()
+    threading.Thread(target=_read_tasks, args=(tasks,), daemon=True).start()
     return tasks
 
 
-def _run_task(
-    target: str, task: dict[str, Any], send: Callable[[dict[str, Any]], None], stop: StopRequest
-) -> dict[str, Any]:
+def _read_tasks(tasks: queue.SimpleQueue) -> None:
+    for line in sys.stdin:
+        tasks.put(json.loads(line))
+    os._exit(0)
+
+
+def _run_task(target: str, task: dict[str, Any], send: Send, stop: StopRequest) -> dict[str, Any]:
+    """Executes a run and returns the event of its end."""
     from attn_research.errors import describe
     from attn_research.sweeps.execute import RunLockedError, warnings_to
 
@@ -75,7 +77,7 @@ def _run_task(
         return {"kind": "failed", "error": describe(error), "traceback": traceback.format_exc()}
 
 
-def _run(target: str, task: dict[str, Any], send: Callable[[dict[str, Any]], None], stop: StopRequest) -> None:
+def _run(target: str, task: dict[str, Any], send: Send, stop: StopRequest) -> None:
     from attn_research.config import unflatten
     from attn_research.runs import records
     from attn_research.sweeps.execute import execute_run, lock_run
@@ -84,11 +86,12 @@ def _run(target: str, task: dict[str, Any], send: Callable[[dict[str, Any]], Non
     with lock_run(directory):
         if records.is_done(directory, config):  # another process has executed it meanwhile
             return
-
-        def report(numbers: dict[str, Any]) -> None:
-            send({"kind": "report", "numbers": numbers})
-
+        report = functools.partial(_send_report, send)
         execute_run(target, config, directory, report, task["wandb"], task["group"], stop)
+
+
+def _send_report(send: Send, numbers: dict[str, Any]) -> None:
+    send({"kind": "report", "numbers": numbers})
 
 
 if __name__ == "__main__":

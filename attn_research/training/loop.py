@@ -21,7 +21,7 @@ from attn_research.runs.signals import StopRequested, never_stop
 from attn_research.training import auxiliary, output
 from attn_research.training.check import try_out
 from attn_research.training.checkpoint import Checkpoints
-from attn_research.training.evaluate import Evaluation, evaluate
+from attn_research.training.evaluate import EvalOutput, Evaluation, evaluate
 from attn_research.training.prepare import load_data, prepare
 from attn_research.training.program import clear_programs, make_program
 from attn_research.training.record import describe, describe_split
@@ -180,14 +180,14 @@ class Training:
 
     def evaluate(self, name: str, params: Any) -> Evaluation:
         """Evaluates parameters on one split."""
-
-        def eval_step(params: Any, batch: Batch) -> Any:
-            self.stop_if_requested()
-            return self.program.eval_step(self.clock, params, batch)
-
+        split, batch_size = self.data.splits[name], self.config.data.batch_size
         with self.clock.part("evaluate"):
-            split, batch_size = self.data.splits[name], self.config.data.batch_size
-            return evaluate(eval_step, params, split, self.data.target, batch_size, self.config.decode)
+            return evaluate(self.eval_step, params, split, self.data.target, batch_size, self.config.decode)
+
+    def eval_step(self, params: Any, batch: Batch) -> EvalOutput:
+        """Evaluates one batch, unless the caller asks for a stop."""
+        self.stop_if_requested()
+        return self.program.eval_step(self.clock, params, batch)
 
     def evaluate_all(self) -> dict[str, dict[str, Any]]:
         """Evaluates the best checkpoint on every split except train and writes the outputs."""
