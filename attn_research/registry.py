@@ -203,7 +203,7 @@ class Registry:
         """Returns the variant of an installed package."""
         points = entry_points(self.field)
         if name not in points:
-            raise UserError(f"unknown {self.kind} {name!r}; {nearest(name, [*self.functions, *points])}")
+            raise UserError(f"unknown {self.kind} {name!r}; {nearest(name, {*self.functions, *points})}")
         return load_entry_point(points[name])
 
 

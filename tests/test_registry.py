@@ -202,13 +202,13 @@ def test_an_invalid_users_file_is_reported(scores, tmp_path, monkeypatch, text, 
 @pytest.fixture
 def package(tmp_path, monkeypatch):
     """An installed package with two entry points: a score, and one that cannot be loaded."""
-    (tmp_path / "their_scores.py").write_text("def cosine(param, keys, scale: float = 1.0):\n    return scale\n")
+    (tmp_path / "their_scores.py").write_text("def angular(param, keys, scale: float = 1.0):\n    return scale\n")
     (tmp_path / "their_scores-1.0.dist-info").mkdir()
     points = (
-        "[attn_research.scores]\ncosine = their_scores:cosine\ngone = their_scores:gone\ndot = their_scores:cosine\n"
+        "[attn_research.scores]\nangular = their_scores:angular\ngone = their_scores:gone\ndot = their_scores:angular\n"
     )
-    points += "[attn_research.latents]\nsoft = their_scores:cosine\n"
-    points += "[attn_research.length_penalties]\nlong = their_scores:cosine\n"
+    points += "[attn_research.latents]\nsoft = their_scores:angular\n"
+    points += "[attn_research.length_penalties]\nlong = their_scores:angular\n"
     (tmp_path / "their_scores-1.0.dist-info" / "entry_points.txt").write_text(points)
     (tmp_path / "their_scores-1.0.dist-info" / "METADATA").write_text("Name: their-scores\nVersion: 1.0\n")
     monkeypatch.syspath_prepend(tmp_path)
@@ -219,21 +219,23 @@ def package(tmp_path, monkeypatch):
 
 
 def test_a_score_of_an_installed_package_binds(scores, package):
-    with pytest.raises(ValueError, match="unknown score 'cosin'; known: cosine, coverage, dot, gone; did you mean cos"):
-        scores.bind(Spec("cosin"))
+    with pytest.raises(
+        ValueError, match="unknown score 'angulr'; known: angular, coverage, dot, gone; did you mean ang"
+    ):
+        scores.bind(Spec("angulr"))
     assert "their_scores" not in sys.modules
-    assert scores.bind(Spec("cosine(scale=3)"))(None, None) == 3.0
+    assert scores.bind(Spec("angular(scale=3)"))(None, None) == 3.0
     with pytest.raises(ValueError, match="cannot load 'gone' from 'their_scores:gone': AttributeError"):
         scores.bind(Spec("gone"))
-    with pytest.raises(ValueError, match="unknown cell 'cosine'"):
-        Registry("cell").bind(Spec("cosine"))
+    with pytest.raises(ValueError, match="unknown cell 'angular'"):
+        Registry("cell").bind(Spec("angular"))
 
 
 def test_the_file_of_an_installed_package_is_hashed(package):
-    config = override(Config(), {"model.attention.score": "cosine"})
+    config = override(Config(), {"model.attention.score": "angular"})
     before = user_code(config)
     package.write_text(package.read_text() + "\n")
-    assert before.keys() == user_code(config).keys() == {"cosine"}
+    assert before.keys() == user_code(config).keys() == {"angular"}
     assert before != user_code(config)
     assert user_code(Config()) == {}
 
@@ -243,7 +245,7 @@ def test_a_built_in_variant_has_no_files_though_a_package_has_one_of_its_name(pa
     assert not is_installed(Spec("dot"), "model.attention.score")
     assert source(Spec("dot"), "model.attention.score") is None
     assert fingerprint(Spec("dot"), "model.attention.score") is None
-    assert fingerprint(Spec("cosine"), "model.attention.score") is not None
+    assert fingerprint(Spec("angular"), "model.attention.score") is not None
 
 
 @pytest.mark.parametrize(("name", "text"), [("model.attention.latent", "soft"), ("decode.length_penalty", "long")])
