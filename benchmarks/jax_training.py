@@ -4,14 +4,12 @@ import time
 from pathlib import Path
 from typing import Any
 
-import jax
 import numpy as np
 import optax
 from flax.traverse_util import flatten_dict
 
 from attn_research.config import Config
 from attn_research.data.batching import Batch
-from attn_research.models import decoder, encoder
 from attn_research.models.seq2seq import Seq2Seq, init_parameters
 from attn_research.runs.clock import Clock
 from attn_research.runs.compilation_cache import enable_compilation_cache
@@ -64,12 +62,6 @@ def step(directory: Path, workload: str, score: str, feeding: str = "attentional
     training.step(full)
     facts = {"first": first, "flops": flops, "symbols": full.target.size, "peak_bytes": peak_bytes()}
     return PreparedSide(lambda: training.step(full), facts)
-
-
-def step_with_lax_scan(directory: Path, workload: str, score: str, feeding: str = "attentional") -> PreparedSide:
-    """Prepares the same step with `jax.lax.scan` instead of the project's own loop."""
-    encoder.scan = decoder.scan = jax.lax.scan
-    return step(directory, workload, score, feeding)
 
 
 def first_gradients(state: TrainState, norm: float, clip: float) -> dict[str, np.ndarray]:

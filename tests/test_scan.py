@@ -5,8 +5,16 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax.extend.core import jaxprs_in_params
+from small_models import SIZES, batch, parameters
 
-from attn_research.models.scan import scan
+from attn_research.attention.scores import scores
+from attn_research.config import Config, override
+from attn_research.models.cells import cells
+from attn_research.models.placements import placements
+from attn_research.models.scan import VARIABLE, scan
+from attn_research.models.seq2seq import Seq2Seq
+from attn_research.registry import Spec
+from attn_research.runs.environment import VARIABLES
 
 
 def step_of(weights):
@@ -87,3 +95,49 @@ def test_gradients_of_weights_are_computed_outside_the_loop():
     assert of_keys & plain
     assert (2, 7) in ours  # the test sees the loop and its own products
     assert not (of_weights | of_keys) & ours
+
+
+def model_gradients(changes):
+    """Returns the logits and the gradients of all parameters of a small model."""
+    model = Seq2Seq(override(Config(), SIZES | changes).model, source_size=11, target_size=9)
+    data = batch()
+
+    def loss(params):
+        logits, _ = model.apply(params, data.source, data.source_lengths).teacher_force(data.target)
+        return (jax.nn.log_softmax(logits)[..., 0] ** 2).mean(), logits
+
+    return jax.jit(jax.value_and_grad(loss, has_aux=True))(parameters(model, 0))
+
+
+def assert_both_loops_agree(changes, monkeypatch):
+    ours = model_gradients(changes)
+    monkeypatch.setenv(VARIABLE, "lax")
+    plain = model_gradients(changes)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=2e-4, atol=2e-5), ours, plain)
+
+
+def test_the_setting_takes_lax_scan_and_is_part_of_a_runs_identity(monkeypatch):
+    monkeypatch.setenv(VARIABLE, "lax")
+    jax.jvp(lambda x: scan(lambda h, x: (h * x, h), jnp.float32(1), x)[0], (some(3),), (some(3),))
+    assert VARIABLE in VARIABLES
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("cell", cells.functions)
+def test_every_cell_has_the_same_gradients_with_lax_scan(cell, monkeypatch):
+    assert_both_loops_agree({"model.encoder.cell": cell, "model.decoder.cell": cell}, monkeypatch)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("placement", placements.functions)
+def test_every_placement_has_the_same_gradients_with_lax_scan(placement, monkeypatch):
+    layers = 2 if placement == "bottom" else 1
+    changes = {"model.decoder.placement": placement, "model.decoder.layers": layers}
+    assert_both_loops_agree(changes, monkeypatch)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("feeding", ["attentional", "none"])
+@pytest.mark.parametrize("score", [name for name in scores.functions if scores.bind(Spec(name)).traits.attends])
+def test_every_score_has_the_same_gradients_with_lax_scan(score, feeding, monkeypatch):
+    assert_both_loops_agree({"model.attention.score": score, "model.decoder.input_feeding": feeding}, monkeypatch)

@@ -46,7 +46,14 @@ JAX_OPTIONS = (
     "jax_use_magma",
     "jax_use_shardy_partitioner",
 )
-VARIABLES = ("NVIDIA_TF32_OVERRIDE", "TF_CUDNN_DETERMINISTIC", "NPROC", "PJRT_NPROC", "LIBTPU_INIT_ARGS")
+VARIABLES = (
+    "NVIDIA_TF32_OVERRIDE",
+    "TF_CUDNN_DETERMINISTIC",
+    "NPROC",
+    "PJRT_NPROC",
+    "LIBTPU_INIT_ARGS",
+    "ATTN_RESEARCH_SCAN",
+)
 IGNORED_FLAGS = ("--xla_dump", "--xla_hlo_profile", "--xla_gpu_cuda_data_dir")  # change no numbers
 DEVICE_SETTINGS = ("platform", "devices")  # known only after jax has initialized its devices
 
