@@ -19,8 +19,8 @@ def scan(step: Callable, start: Any, xs: Any, reverse: bool = False) -> tuple[An
     `jax.lax.scan` makes a product and a sum at every t. This holds for every array from outside (weights, keys, values)
     that the step multiplies with a changing one. Operations inside `jax.checkpoint` stay as they are.
 
-    On two cores a training step with `jax.lax.scan` takes 1.01 to 1.17 times as long, 1.07 in the median of eight
-    workloads (benchmarks/results/scan.json). `jax.jvp` and a debugger need `jax.lax.scan`: set ATTN_RESEARCH_SCAN=lax.
+    On two cores a training step with `jax.lax.scan` takes 1.03 to 1.10 times as long, on eight workloads
+    (benchmarks/results/scan.json). `jax.jvp` and a debugger need `jax.lax.scan`: set ATTN_RESEARCH_SCAN=lax.
     """
     if os.environ.get(VARIABLE) == "lax":
         return jax.lax.scan(step, start, xs, reverse=reverse)
