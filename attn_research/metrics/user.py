@@ -36,7 +36,11 @@ def find(name: str) -> Metric:
 
 
 def count(name: str, items: Iterable[Mapping[str, Any]]) -> Counts:
-    """Returns numerators [n] and denominators [n] of the metric `name`, one of each for an item.
+    """Returns numerators [n] and denominators [n] of a user's metric, one of each for an item.
+
+    Args:
+      name: `FILE.py:name(hyper=literal, ...)`.
+      items: n lines of `outputs/<split>.jsonl`, as dicts.
 
     Raises:
       UserError: the user's function returns something else than two whole numbers in the range of a record.

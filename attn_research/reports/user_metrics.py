@@ -19,10 +19,14 @@ Record = Mapping[str, Any]
 
 
 def add(records_by_config: Mapping[Config, Record], runs: Path, names: Sequence[str]) -> dict[Config, Record]:
-    """Returns the records with the users' metrics that the columns `names` ask for.
+    """Returns the records with the users' metrics that a table shows.
 
     A metric is computed from `runs/<id>/outputs/<split>.jsonl`. A record whose run is not in `runs` has the metric only
     if it was saved with it.
+
+    Args:
+      runs: the directory of run directories.
+      names: the table's columns; those of built-in metrics and of counts change nothing.
 
     Raises:
       UserError: the outputs are damaged, the user's function fails, or a saved metric comes from another version of
