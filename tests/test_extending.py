@@ -97,7 +97,7 @@ def test_a_table_has_the_metric(capsys):
     table = capsys.readouterr().out
     assert "test repeats, % ↓" in table
     rows = dict(line.split(" | ")[::2] for line in table.splitlines() if line.startswith("| `"))
-    assert rows["| `dot`"].startswith("**25.0**") and rows["| `general`"].startswith("50.0")
+    assert rows["| `dot`"].startswith("**25.00**") and rows["| `general`"].startswith("50.00")
 
 
 def test_saved_records_have_the_metric(capsys, folder):
@@ -121,7 +121,7 @@ def test_saved_records_have_the_metric(capsys, folder):
         ("0.5, 1", "returns (0.5, 1) for an item, but must return two whole numbers from 0 to 65535"),
         ("1", "returns 1 for an item"),
         ("-1, 1", "returns (-1, 1) for an item"),
-        ("item['ouput'], 1", "my_metrics.py:10: KeyError: 'ouput'"),
+        ("item['ouput'], 1", "my_metrics.py:11: KeyError: 'ouput'"),
     ],
 )
 def test_a_mistake_in_a_metric_is_one_sentence(returned, message, capsys, folder):

@@ -1,10 +1,10 @@
 """Every command of the README runs, and every link and path of the documents is there."""
 
-import io
+import contextlib
 import json
+import os
 import shlex
 import shutil
-import sys
 from pathlib import Path
 
 import fake_runs
@@ -123,6 +123,19 @@ def trained(tmp_path_factory):
     return folder, statuses
 
 
+@contextlib.contextmanager
+def redirected_stdin(file: str):
+    """Standard input from a file, as `< file` does it in a shell."""
+    saved = os.dup(0)
+    with open(file, "rb") as stream:
+        os.dup2(stream.fileno(), 0)
+    try:
+        yield
+    finally:
+        os.dup2(saved, 0)
+        os.close(saved)
+
+
 @pytest.mark.slow
 def test_training_on_own_data(trained):
     folder, statuses = trained
@@ -137,8 +150,8 @@ def test_translating_with_a_run(command, trained, monkeypatch, capsys):
     monkeypatch.chdir(folder)
     (directory,) = {path.parent for path in Path("runs/0").glob("*/result.json")}
     command, file = command.replace("runs/ID", str(directory)).split(" < ")
-    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(Path(file).read_bytes())))
-    assert run(command) == 0
+    with redirected_stdin(file):
+        assert run(command) == 0
     assert capsys.readouterr().out
     assert Path("map.png").is_file() == ("map.png" in command)
 

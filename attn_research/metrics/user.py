@@ -29,7 +29,7 @@ def find(name: str) -> Metric:
     Raises:
       UserError: the file, the function or a hyperparameter does not exist.
     """
-    spec = metrics.normal(Spec(name))
+    spec = metrics.canonical(Spec(name))
     traits = metrics.bind(spec).traits
     label = traits.label or spec[len(spec.module) + 1 :].replace("_", " ")
     return Metric(str(spec), label, traits.lower_is_better, traits.percent)
