@@ -20,9 +20,9 @@ SAVED = [path for path in EXPERIMENTS if (path.parent / "results" / f"{path.stem
 
 
 @pytest.mark.parametrize("path", sorted((TOP / "configs").glob("*.py")), ids=lambda path: path.stem)
-def test_a_config_documents_task_cost_expected_score_and_command(path):
+def test_a_config_documents_question_data_cost_expected_score_and_command(path):
     text = path.read_text()
-    assert all(f"{word}:" in text for word in ("Task", "Cost", "Expected", "Command"))
+    assert all(f"{word}:" in text for word in ("Question", "Data", "Setting", "Cost", "Expected", "Command"))
     tasks.bind(load(path).data.task)
 
 

@@ -33,7 +33,7 @@ def test_maps_are_reproducible_png_and_pdf_files(tmp_path):
 
 
 def test_maps_of_two_sources_are_an_error(tmp_path):
-    with pytest.raises(ValueError, match="of one source"):
+    with pytest.raises(ValueError, match="need one source"):
         attention_maps({"dot": item(), "general": item(source=list("12345678"))}, tmp_path / "maps")
     assert not list(tmp_path.iterdir())
 
