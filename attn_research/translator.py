@@ -14,8 +14,7 @@ from attn_research.config import Config, field_types, override, unflatten
 from attn_research.data.batching import EncodedSplit, Sentences, bucket_sources, collate, max_length
 from attn_research.data.segmentation import Segmentation
 from attn_research.data.vocab import EOS, UNK, Vocabulary
-from attn_research.decoding.memory import fits, rows_at_once
-from attn_research.decoding.outputs import Outputs
+from attn_research.decoding.outputs import Outputs, fits, rows_at_once
 from attn_research.decoding.search import make_search
 from attn_research.errors import UserError
 from attn_research.models.seq2seq import Seq2Seq, init_parameters

@@ -15,9 +15,9 @@ from attn_research.config import Config, Decode, override
 from attn_research.data.batching import Batch
 from attn_research.data.vocab import BOS, EOS, PAD, UNK
 from attn_research.decoding.beam import beam_search
-from attn_research.decoding.greedy import greedy
 from attn_research.decoding.outputs import length_limits
 from attn_research.decoding.penalties import penalties
+from attn_research.decoding.search import greedy_search
 from attn_research.models.seq2seq import Seq2Seq
 from attn_research.registry import Spec
 from attn_research.training.evaluate import make_eval_step
@@ -90,7 +90,7 @@ def test_a_beam_of_one_is_greedy_search(score):
     for seed in range(4):
         params = parameters(one, seed)
         wide = run_search(one, decode(1), params).hypothesis(0)
-        plain = run_search(one, decode(1), params, search=greedy)
+        plain = run_search(one, decode(1), params, search=greedy_search)
         np.testing.assert_array_equal(wide.symbols, plain.symbols)
         np.testing.assert_array_equal(wide.lengths, plain.lengths)
         jax.tree.map(functools.partial(np.testing.assert_allclose, rtol=1e-6, atol=1e-6), wide, plain)
@@ -196,12 +196,12 @@ def test_early_stopping_of_the_search_loses_nothing(width, penalty):
             check(n_best, row, plain_beam(log_p, limit, width, PENALTIES[penalty]))
 
 
-@pytest.mark.parametrize(("beam", "search"), [(1, greedy), (1, beam_search), (30, beam_search)])
+@pytest.mark.parametrize(("beam", "search"), [(1, greedy_search), (1, beam_search), (30, beam_search)])
 def test_outputs_are_distinct_and_contain_no_padding(beam, search):
     one, how = model(symbols=SMALL), decode(beam, extra=LONG)
     for seed in range(5):
         outputs = run_search(one, how, parameters(one, seed), search=search)
-        outputs = outputs.as_n_best() if search is greedy else outputs
+        outputs = outputs.as_n_best() if search is greedy_search else outputs
         for row in range(3):
             lists = [
                 tuple(outputs.symbols[:length, k, row])
@@ -233,18 +233,18 @@ def test_padding_and_other_rows_of_the_batch_change_nothing():
 
 def test_a_row_of_padding_alone_gives_the_empty_output():
     one = model()
-    for how, search in ((decode(1), greedy), (decode(3, "wu"), beam_search)):
+    for how, search in ((decode(1), greedy_search), (decode(3, "wu"), beam_search)):
         outputs = run_search(one, how, parameters(one, 0), search=search)
-        first = outputs if search is greedy else outputs.hypothesis(0)
+        first = outputs if search is greedy_search else outputs.hypothesis(0)
         assert (first.lengths[3], first.log_probability[3], first.score[3]) == (0, 0, 0)
         assert (first.symbols[:, 3] == PAD).all()
         assert (first.weights[:, 3] == 0).all()
 
 
 def test_a_length_limit_of_zero_gives_empty_outputs():
-    for beam, search in ((1, greedy), (3, beam_search)):
+    for beam, search in ((1, greedy_search), (3, beam_search)):
         outputs = run_search(model(), decode(beam, ratio=0.1, extra=0), parameters(model(), 0), search=search)
-        first = outputs if search is greedy else outputs.hypothesis(0)
+        first = outputs if search is greedy_search else outputs.hypothesis(0)
         assert (first.symbols == PAD).all()
         assert not any(field.any() for field in first[1:])
 
@@ -280,4 +280,4 @@ def test_an_evaluation_uses_the_best_hypothesis():
     output = jax.device_get(make_eval_step(one, how)(params, batch).outputs)
     jax.tree.map(close, output, run_search(one, how, params).hypothesis(0))
     plain = jax.device_get(make_eval_step(one, decode(1))(params, batch).outputs)
-    jax.tree.map(np.testing.assert_array_equal, plain, run_search(one, decode(1), params, search=greedy))
+    jax.tree.map(np.testing.assert_array_equal, plain, run_search(one, decode(1), params, search=greedy_search))

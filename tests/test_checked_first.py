@@ -71,7 +71,7 @@ def test_other_commands_report_invalid_settings_too(command, change, message, ca
         ),
         (
             "    import numpy\n    return lambda query, history: numpy.tanh(keys[..., 0])",
-            "mine.py:3: in `return lambda query, history: numpy.tanh(keys[..., 0])`, NumPy is given an array of JAX",
+            "mine.py:3: in `return lambda query, history: numpy.tanh(keys[..., 0])`, NumPy gets a JAX array",
         ),
         ("    ...", "mine.py:1: in `def cosine(param, keys, query_size):`, cosine returns nothing (None)"),
         (

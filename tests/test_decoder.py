@@ -155,11 +155,6 @@ def run_steps(steps, ys):
     return jax.lax.scan(steps.step, steps.start, ys)[1]
 
 
-def masks_of(decoder, ys):
-    """Returns the dropout masks between the layers, which the decoder draws alike for every placement."""
-    return decoder._masks(decoder.make_rng("dropout"), ys)
-
-
 @every_placement
 def test_placements_equal_their_step_orders_in_training_and_step_by_step(placement, layers, cell, feeding, combination):
     placement_spec = (placement, layers, cell, feeding, combination)
@@ -174,8 +169,8 @@ def test_placements_equal_their_step_orders_in_training_and_step_by_step(placeme
     def run(params):
         steps = decoder.apply(params, encoded, E)
         rngs = {"dropout": jax.random.PRNGKey(1)}
-        dropped = decoder.apply(params, encoded, E, rngs=rngs).teacher_force(ys)
-        masks = decoder.apply(params, ys, rngs=rngs, method=masks_of)
+        dropping = decoder.apply(params, encoded, E, rngs=rngs)
+        dropped, masks = dropping.teacher_force(ys), dropping.dropout_masks(ys)
         return steps.start.cells, steps.teacher_force(ys), run_steps(steps, ys), dropped, masks
 
     start, forced, stepped, dropped, masks = jax.device_get(run(params))

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from attn_research.attention.latent import LOG_ZERO, Latent, Started, from_weights, latents, make_prior_input
+from attn_research.attention.latent import LOG_ZERO, Latent, PriorWithStart, from_weights, latents, make_prior_input
 from attn_research.models.latent import forward_algorithm, mixture
 from attn_research.registry import Spec
 
@@ -39,7 +39,7 @@ def bind_latent(spec, dtype="float32"):
         return parameters.setdefault(name, jnp.asarray(np.random.default_rng(1).normal(size=shape), dtype))
 
     actual = latents.bind(Spec(spec))(param, jnp.asarray(KEYS, dtype), Q, LENGTHS)
-    return *(actual if isinstance(actual, Started) else (from_weights, actual)), parameters
+    return *(actual if isinstance(actual, PriorWithStart) else (from_weights, actual)), parameters
 
 
 @functools.cache

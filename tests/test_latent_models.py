@@ -10,7 +10,7 @@ from small_models import run_stepwise
 
 from attn_research.config import Config, Decode, override
 from attn_research.data.vocab import EOS
-from attn_research.decoding.greedy import greedy
+from attn_research.decoding.search import greedy_search
 from attn_research.models.seq2seq import Seq2Seq, init_parameters
 from attn_research.training.step import cross_entropy
 
@@ -56,7 +56,7 @@ def compile_everything(case):
         session = model.apply(params, source, LENGTHS)
         steps = run_stepwise(session, target)
         (value, forced), gradient = jax.value_and_grad(loss, has_aux=True)(params, source, target)
-        outputs = greedy(session, 6, LENGTHS, Decode(ratio=1.0, extra=3))
+        outputs = greedy_search(session, 6, LENGTHS, Decode(ratio=1.0, extra=3))
         return {"loss": value, "forced": forced, "gradient": gradient, "stepwise": steps, "greedy": outputs}
 
     return init_parameters(model, 0), jax.jit(compute)

@@ -42,7 +42,7 @@ def memory(spec: str, heads: int, steps: int) -> int:
     params = jax.eval_shape(lambda: attention.init(jax.random.PRNGKey(0), *arguments))
 
     def loss(params, queries):
-        return (attention.apply(params, *arguments).all_steps(queries)[0] ** 2).sum()
+        return (attention.apply(params, *arguments).attend_all(queries)[0] ** 2).sum()
 
     compiled = jax.jit(jax.grad(loss)).lower(params, queries).compile()
     return compiled.memory_analysis().temp_size_in_bytes

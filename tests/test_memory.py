@@ -6,7 +6,7 @@ from small_models import write_untrained_run
 
 from attn_research.cli import main
 from attn_research.config import Data, Decode
-from attn_research.decoding.memory import MEMORY, rows_at_once
+from attn_research.decoding.outputs import MEMORY, rows_at_once
 from attn_research.errors import UserError
 from attn_research.registry import Spec
 from attn_research.training import evaluate

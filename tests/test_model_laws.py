@@ -14,7 +14,7 @@ from small_models import LENGTHS, SIZES, batch, run_stepwise
 
 from attn_research.attention.scores import scores
 from attn_research.config import Config, Decode, override
-from attn_research.decoding.greedy import greedy
+from attn_research.decoding.search import greedy_search
 from attn_research.decoding.outputs import writable
 from attn_research.models.seq2seq import Seq2Seq, init_parameters
 from attn_research.registry import Spec
@@ -74,7 +74,7 @@ def compile_everything(spec: Spec, placement: str):
 
     def compute(params, batch):
         session = model(spec, placement).apply(params, batch.source, batch.source_lengths)
-        outputs = greedy(session, 6, batch.source_lengths, DECODE)
+        outputs = greedy_search(session, 6, batch.source_lengths, DECODE)
         (value, (logits, weights)), gradient = jax.value_and_grad(loss, has_aux=True)(params, batch)
         steps = run_stepwise(session, batch.target)
         actual = {"logits": logits, "weights": weights, "greedy": outputs, "loss": value, "gradient": gradient}

@@ -61,7 +61,7 @@ def test_projections_with_a_bias_are_affine(name, dtype, tolerance):
     with jax.enable_x64(dtype == np.float64):
         states, queries, cast = jax.tree.map(lambda x: jnp.asarray(x, dtype), (STATES, QUERIES, params))
         bound_attention = attention.apply({"params": cast}, states, jnp.asarray(LENGTHS), states[:, 0], 3)
-        contexts, _ = bound_attention.all_steps(queries)
+        contexts, _ = bound_attention.attend_all(queries)
         first, _, _ = bound_attention.step(queries[0], bound_attention.start)
     assert contexts.dtype == dtype
     np.testing.assert_allclose(contexts, plain(params, attention.config), atol=10 * tolerance, rtol=0)

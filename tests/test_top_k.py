@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from attn_research.decoding.top_k import BLOCK, top_k
+from attn_research.decoding.beam import BLOCK, top_k
 
 
 @pytest.mark.parametrize("n", [7, 3 * BLOCK, 3 * BLOCK + 1, 12 * BLOCK, 1234])

@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 
 from attn_research.config import Config, Decode
 from attn_research.data.batching import MAX_ROWS, MAX_SYMBOLS, MIN_SIZE, bucket_sources, max_length, padded_length
-from attn_research.decoding.memory import MEMORY, fits, rows_at_once
-from attn_research.decoding.outputs import length_limits
+from attn_research.decoding.outputs import MEMORY, fits, length_limits, rows_at_once
 from attn_research.models.seq2seq import Seq2Seq, init_parameters
 from attn_research.translator import load
 

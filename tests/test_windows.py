@@ -125,7 +125,7 @@ def attend_with(window, **changes):
 def test_step_by_step_equals_all_steps_at_once(spec):
     bound_attention = attend_with(spec)
     queries = jnp.asarray(rng.normal(size=(5, 4, 3)), jnp.float32)
-    _, at_once = jax.jit(bound_attention.all_steps)(queries)
+    _, at_once = jax.jit(bound_attention.attend_all)(queries)
     steps = jax.jit(
         lambda: jax.lax.scan(lambda h, q: bound_attention.step(q, h)[:0:-1], bound_attention.start, queries)[1]
     )()

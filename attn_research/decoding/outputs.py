@@ -1,4 +1,4 @@
-"""What a search gives, and how long it may go on."""
+"""The output of a search: its arrays, its greatest length, and the memory that it takes."""
 
 from typing import NamedTuple
 
@@ -9,11 +9,16 @@ from jaxtyping import Array, Float, Int
 from attn_research import config
 from attn_research.data.vocab import BOS, PAD
 
+# Bytes of the attention weights of one search. The search and its outputs take a few times as much.
+MEMORY = 2**28
+LONGEST = 2**16  # symbols of a source at most, however short its output may be
+
 
 class Outputs(NamedTuple):
-    """What was decoded; T is the most steps that any source of the padded length may take, 1 at least.
+    """The hypotheses of a batch of sources.
 
-    One hypothesis a source, or k of them, the best first; where there are fewer, empty ones with score -inf follow.
+    T is the greatest length limit in a batch of this padded length, and at least 1. There is one hypothesis per source,
+    or k of them, the best first. A source with fewer than k hypotheses gets empty ones with score -inf.
     """
 
     symbols: Int[Array, "T *k b"]  # PAD after the end
@@ -23,24 +28,35 @@ class Outputs(NamedTuple):
     score: Float[Array, "*k b"]  # the log probability under the length penalty, which ranks the hypotheses
 
     def hypothesis(self, k: int) -> "Outputs":
-        """The k-th best of every source, from 0."""
+        """Returns the k-th best hypothesis of every source, from 0."""
         return Outputs(self.symbols[:, k], self.weights[:, k], *(field[k] for field in self[2:]))
 
     def as_n_best(self) -> "Outputs":
-        """One hypothesis a source as a list of one."""
+        """Returns one hypothesis per source as a list of one."""
         return Outputs(self.symbols[:, None], self.weights[:, None], *(field[None] for field in self[2:]))
 
 
 def writable(logits: Float[Array, "*r n"]) -> Float[Array, "*r n"]:
-    """The logits among which a search chooses: PAD and BOS are never written.
+    """Returns the logits that a search chooses from, in which PAD and BOS are -inf.
 
-    Probabilities are still those of all logits, so that an output has the same one in a search and along a reference.
+    Probabilities stay those of all logits, so an output has the same one in a search and under teacher forcing.
     """
     return logits.at[..., jnp.array([PAD, BOS])].set(-jnp.inf)
 
 
 def length_limits(decode: config.Decode, source_size: int) -> np.ndarray:
-    """[source_size + 1] the most symbols that a source of each real length may give; none for one of padding alone."""
+    """Returns [source_size + 1], the most symbols of an output for each real source length; 0 for length 0."""
     limits = np.floor(decode.ratio * np.arange(source_size + 1) + decode.extra).astype(np.int32)
     limits[0] = 0
     return limits
+
+
+def rows_at_once(decode: config.Decode, length: int) -> int:
+    """Returns how many sources of a padded length have weights that fit into MEMORY; 0 if not even one does."""
+    steps = max(1, int(length_limits(decode, length)[-1]))
+    return MEMORY // (4 * steps * decode.beam * length)
+
+
+def fits(decode: config.Decode, length: int) -> bool:
+    """Whether a source of a padded length can be decoded."""
+    return length <= LONGEST and rows_at_once(decode, length) > 0

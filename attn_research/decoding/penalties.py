@@ -1,7 +1,7 @@
-"""Length penalties: from the log probability of a hypothesis to the score that ranks it among those of other lengths.
+"""Length penalties: turn the log probability of a hypothesis into a score that ranks hypotheses of all lengths.
 
-`penalty(log_probability, length, **hyper) -> score`: `length` counts EOS and broadcasts against `log_probability`. The
-score grows with the log probability, and with the length it only grows or only falls: beam search stops by that.
+`penalty(log_probability, length, **hyper) -> score`. `length` counts EOS and broadcasts against `log_probability`. The
+score must grow with the log probability, and must be monotonic in the length: beam search relies on both to stop.
 """
 
 from typing import Annotated

@@ -1,6 +1,7 @@
 """The decoder: a stack of recurrent layers that looks back at the source in each step."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import jax
@@ -37,16 +38,78 @@ class DecoderInput(NamedTuple):
     masks: Float[Array, "*t l b h"] | None  # dropout between the layers, in training
 
 
-class BoundDecoder(NamedTuple):
-    """The decoder over one batch of sources: pure functions, their parameters already taken."""
+@dataclass(frozen=True, eq=False)
+class BoundDecoder:
+    """The decoder over one batch of sources, its parameters already taken: pure functions, as in `BoundAttention`."""
 
-    start: DecoderState
-    step: Callable  # (State, symbol vectors [b e]) -> State, (attentional vectors [b a], weights [b s])
-    teacher_force: Callable  # symbol vectors [t b e] -> attentional vectors [t b a], weights [t b s]
-    size: int  # a, of an attentional vector
-    latent: (
-        Latent | None
-    )  # there are then vectors [... b s a] of every source position, and a `PriorInput` for the weights
+    config: config.Decoder
+    attention: BoundAttention
+    start: DecoderState  # before the first step
+    run_layers: Callable  # (attend, StepInput) -> cells, h, AttentionOutput: the layers in their placement's order
+    combine: Callable  # (context, h, symbol vector) -> attentional vector
+    size: int  # a, of an attentional vector; a latent has one [... b s a] for every source position
+    query_reads_symbol: bool
+    combine_reads_feedback: bool
+    dropout: float  # between the layers
+    dropout_key: Array | None  # None outside training
+
+    @property
+    def latent(self) -> Latent | None:
+        """If there is one, steps return a `PriorInput` in place of the weights."""
+        return self.attention.latent
+
+    def step(self, state: DecoderState, symbol: Float[Array, "b e"]) -> tuple[DecoderState, tuple]:
+        """Takes one target step without dropout: returns the state, and attentional vectors [b a] and weights [b s]."""
+        return self.decode_step(state, DecoderInput(symbol, None))
+
+    def teacher_force(self, symbols: Float[Array, "t b e"]) -> tuple:
+        """Takes all steps along given symbols: returns attentional vectors [t b a] and weights [t b s]."""
+        c, inputs = self.config, DecoderInput(symbols, self.dropout_masks(symbols))
+        if placements.bind(c.placement).traits.waits or c.input_feeding != "none" or self.attention.remembers:
+            return scan(self.decode_step, self.start, inputs)[1]
+        h = scan(self.layers_step, self.start, inputs)[1]
+        contexts, weights = self.attention.attend_all(self.query(h, symbols))
+        return self.combine(contexts, h, symbols), weights
+
+    def decode_step(self, state: DecoderState, x: DecoderInput) -> tuple[DecoderState, tuple]:
+        """Takes one target step."""
+
+        def attend(h):
+            return AttentionOutput(*self.attention.step(self.query(h, x.symbol), state.history))
+
+        cells, h, attended = self.run_layers(attend, self.step_input(state, x))
+        vector = self.combine(attended.context, h, self.combined_symbol(state, x.symbol))
+        fed = state.vector if self.latent else vector
+        return DecoderState(cells, fed, attended.context, attended.history), (vector, attended.weights)
+
+    def layers_step(self, state: DecoderState, x: DecoderInput) -> tuple[DecoderState, Float[Array, "b h"]]:
+        """Takes one step of the layers alone, for a placement in which they do not wait for the attention."""
+        cells, h, _ = self.run_layers(lambda h: None, self.step_input(state, x))
+        return state._replace(cells=cells), h
+
+    def query(self, h: Float[Array, "*t b h"], symbol: Float[Array, "*t b e"]) -> Float[Array, "*t b q"]:
+        """Returns what the attention is asked with."""
+        return jnp.concatenate([h, symbol], -1) if self.query_reads_symbol else h
+
+    def feedback(self, state: DecoderState) -> list[Float[Array, "b f"]]:
+        """Returns what input feeding adds to a step's input: one array, or none."""
+        return {"attentional": [state.vector], "context": [state.context], "none": []}[self.config.input_feeding]
+
+    def step_input(self, state: DecoderState, x: DecoderInput) -> StepInput:
+        """Returns what the layers read."""
+        added = jnp.concatenate([*self.feedback(state), self.attention.static_input], -1)
+        return StepInput(state.cells, x.symbol, added, state.context, x.masks)
+
+    def combined_symbol(self, state: DecoderState, symbol: Float[Array, "b e"]) -> Float[Array, "b e_f"]:
+        """Returns the symbol vector as the combination reads it."""
+        return jnp.concatenate([symbol, *self.feedback(state)], -1) if self.combine_reads_feedback else symbol
+
+    def dropout_masks(self, symbols: Float[Array, "t b e"]) -> Float[Array, "t l b h"] | None:
+        """Returns masks for what each layer passes to the next, or None outside training."""
+        if self.dropout_key is None:
+            return None
+        shape = (len(symbols), self.config.layers - 1, symbols.shape[1], self.config.hidden)
+        return dropout_mask(self.dropout_key, self.dropout, shape)
 
 
 class Decoder(nn.Module):
@@ -59,58 +122,24 @@ class Decoder(nn.Module):
     @nn.compact
     def __call__(self, source: EncoderOutput, embedding: int) -> BoundDecoder:
         c = self.config
-        concat_symbol = self.attention.query == "state_and_symbol"
-        query_size = c.hidden + (embedding if concat_symbol else 0)
+        query_reads_symbol = self.attention.query == "state_and_symbol"
+        query_size = c.hidden + (embedding if query_reads_symbol else 0)
         attention = Attention(self.attention, name="attention")
-        bound_attention = attention(source.states, source.lengths, source.last[-1][-1], query_size)
-        self._check(bound_attention)
-        combine, size = self._combination(bound_attention.context_size, embedding)
-        joins = combinations.bind(c.combination).traits.fed
-        combine = broadcast_positions(combine, bound_attention.latent.values) if bound_attention.latent else combine
-        start, run_step = self._layers(source, bound_attention, embedding, size)
-
-        def query(h, symbol):
-            return jnp.concatenate([h, symbol], -1) if concat_symbol else h
-
-        def feedback(state):
-            return {"attentional": [state.vector], "context": [state.context], "none": []}[c.input_feeding]
-
-        def step_input(state, x):
-            added = jnp.concatenate([*feedback(state), bound_attention.static_input], -1)
-            return StepInput(state.cells, x.symbol, added, state.context, x.masks)
-
-        def decode_step(state, x):
-            """One target step."""
-            cells, h, attended = run_step(
-                lambda h: AttentionOutput(*bound_attention.step(query(h, x.symbol), state.history)),
-                step_input(state, x),
-            )
-            vector = combine(
-                attended.context, h, jnp.concatenate([x.symbol, *feedback(state)], -1) if joins else x.symbol
-            )
-            next_vector = state.vector if bound_attention.latent else vector
-            return DecoderState(cells, next_vector, attended.context, attended.history), (vector, attended.weights)
-
-        def layers_step(state, x):
-            """One step of the layers alone, where they don't wait for the attention."""
-            cells, h, _ = run_step(lambda h: None, step_input(state, x))
-            return state._replace(cells=cells), h
-
-        def teacher_force(symbols):
-            xs = DecoderInput(symbols, self._masks(dropout, symbols))
-            if placements.bind(c.placement).traits.waits or c.input_feeding != "none" or bound_attention.remembers:
-                return scan(decode_step, start, xs)[1]
-            h = scan(layers_step, start, xs)[1]
-            contexts, weights = bound_attention.all_steps(query(h, symbols))
-            return combine(contexts, h, symbols), weights
-
-        dropout = self.make_rng("dropout") if self.dropout and self.has_rng("dropout") else None
+        bound = attention(source.states, source.lengths, source.last[-1][-1], query_size)
+        self._check(bound)
+        combine, size = self._combination(bound.context_size, embedding)
+        start, run_layers = self._layers(source, bound, embedding, size)
         return BoundDecoder(
-            start,
-            lambda state, symbol: decode_step(state, DecoderInput(symbol, None)),
-            teacher_force,
-            size,
-            bound_attention.latent,
+            config=c,
+            attention=bound,
+            start=start,
+            run_layers=run_layers,
+            combine=broadcast_positions(combine, bound.latent.values) if bound.latent else combine,
+            size=size,
+            query_reads_symbol=query_reads_symbol,
+            combine_reads_feedback=combinations.bind(c.combination).traits.fed,
+            dropout=self.dropout,
+            dropout_key=self.make_rng("dropout") if self.dropout and self.has_rng("dropout") else None,
         )
 
     def _combination(self, context_size: int, embedding: int) -> tuple[Callable, int]:
@@ -143,11 +172,6 @@ class Decoder(nn.Module):
 
         builder = LayerBuilder(cell, c.layers, inputs, bound_attention.context_size, c.hidden)
         return DecoderState(bridge, *zeros, bound_attention.start), placements.bind(c.placement)(builder)
-
-    def _masks(self, key: Array | None, xs: Float[Array, "t b e"]) -> Array | None:
-        if key is None:
-            return None
-        return dropout_mask(key, self.dropout, (len(xs), self.config.layers - 1, xs.shape[1], self.config.hidden))
 
     def _check(self, bound_attention: BoundAttention) -> None:
         """Refuses what would be without effect."""

@@ -1,4 +1,4 @@
-"""The encoder-decoder: source symbols in, a decoder over them out."""
+"""The encoder-decoder: encodes a batch of sources and returns a session that decodes it."""
 
 import functools
 from collections.abc import Callable
@@ -14,16 +14,15 @@ from attn_research.attention.attention import Parameters
 from attn_research.attention.history import source_mask
 from attn_research.models.decoder import Decoder
 from attn_research.models.encoder import Encoder, EncoderOutput, dropout_mask
-from attn_research.models.latent import LatentDecoderSession
-from attn_research.models.session import DecoderSession
+from attn_research.models.session import DecoderSession, LatentDecoderSession
 
 
 class Seq2Seq(nn.Module):
-    """Sizes of the vocabularies, and the model's config; random streams `dropout` and `attention` only in training."""
+    """The whole model. In training it takes the random streams `dropout` and `attention`, elsewhere none."""
 
     config: config.Model
-    source_size: int
-    target_size: int
+    source_size: int  # symbols of the source vocabulary
+    target_size: int  # symbols of the target vocabulary
 
     @nn.compact
     def __call__(self, source: Int[Array, "b s"], lengths: Int[Array, " b"]) -> DecoderSession:
@@ -34,10 +33,10 @@ class Seq2Seq(nn.Module):
         encoder = Encoder(c.encoder, c.dropout, name="encoder")
         states, last = encoder(source_table[source.T], source_mask(lengths, source.shape[1]).T)
         decoder = Decoder(c.decoder, c.attention, c.dropout, name="decoder")
-        steps = decoder(EncoderOutput(states.swapaxes(0, 1), lengths, last, c.encoder.direction), c.embedding)
-        output = Parameters(name="output")(affine, steps.size, self.target_size)
-        session_type = LatentDecoderSession if steps.latent else DecoderSession
-        return session_type(steps, lambda symbols: target_table[symbols], output, self._dropout(), self._dropout())
+        bound = decoder(EncoderOutput(states.swapaxes(0, 1), lengths, last, c.encoder.direction), c.embedding)
+        output = Parameters(name="output")(affine, bound.size, self.target_size)
+        session_type = LatentDecoderSession if bound.latent else DecoderSession
+        return session_type(bound, lambda symbols: target_table[symbols], output, self._dropout(), self._dropout())
 
     def _dropout(self) -> Callable:
         if not self.config.dropout or not self.has_rng("dropout"):
@@ -47,7 +46,7 @@ class Seq2Seq(nn.Module):
 
 
 def init_parameters(model: Seq2Seq, seed: int) -> Any:
-    """What training starts from; compiled once for a model, whatever the seed."""
+    """Returns the initial parameters. It compiles once for a model, not once for a seed."""
     return _init_parameters(model, jax.random.PRNGKey(seed))
 
 
@@ -57,12 +56,12 @@ def _init_parameters(model: Seq2Seq, key: Array) -> Any:
 
 
 def affine(param: Callable, inputs: int, outputs: int) -> Callable:
-    """x W + b."""
+    """Returns x -> x W + b."""
     W = param("W", nn.initializers.glorot_uniform(), (inputs, outputs))
     b = param("b", nn.initializers.zeros, (outputs,))
 
     def output(x):
-        # With one axis before it, XLA makes the gradient of W without turning around that of all logits first.
+        # With one leading axis, XLA computes the gradient of W without transposing that of all logits first.
         return (x.reshape(-1, inputs) @ W + b[None]).reshape(*x.shape[:-1], outputs)
 
     return output

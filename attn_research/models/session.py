@@ -1,42 +1,95 @@
-"""An encoded batch: what training and every search see of a model."""
+"""An encoded batch, ready to be decoded: the view of a model that training and every search have."""
 
 from collections.abc import Callable
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from attn_research.data.vocab import BOS
 from attn_research.models.decoder import BoundDecoder, DecoderState
+from attn_research.models.latent import Belief, forward_algorithm, mixture, next_prior, select_symbol
 
 
 def shift_right(target: Int[Array, "b t"]) -> Int[Array, "t b"]:
-    """The inputs of the steps that are to write `target`: one symbol behind, time first."""
+    """Returns the inputs of the steps that write `target`: BOS first, the last symbol dropped, time first."""
     return jnp.pad(target.T[:-1], ((1, 0), (0, 0)), constant_values=BOS)
 
 
 class DecoderSession(NamedTuple):
-    """An encoded batch, ready to be decoded step by step or along given targets."""
+    """An encoded batch, decoded step by step or along given targets."""
 
-    steps: BoundDecoder
+    decoder: BoundDecoder
     embed: Callable  # symbols [...] -> vectors [... e]
     output: Callable  # attentional vectors [... a] -> logits [... n]
-    drop_symbols: Callable  # dropout of the symbol vectors; changes nothing outside training
-    drop_vectors: Callable  # the same for the attentional vectors
+    drop_symbols: Callable  # dropout of the symbol vectors; the identity outside training
+    drop_vectors: Callable  # dropout of the attentional vectors; the identity outside training
 
     @property
     def start(self) -> DecoderState:
         """The state before the first target symbol."""
-        return self.steps.start
+        return self.decoder.start
 
     def step(
         self, state: DecoderState, symbols: Int[Array, " b"]
     ) -> tuple[DecoderState, Float[Array, "b n"], Float[Array, "b s"]]:
-        """The next state, the logits of the next symbols and the attention weights."""
-        state, (vector, weights) = self.steps.step(state, self.embed(symbols))
+        """Returns the next state, the logits of the next symbols and the attention weights."""
+        state, (vector, weights) = self.decoder.step(state, self.embed(symbols))
         return state, self.output(vector), weights
 
     def teacher_force(self, target: Int[Array, "b t"]) -> tuple[Float[Array, "t b n"], Float[Array, "t b s"]]:
-        """Logits and weights of all steps along `target`, which each step's input is one symbol behind (time first)."""
-        vectors, weights = self.steps.teacher_force(self.drop_symbols(self.embed(shift_right(target))))
+        """Returns logits and attention weights of all steps, time first. Step t reads symbol t - 1 of `target`."""
+        vectors, weights = self.decoder.teacher_force(self.drop_symbols(self.embed(shift_right(target))))
         return self.output(self.drop_vectors(vectors)), weights
+
+
+class LatentDecoderState(NamedTuple):
+    """The state between two target steps."""
+
+    decoder: DecoderState
+    belief: Belief | None  # None if no step reads the one before
+
+
+class LatentDecoderSession(DecoderSession):
+    """An encoded batch under latent attention.
+
+    Logits are log p(y_t | y_<t), which a log-softmax leaves as they are. Weights are the prior p(z_t = j | y_<t),
+    which does not know y_t.
+    """
+
+    @property
+    def start(self) -> LatentDecoderState:
+        """The state before the first target symbol."""
+        latent, state = self.decoder.latent, self.decoder.start
+        if not latent.chained:
+            return LatentDecoderState(state, None)
+        b, s, _ = latent.values.shape
+        dtype = jnp.promote_types(latent.values.dtype, jnp.float32)
+        n = jax.eval_shape(self.output, jax.ShapeDtypeStruct((1, self.decoder.size), dtype)).shape[-1]
+        return LatentDecoderState(
+            state, Belief(jnp.zeros(b, bool), jnp.zeros((b, s), dtype), jnp.zeros((b, s, n), dtype))
+        )
+
+    def step(
+        self, state: LatentDecoderState, symbols: Int[Array, " b"]
+    ) -> tuple[LatentDecoderState, Float[Array, "b n"], Float[Array, "b s"]]:
+        """Returns the next state, log p of the next symbols and the prior of their positions."""
+        decoder, (vectors, prior_input) = self.decoder.step(state.decoder, self.embed(symbols))
+        log_emissions = self.log_emissions(vectors)
+        log_prior = next_prior(self.decoder.latent, prior_input, state.belief, symbols)
+        belief = state.belief and Belief(jnp.ones_like(state.belief.started), log_prior, log_emissions)
+        return LatentDecoderState(decoder, belief), mixture(log_prior, log_emissions), jnp.exp(log_prior)
+
+    def teacher_force(self, target: Int[Array, "b t"]) -> tuple[Float[Array, "t b n"], Float[Array, "t b s"]]:
+        """Returns log p and priors of all steps, time first. Step t reads symbol t - 1 of `target`."""
+        vectors, prior_inputs = self.decoder.teacher_force(self.drop_symbols(self.embed(shift_right(target))))
+        dropout_mask = self.drop_vectors(jnp.ones_like(vectors[:, :, 0]))  # the same units at every source position
+        log_emissions = self.log_emissions(vectors * dropout_mask[:, :, None])
+        log_priors = forward_algorithm(self.decoder.latent, prior_inputs, select_symbol(log_emissions, target.T))
+        return mixture(log_priors, log_emissions), jnp.exp(log_priors)
+
+    def log_emissions(self, vectors: Float[Array, "*t b s a"]) -> Float[Array, "*t b s n"]:
+        """Returns log p(y_t | z_t = j, y_<t)."""
+        logits = self.output(vectors)
+        return jax.nn.log_softmax(logits.astype(jnp.promote_types(logits.dtype, jnp.float32)))

@@ -11,8 +11,7 @@ from attn_research import config
 from attn_research.data.batching import Batch, collate, plan_batches
 from attn_research.data.segmentation import LearnedSegmentation
 from attn_research.data.vocab import Vocabulary
-from attn_research.decoding.memory import rows_at_once
-from attn_research.decoding.outputs import Outputs
+from attn_research.decoding.outputs import Outputs, rows_at_once
 from attn_research.decoding.search import make_search
 from attn_research.metrics import METRICS, alignment_errors, entropy, score_outputs, score_texts
 from attn_research.metrics.error_rates import Counts

@@ -34,13 +34,13 @@ def _sides(length: int) -> dict[str, SideSpec]:
 
 
 def ours(directory: Path, batch: int, length: int, hidden: int) -> PreparedSide:
-    """Forward and backward through `BoundAttention.all_steps` of the attention module."""
+    """Forward and backward through `BoundAttention.attend_all` of the attention module."""
     states, lengths, queries = _inputs(batch, length, hidden)
     module = Attention(config.Attention(score=Spec("concat")))
     params = module.init(jax.random.PRNGKey(0), states, lengths, states[:, 0], hidden)
 
     def loss(params, states, queries):
-        contexts, _ = module.apply(params, states, lengths, states[:, 0], hidden).all_steps(queries)
+        contexts, _ = module.apply(params, states, lengths, states[:, 0], hidden).attend_all(queries)
         return (contexts * queries).sum()
 
     return _prepare(loss, params, states, queries)

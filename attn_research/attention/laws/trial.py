@@ -208,7 +208,7 @@ class Trial:
         def value(point, lengths, order):
             bound_attention = self.bound_attention(Inputs(point, lengths, order))
             contexts, weights = _scan(bound_attention, point.queries, order)
-            all_steps = None if bound_attention.remembers else bound_attention.all_steps(point.queries)
+            all_steps = None if bound_attention.remembers else bound_attention.attend_all(point.queries)
             return (contexts * functional(contexts.shape)).sum(), (contexts, weights, all_steps)
 
         def program(inputs):
