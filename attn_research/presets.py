@@ -1,9 +1,9 @@
-"""Presets: attention as a well-known system has it, all its axes at once.
+"""Presets: the attention and decoder settings of well-known systems.
 
-`preset:NAME` on a command line, `override(config, preset(NAME))` in Python. A preset says every field of
-`model.attention` and `model.decoder` but the sizes; a cell only where the system is bound to it. Between two presets
-many things differ at once, and that is what they are there to show: to ask what one axis does, change that axis alone.
-All attend to the encoder states unprojected, with one head.
+Write `preset:NAME` on a command line, or `override(config, preset(NAME))` in Python. A preset sets every field of
+`model.attention` and `model.decoder` except the sizes; it sets the cell only if the system requires one. Two presets
+differ in many fields at once, so they compare whole systems. To measure one field, change that field alone. All presets
+attend to the unprojected encoder states with one head.
 """
 
 from collections.abc import Mapping
@@ -12,11 +12,11 @@ from typing import Any
 from attn_research.errors import UserError
 from attn_research.registry import nearest
 
-# x = [y; fed], s = RNN(x), c = att(s), vector = combine(c, s); the vector is fed to the next step.
+# x = [y; fed], s = RNN(x), c = att(s), vector = combine(c, s); the next step is fed the vector.
 LUONG = {"placement": "after", "input_feeding": "attentional", "bridge": "copy"}
-# The same, s_0 = tanh(W h + b), vector = tanh(W [s; c] + b).
+# As LUONG, with s_0 = tanh(W h + b), vector = tanh(W [s; c] + b).
 SOCKEYE = LUONG | {"bridge": "dense", "combination": "tanh(bias=True)"}
-# c = att(s'), s = RNN([y; c]), which is the vector; s_0 = 0. Where there are several layers, ESPnet's lowest one asks:
+# c = att(s'), s = RNN([y; c]), vector = s; s_0 = 0. With several layers, ESPnet's query is the lowest state: then set
 # model.decoder.placement='before(query="bottom")'.
 ESPNET = {"placement": "before", "input_feeding": "none", "combination": "none", "bridge": "zero"}
 # s_1 = GRU(y, s'), c = att(s_1), s = GRU(c, s_1), vector = tanh(W_e y + W_s s + W_c c + b); s_0 = tanh(W mean(h) + b).
@@ -24,10 +24,11 @@ NEMATUS = {"cell": "gru", "placement": "between", "input_feeding": "none"}
 NEMATUS |= {"combination": "readout(bias=True)", "bridge": "mean"}
 # s = RNN(y), c = att(s), vector = tanh(W [c; s] + b); s_0 = 0.
 TRANSDUCER = {"placement": "after", "input_feeding": "none", "combination": "tanh(bias=True)", "bridge": "zero"}
-# All of s_0 is one tanh(W h + b). With a GRU of several layers, say model.decoder.bridge='dense(shared=True)'.
+# As SOCKEYE, with one tanh(W h + b) for all of s_0. With a GRU of several layers, set
+# model.decoder.bridge='dense(shared=True)'.
 JOEY = {"lstm": SOCKEYE | {"bridge": "dense(shared=True)"}, "gru": SOCKEYE | {"cell": "gru"}}
 
-# TensorFlow's least float32 in place of the padding's scores.
+# TensorFlow replaces the logits of padding by the lowest float32.
 TENSORFLOW = "filled_softmax(fill=-3.4028234663852886e+38)"
 
 
@@ -39,17 +40,17 @@ def _bundle(score: str, normalizer: str, decoder: Mapping[str, str]) -> dict[str
 
 
 PRESETS = {
-    # OpenNMT-py, global_attention=mlp: v . tanh(W_k h + W_q s + b). Choosing mlp also drops the tanh of the vector
-    # and gives it a bias.
+    # OpenNMT-py, global_attention=mlp: v . tanh(W_k h + W_q s + b). mlp also drops the tanh of the vector and adds a
+    # bias to it.
     "opennmt_mlp": _bundle("concat(bias=True)", "softmax", LUONG | {"combination": "linear(bias=True)"}),
-    # OpenNMT-py, global_attention=general: as Luong et al. 2015 have it.
+    # OpenNMT-py, global_attention=general: as in Luong et al. 2015.
     "opennmt_general": _bundle("general", "softmax", LUONG | {"combination": "tanh"}),
-    # The same with context_gate=both: the gate reads the cell's whole input, [y; fed], and tanh(W [c; s]).
+    # OpenNMT-py, the same with context_gate=both: the gate reads the cell's whole input, [y; fed], and tanh(W [c; s]).
     "opennmt_context_gate": _bundle("general", "softmax", LUONG | {"combination": "gated(attentional=True, fed=True)"}),
-    # TensorFlow Addons, LuongAttention (which is general) in an AttentionWrapper with an attention layer: no tanh.
+    # TensorFlow Addons, LuongAttention (general) in an AttentionWrapper with an attention layer: no tanh.
     "tfa_luong": _bundle("general", TENSORFLOW, LUONG | {"combination": "linear"}),
-    # TensorFlow Addons, BahdanauAttention(normalize=True) in an AttentionWrapper without attention layer, whose output
-    # is the cell's: it attends after the cell, unlike Bahdanau's, so a context is first read in the next step.
+    # TensorFlow Addons, BahdanauAttention(normalize=True) in an AttentionWrapper without an attention layer. The output
+    # is the cell's. Unlike Bahdanau's it attends after the cell, so the next step is the first to read a context.
     "tfa_bahdanau_normed": _bundle(
         "concat(bias=True, normed=True)", TENSORFLOW, LUONG | {"input_feeding": "context", "combination": "none"}
     ),
@@ -59,41 +60,41 @@ PRESETS = {
     "sockeye_bilinear": _bundle("general", "filled_softmax(fill=-99999999.0)", SOCKEYE),
     # ESPnet 1, atype=dot: both sides go through a layer with bias and tanh, and the softmax is twice as sharp.
     "espnet_dot": _bundle('dot(activation="tanh", bias=True, project=True)', "softmax(temperature=0.5)", ESPNET),
-    # ESPnet 1, atype=location, with its recipes' aconv-chans 10 and aconv-filts 100; as sharp.
+    # ESPnet 1, atype=location, with aconv-chans 10 and aconv-filts 100 as in its recipes, and the same temperature.
     "espnet_location": _bundle("location_aware(bias=True, channels=10, reach=100)", "softmax(temperature=0.5)", ESPNET),
-    # ESPnet 1, atype=coverage: the sum of all weights so far enters, even ones before the first step among them.
+    # ESPnet 1, atype=coverage: reads the sum of all earlier weights, including uniform ones before the first step.
     "espnet_coverage": _bundle('coverage(bias=True, start="uniform")', "softmax(temperature=0.5)", ESPNET),
-    # ESPnet 1, atype=coverage_location: location of that sum.
+    # ESPnet 1, atype=coverage_location: a convolution of that sum.
     "espnet_coverage_location": _bundle(
         'location_aware(bias=True, channels=10, reach=100, reads="coverage")', "softmax(temperature=0.5)", ESPNET
     ),
-    # ESPnet 1, AttForward: location-aware, weights that only stay or move by one, at least 1e-6 each, padding too; they
-    # start at the first position.
+    # ESPnet 1, AttForward: location-aware. The weights start at the first position, and stay or move by one. Each is at
+    # least 1e-6, padding too.
     "espnet_forward": _bundle(
         'location_aware(bias=True, channels=10, reach=100, start="first")', "clamped_forward", ESPNET
     ),
-    # lmthang/nmt.matlab, the authors' own: the encoder states enter concat without a matrix.
+    # lmthang/nmt.matlab, the authors' own code: concat does not project the encoder states.
     "luong_concat": _bundle("concat(project_keys=False)", "softmax", LUONG | {"combination": "tanh"}),
-    # Joey NMT, attention=luong, which is general; the vector has a bias. With rnn_type lstm and gru.
+    # Joey NMT, attention=luong (general), with rnn_type lstm and gru; the vector has a bias.
     "joeynmt_luong": _bundle("general", "softmax", JOEY["lstm"]),
     "joeynmt_luong_gru": _bundle("general", "softmax", JOEY["gru"]),
-    # Joey NMT, attention=bahdanau: no bias in the score, and everything else as with luong.
+    # Joey NMT, attention=bahdanau: no bias in the score; the rest is as with luong.
     "joeynmt_bahdanau": _bundle("concat", "softmax", JOEY["lstm"]),
     "joeynmt_bahdanau_gru": _bundle("concat", "softmax", JOEY["gru"]),
-    # fairseq, lstm: general; in our letters the same as opennmt_general.
+    # fairseq, lstm: general; here the same as opennmt_general.
     "fairseq": _bundle("general", "softmax", LUONG | {"combination": "tanh"}),
     # shijie-wu/neural-transducer, soft attention: general (its bias is canceled), 1e-7 added to every weight.
     "neural_transducer": _bundle("general", "leaky_softmax(leak=1e-07)", TRANSDUCER),
-    # Nematus: a conditional GRU attends between its two cells, and the output layer's tanh reads the symbol too.
+    # Nematus: a conditional GRU, which attends between its two cells. The output layer's tanh reads the symbol too.
     "nematus": _bundle("concat(bias=True)", "softmax", NEMATUS),
 }
 
 
 def preset(name: str) -> dict[str, Any]:
-    """The changes, for `override`, that make a config attend as the system `name` does.
+    """Returns the fields that a preset sets, for `override`.
 
     Raises:
-      UserError: no such preset.
+      UserError: there is no preset of this name.
     """
     if name not in PRESETS:
         raise UserError(f"unknown preset {name!r}; {nearest(name, PRESETS)}")

@@ -14,8 +14,8 @@ from small_models import LENGTHS, SIZES, batch, run_stepwise
 
 from attn_research.attention.scores import scores
 from attn_research.config import Config, Decode, override
-from attn_research.decoding.search import greedy_search
 from attn_research.decoding.outputs import writable
+from attn_research.decoding.search import greedy_search
 from attn_research.models.seq2seq import Seq2Seq, init_parameters
 from attn_research.registry import Spec
 from attn_research.training.step import cross_entropy, token_mask

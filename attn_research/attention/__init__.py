@@ -1,4 +1,4 @@
-"""How a decoder looks back at its source; importing any module here registers every variant of every kind."""
+"""Attention variants. Importing any module here registers every score, normalizer and window."""
 
 from attn_research.attention import (
     additive,

@@ -1,4 +1,4 @@
-"""Additive scores: v . tanh(...) of what query and key add up to."""
+"""Additive scores: v . tanh(...) of the sum of a projected query and a projected key."""
 
 from collections.abc import Callable
 from typing import Literal
@@ -21,11 +21,12 @@ def concat(
 ) -> Score:  # fmt: skip
     """v . tanh(W_q q + W_k k_j [+ b])   (Bahdanau et al. 2015, appendix A.1.2; Luong et al. 2015, eq. 8, concat).
 
-    `units` is the size of v, the query's when None. Luong's own runs left the keys unprojected (`project_keys=False`,
-    v then has the keys' size). `bias` adds b to the keys (ESPnet, Nematus, Marian; OpenNMT adds it to the query: the
-    same sum), or b to the keys and b_q to the query ("both": gs2s, SpeechBrain). `layer_norm` normalizes the "sum"
-    (Sockeye), or "each": LN(W_k k_j [+ b]) + LN(W_q q) (Nematus; Marian's second has no shift). `normed` takes
-    g v / |v| for v (TensorFlow Addons, with `bias`). ESPnet also adds a number, which a softmax cancels.
+    `units` is the size of v; None is the size of the query. Luong's own runs do not project the keys
+    (`project_keys=False`); v then has the size of the keys. `bias` adds b to the keys (ESPnet, Nematus, Marian; OpenNMT
+    adds it to the query, which gives the same sum). With "both" it also adds b_q to the query (gs2s, SpeechBrain).
+    `layer_norm` normalizes the "sum" (Sockeye) or "each" side: LN(W_k k_j [+ b]) + LN(W_q q) (Nematus; Marian's second
+    has no shift). `normed` replaces v by g v / |v| (TensorFlow Addons, with `bias`). ESPnet also adds a scalar, which a
+    softmax cancels.
     """
     score = additive(param, keys, query_size, units, bias, project_keys, layer_norm, normed)
     return lambda query, history: score(query)
@@ -35,7 +36,7 @@ def additive(
     param: Param, keys: Keys, query_size: int, units: int | None, bias: Bias = False,
     project_keys: bool = True, layer_norm: LayerNorm = "none", normed: bool = False,
 ) -> Callable:  # fmt: skip
-    """(query [b q], *extra [b s a]) -> v . tanh(W_q q + W_k k_j + extra)."""
+    """Returns (query [b q], *extra [b s a]) -> v . tanh(W_q q + W_k k_j + extra)."""
     if not project_keys:
         reject_unused("concat", "with project_keys=False", units=units is not None)
     a = (units or query_size) if project_keys else keys.shape[-1]
@@ -52,18 +53,18 @@ def additive(
         total = sum(extra, projected + norm_q(query @ W_q + b_q)[:, None])
         return jnp.tanh(norm_sum(total)) @ v
 
-    # Recomputing the tanh in the backward pass is faster than keeping [t b s a] of it.
+    # Recomputing the tanh in the backward pass is faster than storing its [t b s a].
     return jax.checkpoint(score)
 
 
 def _layer_norms(param: Param, units: int, layer_norm: LayerNorm) -> list[Callable]:
-    """What is done to the projected key, to the projected query and to their sum."""
+    """Returns the normalizations of the projected key, of the projected query and of their sum."""
     normalized = {"none": (), "sum": ("sum",), "each": ("k", "q")}[layer_norm]
     return [_layer_norm(param, name, units) if name in normalized else lambda x: x for name in ("k", "q", "sum")]
 
 
 def _layer_norm(param: Param, name: str, units: int) -> Callable:
-    """x -> gain (x - mean) / sqrt(variance + 1e-5) + shift, over the units   (Ba et al. 2016)."""
+    """Returns x -> gain (x - mean) / sqrt(variance + 1e-5) + shift, over the units   (Ba et al. 2016)."""
     gain = param(f"gain_{name}", nn.initializers.ones, (units,))
     shift = param(f"shift_{name}", nn.initializers.zeros, (units,))
 

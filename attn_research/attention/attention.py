@@ -14,7 +14,7 @@ from attn_research import config
 from attn_research.attention.bound import BoundAttention, Head, NoAttention
 from attn_research.attention.guard import build
 from attn_research.attention.history import History, StatefulComponent, as_stateful, source_mask
-from attn_research.attention.latent import Latent, Started, from_weights, latents
+from attn_research.attention.latent import Latent, PriorWithStart, from_weights, latents
 from attn_research.attention.normalizers import normalizers
 from attn_research.attention.scores import scores
 from attn_research.attention.windows import windows
@@ -144,11 +144,11 @@ class Attention(nn.Module):
         bound = latents.bind(self.config.latent)
         if remembers and not bound.traits.guided:
             raise UserError(
-                f"model.attention.latent {str(self.config.latent)!r} takes weights at the first step only, where there "
-                "is nothing to remember; choose a score, normalizer and window that do not, or latent hard or monotone"
+                f"model.attention.latent {str(self.config.latent)!r} reads weights at the first step only, where there "
+                "is no earlier step; choose a score, normalizer and window that read none, or latent hard or monotone"
             )
         result = Parameters(name="latent")(bound, states, query_size, lengths)
-        first, prior = result if isinstance(result, Started) else (from_weights, result)
+        first, prior = result if isinstance(result, PriorWithStart) else (from_weights, result)
         return Latent(prior, bound.traits.chained, values, first)
 
     def _check(self, score: Bound, ignores_weights: bool) -> None:
@@ -178,7 +178,7 @@ class Attention(nn.Module):
         if not (c.split or own_parameters or random):
             raise UserError(
                 f"model.attention.heads has no effect with split=false: score {str(c.score)!r} has no parameters, so "
-                "that all heads are alike; set model.attention.keys or values, or choose dot(project=True) or general"
+                "all heads are equal; set model.attention.keys or values, or choose dot(project=True) or general"
             )
 
 

@@ -21,7 +21,7 @@ from attn_research.registry import require
 
 ZERO_LOGIT = -2.0  # once the largest logit is 0, tau is at least -1, so from here down p is 0
 
-# Weights are right to 1e-5 in float32. Nearer to 1 entmax is softmax; above, p is a root of what rounding leaves.
+# In this range weights are right to 1e-5 in float32. Nearer to 1 entmax is softmax; above it, rounding dominates p.
 Alpha = Annotated[float, Range(minimum=1.01, maximum=2.25)]
 
 
@@ -37,7 +37,7 @@ def sparsemax(param: Param, keys: Keys, query_size: int) -> Score:
 def entmax(param: Param, keys: Keys, query_size: int, alpha: Alpha = 1.5, learned: bool = False) -> Score:
     """max((alpha - 1) e_j - tau, 0)^(1 / (alpha - 1))   (Peters et al. 2019).
 
-    With `learned`, alpha = 1.01 + 0.99 sigmoid(a) starts at `alpha` (Correia et al. 2019); S7 predicts a.
+    With `learned`, alpha = 1.01 + 0.99 sigmoid(a) starts at `alpha` (Correia et al. 2019). S7 predicts a.
     """
     if learned:
         require(1.01 < alpha < 2, f"alpha of normalizer 'entmax' is {alpha}, but learned it must be between 1.01 and 2")
@@ -53,7 +53,7 @@ def _as_array(alpha: float | Float[Array, ""], logits: Row) -> Float[Array, ""]:
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
 def solve_with_gradient(solve: Callable, z: Row, visible: Mask, alpha: Float[Array, ""]) -> Row:
-    """`solve(z, visible, alpha)`, the p above, with its exact gradient for z and alpha."""
+    """Returns `solve(z, visible, alpha)`, the p above, with its exact gradient for z and alpha."""
     return solve(z, visible, alpha)
 
 
@@ -63,7 +63,9 @@ def _forward(solve: Callable, z: Row, visible: Mask, alpha: Float[Array, ""]) ->
 
 
 def _backward(solve: Callable, residuals: tuple, g: Row) -> tuple:
-    """For z, diag(s) - s s^T / sum(s) with s = p^(2 - alpha) on the support; for alpha Correia et al. 2019, prop. 1."""
+    """Returns the gradients: for alpha by Correia et al. 2019, proposition 1; for z by the Jacobian
+    diag(s) - s s^T / sum(s), where s = p^(2 - alpha) on the support.
+    """
     p, alpha = residuals
     s = jnp.where(p > 0, jnp.where(p > 0, p, 1) ** (2 - alpha), 0)
     share = s / jnp.maximum(s.sum(-1, keepdims=True), 1)  # the sum is at least 1 where anything is visible
@@ -77,7 +79,7 @@ solve_with_gradient.defvjp(_forward, _backward)
 
 
 def solve_sparsemax(z: Row, visible: Mask, alpha: Float[Array, ""]) -> Row:
-    """alpha = 2: tau is over the largest k such that 1 + k z_k > z_1 + ... + z_k, z sorted downwards."""
+    """Solves alpha = 2. The support has the largest k with 1 + k z_k > z_1 + ... + z_k, z in descending order."""
     z = _shift(z, visible, 1.0)
     descending, k = _sort_descending(z)
     total = jnp.cumsum(descending, -1)
@@ -87,7 +89,7 @@ def solve_sparsemax(z: Row, visible: Mask, alpha: Float[Array, ""]) -> Row:
 
 
 def solve_entmax15(z: Row, visible: Mask, alpha: Float[Array, ""]) -> Row:
-    """alpha = 1.5: of the tau_k, each right if the support is the k largest, the last with tau_k <= z_k."""
+    """Solves alpha = 1.5. tau_k assumes that the support is the k largest; the last tau_k <= z_k is the right one."""
     z = _shift(z, visible, 0.5)
     descending, k = _sort_descending(z)
     mean = jnp.cumsum(descending, -1) / k
@@ -98,7 +100,7 @@ def solve_entmax15(z: Row, visible: Mask, alpha: Float[Array, ""]) -> Row:
 
 
 def solve_bisect(z: Row, visible: Mask, alpha: Float[Array, ""]) -> Row:
-    """Any alpha above 1: halves the interval that holds tau until the dtype resolves no more."""
+    """Solves any alpha above 1. Halves the interval around tau until the dtype resolves no smaller one."""
     z = _shift(z, visible, alpha - 1)
 
     def p(tau):
@@ -113,11 +115,11 @@ def solve_bisect(z: Row, visible: Mask, alpha: Float[Array, ""]) -> Row:
 
 
 def _shift(z: Row, visible: Mask, scale: float | Float[Array, ""]) -> Row:
-    """`scale` z with its largest visible entry at exactly 0, and ZERO_LOGIT where p is 0 anyway."""
+    """Returns `scale` z, shifted so that its largest visible entry is 0, and cut off at ZERO_LOGIT."""
     z = scale * (z - z.max(-1, where=visible, initial=-jnp.inf, keepdims=True))
     return jnp.maximum(jnp.where(visible, z, ZERO_LOGIT), ZERO_LOGIT)
 
 
 def _sort_descending(z: Row) -> tuple[Row, Float[Array, "1 s"]]:
-    """z sorted downwards, and 1, 2, 3 ..."""
+    """Returns z in descending order, and 1, 2, 3 ..."""
     return jnp.flip(jnp.sort(z, -1), -1), jnp.arange(1, z.shape[-1] + 1, dtype=z.dtype)[None]

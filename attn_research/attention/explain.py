@@ -1,4 +1,4 @@
-"""What went wrong in a user's score, normalizer or window, in words that need no knowledge of JAX."""
+"""Explains errors in a user's score, normalizer or window in terms that need no knowledge of JAX."""
 
 import re
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ MISFIT = re.compile(
 
 
 class Sizes(NamedTuple):
-    """Of one call."""
+    """The sizes of the arrays in one call."""
 
     b: int
     s: int
@@ -28,7 +28,7 @@ class Sizes(NamedTuple):
         return f"keys are [b s k] = {[b, s, k]}, a query is [b q] = {[b, q]}, logits are [b s] = {[b, s]}"
 
     def named(self, shape: Sequence[int]) -> str:
-        """`[b s 1] = [5, 26, 1]`; the letter of an axis is the likeliest where two sizes are equal."""
+        """Returns a shape with its letters, as in `[b s 1] = [5, 26, 1]`. Equal sizes get the likelier letter."""
         letters, left = [], list(self._fields)
         for axis, size in enumerate(shape):
             likely = left[axis:] + left[:axis] if len(left) == len(self) else left
@@ -39,7 +39,7 @@ class Sizes(NamedTuple):
 
 
 def explain(error: Exception, sizes: Sizes) -> str:
-    """What happened, and how to mend it."""
+    """Returns what happened and how to fix it."""
     text = " ".join(str(error).split("\n")[0].split())
     if message := typo(error):
         return message
@@ -48,45 +48,45 @@ def explain(error: Exception, sizes: Sizes) -> str:
             return message
     if isinstance(error, flax_errors.ScopeParamShapeError):
         return (
-            "a parameter has another shape in this call than in the first one; its shape may depend on the size of a "
-            "key, on query_size and on hyperparameters, not on the number of rows or positions"
+            "a parameter does not have the shape that it had in the first call; its shape may depend on the size of a "
+            "key, on query_size and on hyperparameters, but not on the number of rows or positions"
         )
     if isinstance(error, flax_errors.NameInUseError):
-        return "two parameters have the same name; give each `param` a name of its own"
+        return "two parameters have the same name; give each `param` its own name"
     if "NoneType" in text:
         return (
-            f"something is None ({type(error).__name__}: {_short(text)}); history.weights and history.coverage are, "
-            "unless the function is registered with remembers=True, and so is a function's result without `return`"
+            f"a value is None ({type(error).__name__}: {_short(text)}); history.weights and history.coverage are None "
+            "unless the function is registered with remembers=True, and a function without `return` returns None"
         )
     if isinstance(error, TypeError | ValueError) and MISFIT.search(text):
         return f"{_misfit(text, sizes)}; in this call {sizes}"
     return f"{type(error).__name__}: {_short(text)}; in this call {sizes}"
 
 
-COMPILED = "while the model is compiled an array has a shape but no numbers yet"
+COMPILED = "while the model is compiled an array has a shape but no values"
 TRACED = (
     (
         jax.errors.TracerArrayConversionError,
-        f"NumPy is given an array of JAX, and {COMPILED}; use jax.numpy (jnp) in place of numpy (np)",
+        f"NumPy gets a JAX array, and {COMPILED}; use jax.numpy (jnp) instead of numpy (np)",
     ),
     (
         jax.errors.TracerBoolConversionError,
-        f"Python's if, while, and, or, not or assert asks whether an array is true, and {COMPILED}; "
+        f"Python's if, while, and, or, not or assert tests an array, and {COMPILED}; "
         "use jnp.where(condition, a, b), & and |",
     ),
     (
         jax.errors.NonConcreteBooleanIndexError,
-        f"an array is indexed with a condition, and {COMPILED}; use jnp.where(condition, a, b)",
+        f"an array is indexed by a condition, and {COMPILED}; use jnp.where(condition, a, b)",
     ),
     (
         (jax.errors.ConcretizationTypeError, jax.errors.TracerIntegerConversionError),
-        f"a number of Python is asked of an array (as by float, int, range or .item()), and {COMPILED}; "
-        "go on with the array itself, or take sizes from .shape",
+        f"an array is converted to a Python number (by float, int, range or .item()), and {COMPILED}; "
+        "use the array itself, or take sizes from .shape",
     ),
     (
         jax.errors.UnexpectedTracerError,
-        "an array of an earlier call is used again; a function may keep nothing outside of itself (for a state of its "
-        "own see Remembering)",
+        "an array from an earlier call is used again; a function must not store arrays outside itself (to keep a "
+        "state, return a StatefulComponent)",
     ),
 )
 
@@ -96,8 +96,8 @@ def _short(text: str) -> str:
 
 
 def _misfit(text: str, sizes: Sizes) -> str:
-    """The shapes that a library's message names, with their letters."""
-    shapes = [[int(size) for size in re.findall(r"\d+", result)] for result in re.findall(r"\(([\d, ]+)\)", text)]
+    """Returns the shapes that a library's message names, with their letters."""
+    shapes = [[int(size) for size in re.findall(r"\d+", group)] for group in re.findall(r"\(([\d, ]+)\)", text)]
     shapes = [shape for shape in shapes if shape]
     if len(shapes) < 2:
         return f"shapes do not fit: {_short(text)}"

@@ -1,4 +1,4 @@
-"""What one step of attention tells the next."""
+"""The state that attention carries from one target step to the next."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -8,18 +8,20 @@ from jaxtyping import Array, Bool, Float, Int
 
 
 class History(NamedTuple):
-    """What a step may know of those before it; a search that reorders its hypotheses reorders this with them."""
+    """What a step may read of earlier steps. A search that reorders its hypotheses reorders their histories too."""
 
     step: Int[Array, "..."]  # number of target steps before this one
     lengths: Int[Array, " b"]  # real source lengths
-    weights: Float[Array, "b s"] | None = None  # of the step before, zero before the first; only where one remembers
-    coverage: Float[Array, "b s"] | None = None  # their running sum; only where one remembers
-    memory: Any = None  # a piece's own, from its `StatefulComponent`
-    key: Array | None = None  # random key of this step, in training; only where one is random
+    weights: Float[Array, "b s"] | None = (
+        None  # of the last step, zero before the first; None unless a component remembers
+    )
+    coverage: Float[Array, "b s"] | None = None  # their sum over all earlier steps; None unless a component remembers
+    memory: Any = None  # a component's own, see `StatefulComponent`
+    key: Array | None = None  # of this step, in training; None unless a component is random
 
 
 class StepResult(NamedTuple):
-    """What one step of attention did, for those who remember it."""
+    """The inputs and results of one step, from which components update their memory."""
 
     query: Float[Array, "b q"]
     visible: Bool[Array, "b s"]  # real positions inside the window
@@ -29,40 +31,38 @@ class StepResult(NamedTuple):
 
 
 class StatefulComponent(NamedTuple):
-    """A score, normalizer or window with a state of its own, in place of the bare function."""
+    """A score, normalizer or window with its own memory. It takes the place of the bare function."""
 
-    start: Any  # memory before the first step: a pytree of [b ...] arrays
-    step: Callable  # the bare function; it finds the memory in `history.memory`
-    update: Callable  # (Step, History) -> memory of the next step
+    start: Any  # the memory before the first step: a pytree of [b ...] arrays
+    step: Callable  # the bare function; reads the memory from `history.memory`
+    update: Callable  # (StepResult, History) -> the memory of the next step
 
 
 def as_stateful(component: Callable | StatefulComponent) -> StatefulComponent:
-    """A bare function as one that has nothing to remember."""
-    return (
-        component
-        if isinstance(component, StatefulComponent)
-        else StatefulComponent(None, component, lambda step_result, history: None)
-    )
+    """Returns a bare function as a component without memory, and a `StatefulComponent` as it is."""
+    if isinstance(component, StatefulComponent):
+        return component
+    return StatefulComponent(None, component, lambda step_result, history: None)
 
 
 def previous_weights(history: History, first: Float[Array, "b s"]) -> Float[Array, "b s"]:
-    """The weights of the step before; `first` before there are any."""
+    """Returns the weights of the last step; before the first step, `first`."""
     return jnp.where(history.step == 0, first, history.weights)
 
 
 def first_position(history: History) -> Float[Array, "b s"]:
-    """All weight on position 0; only where one remembers."""
+    """Returns all weight on position 0, for a component that remembers."""
     at = jnp.arange(history.weights.shape[-1]) == 0
     return (source_mask(history.lengths, len(at)) & at[None]).astype(history.weights.dtype)
 
 
 def source_mask(lengths: Int[Array, " b"], size: int) -> Bool[Array, "b s"]:
-    """True on the real positions of sources padded to `size`."""
+    """Returns True on the real positions of sources padded to `size`."""
     return jnp.arange(size)[None] < lengths[:, None]
 
 
 def uniform_weights(history: History) -> Float[Array, "b s"]:
-    """The same weight on every real position; only where one remembers."""
+    """Returns equal weights on all real positions, for a component that remembers."""
     mask, dtype = source_mask(history.lengths, history.weights.shape[-1]), history.weights.dtype
     lengths = jnp.maximum(history.lengths, 1)[:, None].astype(jnp.promote_types(dtype, jnp.float32))
     return (mask / lengths).astype(dtype)

@@ -1,10 +1,10 @@
-"""Latent attention: which source position a target symbol comes from is a random variable z_t that is summed out.
+"""Latent attention: the source position of a target symbol is a random variable z_t, which is summed out.
 
 A latent has a score's form: `latent(param, keys, query_size, lengths, **hyper)` returns a function
-`(log_weights [b s], query [b q], before [b s]) -> log prior [b s]`, which gives log p(z_t = j | y_<t) from the step's
-weights a_t and from `before`, log p(z_{t-1} = i | y_<t), which knows what was written at the step before. At the first
-step the prior is a_1; a latent with another one returns `Started(first, prior)`. A probability of zero is LOG_ZERO in
-the log, so that gradients stay finite.
+`(log_weights [b s], query [b q], log_posterior [b s]) -> log prior [b s]`. The prior is p(z_t = j | y_<t). It is
+computed from the step's weights a_t and from the posterior p(z_{t-1} = i | y_<t), which knows the symbol that the last
+step wrote. At the first step the prior is a_1; a latent with another first prior returns `PriorWithStart`. The log of a
+zero probability is LOG_ZERO, which keeps gradients finite.
 """
 
 import math
@@ -21,8 +21,9 @@ from attn_research.attention.history import source_mask
 from attn_research.attention.scores import Keys, Param, Score, weight_init
 from attn_research.registry import Registry
 
-# chained: reads `before`, so that each step waits for the symbol before it; guided: reads a_t after the first step;
-# weighted: reads a_t at all.
+# chained: reads `log_posterior`, so each step waits for the symbol before it.
+# guided: reads a_t after the first step.
+# weighted: reads a_t at some step.
 latents = Registry("latent attention", "latent", chained=True, guided=True, weighted=True)
 
 LOG_ZERO = -1e9
@@ -33,35 +34,35 @@ Lengths = Int[Array, " b"]
 
 
 def from_weights(log_weights: LogWeights, query: Float[Array, "b q"]) -> LogWeights:
-    """The first step's weights as its prior."""
+    """Returns the first step's weights as its prior."""
     return log_weights
 
 
 class Latent(NamedTuple):
     """Latent attention over one batch of sources."""
 
-    prior: Callable  # (log weights [b s], query [b q], before [b s]) -> log prior [b s]
+    prior: Callable  # (log weights [b s], query [b q], log posterior [b s]) -> log prior [b s]
     chained: bool
-    values: Float[Array, "b s v"]  # the context, were all the weight at one position
+    values: Float[Array, "b s v"]  # for each position, the context if it had all the weight
     first: Callable = from_weights  # (log weights [b s], query [b q]) -> log prior [b s] of the first step
 
 
-class Started(NamedTuple):
-    """A latent whose first prior is not made of the weights, in place of the bare function."""
+class PriorWithStart(NamedTuple):
+    """A latent whose first prior does not come from the weights. It takes the place of the bare function."""
 
     first: Callable
     prior: Callable
 
 
 class PriorInput(NamedTuple):
-    """What attention says of a step, in place of its weights: all that the prior is made of."""
+    """What attention returns in place of a step's weights: the input of the prior."""
 
     log_weights: Float[Array, "*t b s"]
     query: Float[Array, "*t b q"]
 
 
 def make_prior_input(weights: Float[Array, "*t b s"], query: Float[Array, "*t b q"]) -> PriorInput:
-    """Weights as a distribution, in float32 at least: where they sum to less than one, all is divided by the sum."""
+    """Returns the weights divided by their sum, as logs, in float32 at least."""
     total = weights.sum(-1, keepdims=True)
     shares = (weights / jnp.where(total > 0, total, 1)).astype(jnp.promote_types(weights.dtype, jnp.float32))
     return PriorInput(jnp.where(shares > 0, jnp.log(jnp.where(shares > 0, shares, 1)), LOG_ZERO), query)
@@ -77,8 +78,8 @@ def hard(param: Param, keys: Keys, query_size: int, lengths: Lengths) -> Score:
 def monotone(param: Param, keys: Keys, query_size: int, lengths: Lengths, leak: Share = 0.0) -> Score:
     """p(z_t = j | z_{t-1} = i) = a_tj / sum_(l >= i) a_tl for j >= i, else 0   (Wu & Cotterell 2019, 0-MONO).
 
-    Where no weight lies at i or behind it, z stays at i. Wu & Cotterell's own code (neural-transducer) masks softly:
-    with `leak`, there 1e-7, the weights before i take part, each times `leak`.
+    If no weight is at i or after it, z stays at i. Wu & Cotterell's own code (neural-transducer) masks softly: it
+    multiplies the weights before i by `leak`, 1e-7 there, instead of by 0.
     """
 
     def prior(log_weights, query, log_posterior):
@@ -87,21 +88,20 @@ def monotone(param: Param, keys: Keys, query_size: int, lengths: Lengths, leak: 
         share = jax.lax.cumlogsumexp(jnp.where(no_mass_ahead, LOG_ZERO, log_posterior - log_mass_ahead), 1)
         return jnp.logaddexp(log_weights + share, jnp.where(no_mass_ahead, log_posterior, LOG_ZERO))
 
-    def leaking(log_weights, query, log_posterior):
+    def leaky_prior(log_weights, query, log_posterior):
         log_mass_ahead, behind = _ahead_and_behind(log_weights)
-        moves = log_posterior - jnp.logaddexp(
-            log_mass_ahead, math.log(leak) + behind
-        )  # from i, per weight at or behind it
+        # The probability of leaving i, per unit of weight at i or after it.
+        moves = log_posterior - jnp.logaddexp(log_mass_ahead, math.log(leak) + behind)
         later, earlier = _ahead_and_behind(moves)
         earlier = jnp.logaddexp(earlier, moves)
         later = jnp.pad(later[:, 1:], ((0, 0), (0, 1)), constant_values=LOG_ZERO)
         return log_weights + jnp.logaddexp(earlier, math.log(leak) + later)
 
-    return leaking if leak else prior
+    return leaky_prior if leak else prior
 
 
 def _ahead_and_behind(x: LogWeights) -> tuple[LogWeights, LogWeights]:
-    """log sum_(l >= j) exp(x_l), and log sum_(l < j) exp(x_l)."""
+    """Returns log sum_(l >= j) exp(x_l) and log sum_(l < j) exp(x_l)."""
     behind = jnp.pad(jax.lax.cumlogsumexp(x, 1)[:, :-1], ((0, 0), (1, 0)), constant_values=LOG_ZERO)
     return jax.lax.cumlogsumexp(x, 1, reverse=True), behind
 
@@ -110,13 +110,13 @@ def _ahead_and_behind(x: LogWeights) -> tuple[LogWeights, LogWeights]:
 def hmm(
     param: Param, keys: Keys, query_size: int, lengths: Lengths, band: Band = 5, monotone: bool = False,
     start: Literal["score", "first"] = "score", leak: Share = 0.0,
-) -> Score | Started:  # fmt: skip
+) -> Score | PriorWithStart:  # fmt: skip
     """p(z_t = i + o | z_{t-1} = i) = softmax_o(W [q; k_i] + b), |o| <= band   (Wu & Cotterell 2019, 1st-order).
 
-    Only offsets inside the sentence share the mass; with `monotone` only o >= 0. The score decides the first position
-    alone; with start="first", as in Wu & Cotterell's own code (neural-transducer), the transitions from position 0 do,
-    and there is no score. With `leak`, there 1e-7, it is added to the chance of each position of the sentence, after
-    which `monotone` takes the chance of each o < 0 times `leak`, and all is divided by the sum.
+    Only offsets inside the sentence share the mass; with `monotone`, only o >= 0. The score decides nothing but the
+    first position. With start="first", as in Wu & Cotterell's own code (neural-transducer), the transitions from
+    position 0 decide it, and there is no score. `leak`, 1e-7 there, is added to the probability of each position of the
+    sentence. Then `monotone` multiplies the probability of each o < 0 by `leak`, and all are divided by their sum.
     """
     s, offsets = keys.shape[1], range(0 if monotone and not leak else -band, band + 1)
     W = param("W", weight_init, (query_size + keys.shape[-1], len(offsets)))
@@ -129,13 +129,13 @@ def hmm(
         logits = from_keys + (query @ W[:query_size])[:, None]
         return logits.astype(jnp.promote_types(logits.dtype, jnp.float32))
 
-    def banded(log_weights, query, log_posterior):
+    def banded_prior(log_weights, query, log_posterior):
         transitions = jax.nn.log_softmax(jnp.where(inside, energies(query), LOG_ZERO))
         moves = log_posterior[..., None] + jnp.where(inside, transitions, LOG_ZERO)
         arrivals = [jnp.roll(moves[..., n], offset, 1) for n, offset in enumerate(offsets)]
         return jax.nn.logsumexp(jnp.stack(arrivals, -1), -1)
 
-    def leaking(log_weights, query, log_posterior):
+    def leaky_prior(log_weights, query, log_posterior):
         p = _to_positions(jax.nn.softmax(energies(query)), offsets) + leak
         p = jnp.triu(p) + leak * jnp.tril(p, -1) if monotone else p
         p = p * source_mask(lengths, s)[:, None]
@@ -145,20 +145,20 @@ def hmm(
             log_posterior[..., None] + jnp.where(p > 0, jnp.log(jnp.where(p > 0, p, 1)), LOG_ZERO), 1
         )
 
-    prior = leaking if leak else banded
+    prior = leaky_prior if leak else banded_prior
     if start == "score":
         return prior
 
     def from_first(log_weights, query):
         return prior(log_weights, query, jnp.full_like(log_weights, LOG_ZERO).at[:, 0].set(0))
 
-    return Started(from_first, prior)
+    return PriorWithStart(from_first, prior)
 
 
-def _to_positions(chances: Float[Array, "b i o"], offsets: range) -> Float[Array, "b i j"]:
-    """From the chance of every offset to that of every position, 0 where no offset leads."""
-    s = chances.shape[1]
+def _to_positions(by_offset: Float[Array, "b i o"], offsets: range) -> Float[Array, "b i j"]:
+    """Returns the probability of every position, from that of every offset; 0 if no offset leads there."""
+    s = by_offset.shape[1]
     index = jnp.arange(s)[None] - jnp.arange(s)[:, None] - offsets[0]
     in_range = (index >= 0) & (index < len(offsets))
-    probabilities = jnp.take_along_axis(chances, jnp.where(in_range, index, 0)[None], -1)
-    return jnp.where(in_range[None], probabilities, 0)
+    by_position = jnp.take_along_axis(by_offset, jnp.where(in_range, index, 0)[None], -1)
+    return jnp.where(in_range[None], by_position, 0)

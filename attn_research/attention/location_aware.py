@@ -1,6 +1,6 @@
-"""Scores that know where the last steps looked: v . tanh(W_q q + W_k k_j [+ b] + U f_j), f a convolution of weights.
+"""Location-aware scores: v . tanh(W_q q + W_k k_j [+ b] + U f_j), f a convolution of the weights of earlier steps.
 
-A filter has `reach` positions on each side; positions outside the sentence count as zero.
+A filter covers `reach` positions on each side. Positions outside the sentence count as zero.
 """
 
 from collections.abc import Callable
@@ -36,12 +36,12 @@ def _summed_weights(history: History, start: Float[Array, "b s"]) -> Float[Array
 FEATURES = {"weights": (previous_weights,), "coverage": (_summed_weights,), "both": (previous_weights, _summed_weights)}
 
 
-def _stack(*reads: Callable) -> Callable:
-    return lambda history, start: jnp.stack([feature(history, start) for feature in reads], -1)
+def _stack(*features: Callable) -> Callable:
+    return lambda history, start: jnp.stack([feature(history, start) for feature in features], -1)
 
 
-def _reader(start: Start, stop_gradient: bool, feature: Callable) -> Callable:
-    """History -> [b s i]; `feature` makes it of the history and of what stands for weights before the first step."""
+def _bind_feature(start: Start, stop_gradient: bool, feature: Callable) -> Callable:
+    """Returns History -> [b s i], by `feature(history, weights before the first step)`."""
     stop = jax.lax.stop_gradient if stop_gradient else lambda x: x
     return lambda history: stop(feature(history, STARTS[start](history)))
 
@@ -56,17 +56,17 @@ def location_aware(
     reach: Reach = 5, reads: Literal["weights", "coverage", "both"] = "weights", start: Start = "uniform",
     stop_gradient: bool = False,
 ) -> Score:  # fmt: skip
-    """f = F * a', a' the weights of the step before   (Chorowski et al. 2015, eq. 8 and 9, with `bias`).
+    """f = F * a', a' the weights of the last step   (Chorowski et al. 2015, eq. 8 and 9, with `bias`).
 
-    `reads` their running sum instead (ESPnet's "coverage_location"), or "both" (location-sensitive in Tacotron 2).
-    `start` stands for the weights before the first step: "uniform" over the real positions (ESPnet, SpeechBrain), all
-    on the "first" (ESPnet's forward attention) or "zero" (NVIDIA's Tacotron 2). With `stop_gradient` what is read has
-    no gradient (SpeechBrain).
+    With `reads`, a' is the sum of all earlier weights ("coverage", ESPnet's "coverage_location") or "both"
+    (location-sensitive in Tacotron 2). `start` gives the weights before the first step: "uniform" over the real
+    positions (ESPnet, SpeechBrain), all on the "first" position (ESPnet's forward attention) or "zero" (NVIDIA's
+    Tacotron 2). With `stop_gradient`, a' passes no gradient (SpeechBrain).
     """
     score = additive(param, keys, query_size, units, bias)
     convolve = _convolution(param, reach, len(FEATURES[reads]), channels)
     U = param("U", weight_init, (channels, units or query_size))
-    feature = _reader(start, stop_gradient, _stack(*FEATURES[reads]))
+    feature = _bind_feature(start, stop_gradient, _stack(*FEATURES[reads]))
     return lambda query, history: score(query, convolve(feature(history)) @ U)
 
 
@@ -77,7 +77,7 @@ def location_2d(
 ) -> StatefulComponent:  # fmt: skip
     """f = F * [a^(t-n); ...; a^(t-1)], the weights of the last n = `steps` steps   (ESPnet's "location2d").
 
-    `start` and `stop_gradient` are those of location_aware.
+    `start` and `stop_gradient` are as in location_aware.
     """
     score = additive(param, keys, query_size, units, bias)
     convolve = _convolution(param, reach, steps, channels)
@@ -87,7 +87,7 @@ def location_2d(
         before_first = (jnp.arange(steps) + history.step < steps)[None, None]
         return jnp.where(before_first, before[..., None], history.memory)
 
-    feature = _reader(start, stop_gradient, recent)
+    feature = _bind_feature(start, stop_gradient, recent)
 
     def logits(query, history):
         return score(query, convolve(feature(history)) @ U)
@@ -103,16 +103,16 @@ def location_recurrent(
     param: Param, keys: Keys, query_size: int, units: Size | None = None, bias: bool = False, channels: Size = 10,
     reach: Reach = 5, start: Start = "uniform", stop_gradient: bool = False,
 ) -> StatefulComponent:  # fmt: skip
-    """In place of U f_j, for all j alike, h_t = LSTM(max_j relu(F * a')_j, h_(t-1))   (ESPnet's "location_recurrent").
+    """h_t = LSTM(max_j relu(F * a')_j, h_(t-1)), equal for all j, in place of U f_j   (ESPnet's "location_recurrent").
 
-    The LSTM has no bias. The maximum is over real positions; ESPnet's is over the padding too. `start` and
-    `stop_gradient` are those of location_aware.
+    The LSTM has no bias. The maximum is over real positions; ESPnet's includes the padding. `start` and
+    `stop_gradient` are as in location_aware.
     """
     a = units or query_size
     score = additive(param, keys, query_size, units, bias)
     convolve = _convolution(param, reach, 1, channels)
     W = param("W", weight_init, (channels + a, 4 * a))
-    feature = _reader(start, stop_gradient, _stack(previous_weights))
+    feature = _bind_feature(start, stop_gradient, _stack(previous_weights))
 
     def next_state(history):
         c, h = history.memory
@@ -131,7 +131,7 @@ def location_recurrent(
 
 
 def _convolution(param: Param, reach: int, inputs: int, channels: int) -> Callable:
-    """features [b s i] -> [b s c], by filters F [2 reach + 1, i, c]."""
+    """Returns features [b s i] -> [b s c], a convolution with filters F [2 reach + 1, i, c]."""
     F = param("F", weight_init, (2 * reach + 1, inputs, channels))
     form = ("NWC", "WIO", "NWC")
     return lambda features: jax.lax.conv_general_dilated(features, F, (1,), "SAME", dimension_numbers=form)

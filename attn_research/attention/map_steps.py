@@ -1,4 +1,4 @@
-"""Many steps at once, with no more memory than they need."""
+"""Runs many steps at once without storing the wide arrays inside them."""
 
 from collections.abc import Callable
 from typing import Any
@@ -6,14 +6,14 @@ from typing import Any
 import jax
 from jax.extend.core import Jaxpr, jaxprs_in_params
 
-MAX_EXPANSION = 16  # a step is wide that makes more than this many times the entries that it takes and gives
+MAX_EXPANSION = 16  # a step that computes more than this many times the entries of its inputs and outputs is wide
 
 
 def map_steps(step: Callable, *args: Any) -> Any:
-    """`jax.vmap(step)(*args)`, as one product of matrices where the step is one of a vector.
+    """Returns `jax.vmap(step)(*args)`, which turns matrix-vector products into one product of matrices.
 
-    A wide step, such as concat's with its [b s a] of tanh, runs for one step after another, and once more in the
-    backward pass, so that nothing wide is kept, nor made for several steps together.
+    A wide step, such as concat's with its tanh [b s a], runs for one target step after another, and again in the
+    backward pass. So its wide arrays are never stored, and never computed for several target steps together.
     """
     if not _is_wide(step, *args):
         return jax.vmap(step)(*args)
@@ -21,7 +21,7 @@ def map_steps(step: Callable, *args: Any) -> Any:
 
 
 def _is_wide(step: Callable, *args: Any) -> bool:
-    """Whether a second step adds many entries to what the first one makes; what the steps share adds none."""
+    """Whether a second target step adds many entries. Arrays that all target steps share add none."""
     one, two = (_trace(step, steps, args) for steps in (1, 2))
     io_entries = sum(variable.aval.size for variable in (*one.invars, *one.outvars))
     return _count_entries(two) - _count_entries(one) > MAX_EXPANSION * io_entries
@@ -33,6 +33,6 @@ def _trace(step: Callable, steps: int, args: Any) -> Jaxpr:
 
 
 def _count_entries(jaxpr: Jaxpr) -> int:
-    """Of all arrays that it makes, those inside its operations too."""
+    """Returns the entries of all arrays that it computes, also inside its operations."""
     own = sum(variable.aval.size for equation in jaxpr.eqns for variable in equation.outvars)
     return own + sum(_count_entries(inner) for equation in jaxpr.eqns for inner in jaxprs_in_params(equation.params))

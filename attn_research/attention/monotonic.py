@@ -1,4 +1,4 @@
-"""Normalizers that move along the source: where a step looks depends on where the one before looked."""
+"""Monotonic normalizers: a step attends at or after the position to which the last step attended."""
 
 from collections.abc import Callable
 from typing import Annotated
@@ -24,12 +24,12 @@ def monotonic(
 ) -> StatefulComponent:
     """a_j = p_j q_j, q_j = (1 - p_{j-1}) q_{j-1} + a'_j, p = sigma(e + r + noise N(0, 1))   (Raffel et al. 2017).
 
-    The expected alignment of a scan that stops at j with chance p_j; a' is the a of the step before and starts at
-    position 0, r is learned from `offset` on, noise is for training only. Systems that divide by the product of the
-    1 - p instead (their parallel form, as TensorFlow Addons) lose the mass behind a p of exactly 1. With
-    `hard_decoding` p = [e + r > 0] outside of training, as the paper decodes (section 2.2): the first such position
-    from the last one on has all the weight, and where there is none this and all later steps have none. The loss on
-    dev is then that of hard weights too.
+    a is the expected alignment of a scan that stops at j with probability p_j. a' is the a of the last step; before the
+    first step it is all on position 0. r is learned and starts at `offset`. The noise is for training only. Systems
+    that divide by the product of the 1 - p (the parallel form, as in TensorFlow Addons) lose the mass after a p of
+    exactly 1. With `hard_decoding`, p = [e + r > 0] outside training, as the paper decodes (section 2.2): the first
+    such position at or after the last one has all the weight. If there is none, this and all later steps have no
+    weight. The dev loss is then that of hard weights too.
     """
     return _monotonic(param, keys, noise, offset, hard_decoding, lambda alpha, visible, query, history: alpha)
 
@@ -47,8 +47,8 @@ def mocha(
 ) -> StatefulComponent:
     """sum_{k=j}^{j+w-1} a_k exp(u_j) / sum_{l=k-w+1}^{k} exp(u_l), a that of `monotonic`   (Chiu & Raffel 2018).
 
-    Where the scan stops, a softmax over the last w positions, whose energy u is a score with parameters of its own.
-    With w = 1 it is `monotonic`. `hard_decoding` is that of `monotonic`, and how the paper decodes.
+    Where the scan stops, a softmax runs over the last w positions. Its energy u is a score with its own parameters.
+    With w = 1 it is `monotonic`. `hard_decoding` is as in `monotonic`; the paper decodes with it.
     """
     energy = _energy("mocha", param, keys, query_size, score)
     return _monotonic(param, keys, noise, offset, hard_decoding, chunkwise(energy, width))
@@ -64,7 +64,7 @@ def milk(
     offset: Logit = 0.0,
     hard_decoding: bool = False,
 ) -> StatefulComponent:
-    """`mocha` whose softmax goes back to the source's start   (Arivazhagan et al. 2019)."""
+    """`mocha` with a softmax from the start of the source   (Arivazhagan et al. 2019)."""
     energy = _energy("milk", param, keys, query_size, score)
     return _monotonic(param, keys, noise, offset, hard_decoding, chunkwise(energy, width=keys.shape[1]))
 
@@ -73,9 +73,10 @@ def milk(
 def forward(param: Param, keys: Keys, query_size: int, agent: bool = False) -> Score | StatefulComponent:
     """a_j = w_j (a'_j + a'_{j-1}) / sum, w = softmax(e), a' starts at position 0   (Zhang et al. 2018).
 
-    With `agent` w_j (u a'_j + (1 - u) a'_{j-1}): u, the chance to stay, is 1/2 at first, then sigma(W [c; q] + b) of
-    the step before, c the weighted sum of the keys. The paper's u is the chance to move.
-    Nothing is left where the window hides both; ESPnet's clamp against that is `clamped_forward`.
+    With `agent`, w_j (u a'_j + (1 - u) a'_{j-1}) / sum. u, the probability of staying, is 1/2 at the first step, then
+    sigma(W [c; q] + b) of the last step, c the weighted sum of the keys. The paper's u is the probability of moving.
+    If the window hides every position that a' reaches, no weight is left; `clamped_forward` has ESPnet's clamp
+    against that.
     """
 
     def normalize(transition, logits, visible):
@@ -89,7 +90,7 @@ def forward(param: Param, keys: Keys, query_size: int, agent: bool = False) -> S
 def clamped_forward(
     param: Param, keys: Keys, query_size: int, agent: bool = False, clamp: Trace = 1e-6
 ) -> Score | StatefulComponent:
-    """`forward` with w_j (a'_j + a'_{j-1}) at least `clamp` before it is divided by its sum, padding too   (ESPnet)."""
+    """`forward` with w_j (a'_j + a'_{j-1}), padding too, at least `clamp` before the division by the sum   (ESPnet)."""
 
     def normalize(transition, logits, visible):
         clamped = jnp.maximum(transition * jax.nn.softmax(logits, where=visible), clamp)
@@ -101,7 +102,7 @@ def clamped_forward(
 def _monotonic(
     param: Param, keys: Keys, noise: float, offset: float, hard_decoding: bool, to_weights: Callable
 ) -> StatefulComponent:
-    """Remembers the monotonic alignment; `to_weights` makes the weights of it."""
+    """Returns a component that remembers the monotonic alignment; `to_weights` turns it into weights."""
     r, first = param("r", nn.initializers.constant(offset), ()), _first_position(keys)
 
     def alpha(logits: Row, visible: Mask, history: History) -> Row:
@@ -121,7 +122,7 @@ def _monotonic(
 
 @jax.jit
 def expected_alignment(p: Row, previous: Row) -> Row:
-    """p_j q_j with q_j = (1 - p_{j-1}) q_{j-1} + before_j, as a scan over positions: exact also where p is 1."""
+    """Returns p_j q_j, q_j = (1 - p_{j-1}) q_{j-1} + previous_j, by a scan over positions: exact even if a p is 1."""
 
     def join(left, right):
         return left[0] * right[0], left[1] * right[0] + right[1]
@@ -131,7 +132,7 @@ def expected_alignment(p: Row, previous: Row) -> Row:
 
 
 def chunkwise(energy: Callable, width: int) -> Callable:
-    """beta_j = sum_k alpha_k softmax(u_{k-width+1} ... u_k)_j, u the energies of the visible positions."""
+    """Returns alpha -> beta_j = sum_k alpha_k softmax(u_{k-width+1} ... u_k)_j, u the visible energies."""
 
     def to_weights(alpha, visible, query, history):
         u = energy(query, history).astype(alpha.dtype)
@@ -144,11 +145,11 @@ def chunkwise(energy: Callable, width: int) -> Callable:
 
 
 def _energy(normalizer: str, param: Param, keys: Keys, query_size: int, score: Spec) -> Callable:
-    """The second energy: a score whose parameters' names begin with `chunk_`."""
+    """Returns the second energy: a score whose parameter names start with `chunk_`."""
     bound = scores.bind(score)
-    fits = bound.traits.attends and not bound.traits.remembers and not bound.traits.limit
+    is_allowed = bound.traits.attends and not bound.traits.remembers and not bound.traits.limit
     require(
-        fits,
+        is_allowed,
         f"score of normalizer {normalizer!r} is {str(score)!r}, but must attend, remember nothing and have no limit",
     )
     return build("score", bound, lambda name, *args: param(f"chunk_{name}", *args), keys, query_size)
@@ -167,7 +168,7 @@ def _forward(param: Param, keys: Keys, query_size: int, agent: bool, normalize: 
 
 
 def _with_agent(param: Param, keys: Keys, query_size: int, step: Callable) -> StatefulComponent:
-    """Remembers u [b 1], the chance to stay in the next step."""
+    """Returns a component that remembers u [b 1], the probability of staying at the next step."""
     W = param("W", nn.initializers.glorot_uniform(), (keys.shape[-1] + query_size, 1))
     b = param("b", nn.initializers.zeros, (1,))
     half = jnp.full_like(_first_position(keys)[:, :1], 0.5)
@@ -180,6 +181,6 @@ def _with_agent(param: Param, keys: Keys, query_size: int, step: Callable) -> St
 
 
 def _first_position(keys: Keys) -> Row:
-    """All on position 0, in float32 at least."""
+    """Returns all weight on position 0, in float32 at least."""
     dtype = jnp.promote_types(keys.dtype, jnp.float32)
     return jnp.zeros(keys.shape[:2], dtype).at[:, 0].set(1)

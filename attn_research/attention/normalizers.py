@@ -1,9 +1,9 @@
-"""Normalizers: from the logits of one target step to weights.
+"""Normalizers: turn the logits of one target step into weights.
 
 A normalizer has a score's form: `normalizer(param, keys, query_size, **hyper)` returns a function
 `(logits [b s], visible [b s], query [b q], history) -> weights [b s]`, all in float32 at least. `visible` is True on
-the real positions inside the window; elsewhere weights are exactly zero, and a row without any gets zeros and finite
-gradients.
+the real positions inside the window. Weights are exactly zero elsewhere. A row without visible positions gets zeros and
+finite gradients.
 """
 
 import math
@@ -17,10 +17,12 @@ from attn_research.annotations import Factor, Logit, Positions, Trace
 from attn_research.attention.scores import Keys, Param, Score
 from attn_research.registry import Registry
 
-# mass: what the weights of a step sum to where something is visible: "one", or "at most one"; positional: reads where a
-# position stands; remembers: reads earlier steps, so steps can't run all at once; random: draws from history.key in
-# training; exact_gradient: False where what flows back is an estimate; leaks: padding gets weight, as in a system to be
-# matched, against the law.
+# mass: the sum of a step's weights if a position is visible, "one" or "at most one".
+# positional: reads the index of a key.
+# remembers: reads earlier steps, so steps cannot run all at once.
+# random: draws from history.key in training.
+# exact_gradient: False if the gradient is an estimate.
+# leaks: gives weight to padding against the law, to reproduce another system.
 normalizers = Registry(
     "normalizer", mass="one", positional=False, remembers=False, random=False, exact_gradient=True, leaks=False
 )
@@ -33,7 +35,7 @@ Mask = Bool[Array, "b s"]
 def softmax(param: Param, keys: Keys, query_size: int, temperature: Factor = 1.0, learned: bool = False) -> Score:
     """exp(e_j / T) / sum_l exp(e_l / T)   (Bahdanau et al. 2015, eq. 6).
 
-    With `learned`, T starts at `temperature` and its logarithm is a parameter. ESPnet's "scaling" of 2 is T = 0.5.
+    With `learned`, T starts at `temperature`, and log T is the parameter. ESPnet's "scaling" of 2 is T = 0.5.
     """
     T = jnp.exp(param("log_T", nn.initializers.constant(math.log(temperature)), ())) if learned else temperature
     return lambda logits, visible, query, history: jax.nn.softmax(logits / T, where=visible)
@@ -43,8 +45,9 @@ def softmax(param: Param, keys: Keys, query_size: int, temperature: Factor = 1.0
 def filled_softmax(param: Param, keys: Keys, query_size: int, fill: float = -99999999.0) -> Score:
     """exp(e_j) / sum_l exp(e_l) over all positions, e_l = `fill` where not visible   (Sockeye, TensorFlow Addons).
 
-    As in Sockeye (-99999999), gs2s and TensorFlow Addons (the dtype's least), bentrevett (-1e10): padding gets weight
-    where every real logit lies below `fill` or nothing is visible. XNMT adds -100 to the logit that stands there.
+    The fill is -99999999 in Sockeye, the lowest number of the dtype in gs2s and TensorFlow Addons, and -1e10 in
+    bentrevett's code. Padding gets weight if every real logit is below `fill` or nothing is visible. XNMT adds -100 to
+    the padding's logits instead.
     """
     return lambda logits, visible, query, history: jax.nn.softmax(jnp.where(visible, logits, fill))
 
@@ -64,7 +67,7 @@ def leaky_softmax(param: Param, keys: Keys, query_size: int, leak: Trace = 1e-7)
 def sink(param: Param, keys: Keys, query_size: int, logit: Logit = 0.0, learned: bool = True) -> Score:
     """exp(e_j) / (exp(e_0) + sum_l exp(e_l))   (with `logit=0, learned=False` the "softmax one" of Miller 2023).
 
-    A null slot takes the rest; its e_0 is learned and starts at `logit`.
+    A null slot takes the rest of the mass. Its logit e_0 is learned and starts at `logit`.
     """
     null = param("logit", nn.initializers.constant(logit), ()) if learned else logit
 
@@ -104,7 +107,7 @@ def gumbel(
 ) -> Score:
     """softmax((e + g) / T), g from Gumbel(0, 1) in training and 0 otherwise   (Jang et al. 2017, eq. 2).
 
-    With `straight_through` the weights are 1 at the largest of them, with the gradient of the softmax.
+    With `straight_through`, weights are 1 at the largest and have the gradient of the softmax.
     """
 
     def weights(logits, visible, query, history):
@@ -117,6 +120,6 @@ def gumbel(
 
 
 def harden(soft: Row) -> Row:
-    """1 at the largest weight, unless all are 0; the gradient is that of `soft`."""
+    """Returns 1 at the largest weight, or zeros if all are 0. The gradient is that of `soft`."""
     largest = jax.nn.one_hot(soft.argmax(-1), soft.shape[-1], dtype=soft.dtype) * (soft > 0)
     return largest + (soft - jax.lax.stop_gradient(soft))

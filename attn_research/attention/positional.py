@@ -1,4 +1,4 @@
-"""Scores that read where a key stands."""
+"""Positional scores, which read the index of a key."""
 
 import jax.numpy as jnp
 from flax import linen as nn
@@ -16,7 +16,7 @@ GENERAL = Spec("general")
 def location(param: Param, keys: Keys, query_size: int, max_length: Positions = 64) -> Score:
     """(W q)_j, from the query alone   (Luong et al. 2015, eq. 9).
 
-    `max_length` bounds the length of a source; padding may go beyond it.
+    `max_length` bounds the length of a source; padding may be longer.
     """
     W = param("W", weight_init, (query_size, max_length))
     s = keys.shape[1]
@@ -28,7 +28,7 @@ def location(param: Param, keys: Keys, query_size: int, max_length: Positions = 
 def relative(param: Param, keys: Keys, query_size: int, score: Spec = GENERAL, reach: Positions = 8) -> Score:
     """score(k_j, q) + B_(j - t), j - t cut to -reach .. reach   (the bias of Raffel et al. 2020, on any content score).
 
-    t counts the target steps from 0. Shaw et al. 2018 clip the same way, but add vectors to the keys.
+    t counts target steps from 0. Shaw et al. 2018 clip the same way, but add vectors to the keys.
     """
     bound = scores.bind(score)
     traits = bound.traits

@@ -1,8 +1,9 @@
-"""Windows: which source positions a target step may look at.
+"""Windows: the source positions to which a target step may attend.
 
 A window has a score's form: `window(param, keys, query_size, **hyper)` returns a function `(query [b q], history) ->
-visible [b s], reweigh`: True where the step may look, and what is done to the weights [b s] after they are normalized.
-Positions and steps count from 0. Without a window (Luong's "global") every real position is visible.
+visible [b s], reweight`. `visible` is True where the step may attend. `reweight` is a function of the normalized
+weights [b s] that returns the final ones. Positions and steps count from 0. Without a window (Luong's "global") every
+real position is visible.
 """
 
 from typing import Annotated, Literal
@@ -15,9 +16,7 @@ from attn_research.annotations import Positions, Range
 from attn_research.attention.scores import Keys, Param, Score, weight_init
 from attn_research.registry import Registry
 
-# mass: what the weights of a step sum to: "one" (unless nothing is visible), or "at most one"; remembers: reads
-# earlier steps, so steps can't run all at once; random: reads history.key, if only to know training by it; the
-# others as for normalizers.
+# As for normalizers. A window that reads history.key only to know whether the model is in training is `random` too.
 windows = Registry("window", mass="one", positional=True, remembers=False, random=False, exact_gradient=True)
 
 Distance = Annotated[int, Range(minimum=0, maximum=65_536)]
@@ -38,8 +37,8 @@ def local_p(param: Param, keys: Keys, query_size: int, D: Positions = 10, renorm
     """a_j exp(-(j - p_t)^2 / (2 (D/2)^2)), |j - floor(p_t)| <= D, p_t = S sigma(v_p . tanh(W_p q))   (Luong et al.
     2015, section 3.2).
 
-    As in the authors' code, a is normalized inside the window, and not again after the
-    Gaussian unless `renormalise`; p_t has a gradient through the Gaussian only. Counted from 1, p_t is 1 + S sigma(.).
+    As in the authors' code, a is normalized inside the window. `renormalise` normalizes it again after the Gaussian.
+    p_t gets a gradient through the Gaussian only. If positions count from 1, p_t is 1 + S sigma(.).
     """
     W_p = param("W_p", weight_init, (query_size, query_size))
     v_p = param("v_p", nn.initializers.normal(query_size**-0.5), (query_size,))
@@ -61,9 +60,9 @@ def around_last(
 ) -> Score:  # fmt: skip
     """last - back <= j < last + ahead, except in training   (Deep Voice 3, Ping et al. 2018, section 3.4).
 
-    `last` is where the step before looked most. At the first step it is 0 (the paper, ESPnet's Tacotron 2 and
-    deepvoice3_pytorch), or with start="open" every position is visible (an ESPnet attention that is given no last
-    position). The values are ESPnet's.
+    `last` is the position with the greatest weight in the last step. At the first step it is 0 (the paper, ESPnet's
+    Tacotron 2 and deepvoice3_pytorch); with start="open", every position is visible at the first step (an ESPnet
+    attention without a last position). The defaults are ESPnet's.
     """
 
     def window(query, history):
@@ -80,6 +79,6 @@ def _within(center: Int[Array, " b"], D: int, s: int) -> Bool[Array, "b s"]:
 
 
 def _renormalize(weights: Float[Array, "b s"]) -> Float[Array, "b s"]:
-    """Divided by their sum, unless that is 0."""
+    """Returns the weights divided by their sum, or zeros if it is 0."""
     total = weights.sum(-1, keepdims=True)
     return weights / jnp.where(total > 0, total, 1)

@@ -28,7 +28,7 @@ def none(log_probability: LogProbability, length: Length) -> LogProbability:
 def average(log_probability: LogProbability, length: Length) -> LogProbability:
     """log p / l.
 
-    The default of fairseq, whose `lenpen` is an exponent of l, and `avg` in OpenNMT, which does not count EOS.
+    fairseq's default; its `lenpen` is an exponent of l. In OpenNMT it is `avg`, which does not count EOS.
     """
     return log_probability / length
 

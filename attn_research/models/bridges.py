@@ -1,6 +1,6 @@
-"""Bridges: the decoder's first state from what the encoder made of the source.
+"""Bridges: compute the decoder's first state s_0 from the encoder's output.
 
-`bridge(param, source, layers, parts, hidden)`: the result has `layers` tuples of `parts` arrays [b hidden].
+`bridge(param, source, layers, parts, hidden)` returns `layers` tuples of `parts` arrays [b hidden].
 """
 
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from attn_research.errors import UserError
 from attn_research.models.encoder import EncoderOutput
 from attn_research.registry import Registry
 
-# informs: whether the decoder learns anything of the source by it.
+# informs: passes information about the source to the decoder.
 bridges = Registry("bridge", informs=True)
 
 
@@ -29,7 +29,7 @@ def zero(param: Callable, source: EncoderOutput, layers: int, parts: int, hidden
 @bridges.register
 def copy(param: Callable, source: EncoderOutput, layers: int, parts: int, hidden: int) -> tuple:
     """s_0 = the encoder's last state, layer by layer   (Sutskever et al. 2014; Luong et al. 2015)."""
-    _same_shape("copy", source, layers, parts, hidden)
+    _require_same_shape("copy", source, layers, parts, hidden)
     return tuple(source.last)
 
 
@@ -38,18 +38,19 @@ def dense(
     param: Callable, source: EncoderOutput, layers: int, parts: int, hidden: int,
     reads: Literal["top", "each", "backward"] = "top", shared: bool = False,
 ) -> tuple:  # fmt: skip
-    """s_0 = tanh(h W + b), a W and b for each layer and array   (Sockeye; shared, one for all: Joey NMT).
+    """s_0 = tanh(h W + b), a W and b for each layer and array   (Sockeye; `shared`, one for all, Joey NMT).
 
-    h is the last output of the encoder's top layer; each: of the encoder layer of the same height; backward: of the
-    top layer's backward direction, whose end is the first symbol (Bahdanau et al. 2015, appendix A.2.2, without b).
+    h is the last output of the encoder's top layer. With reads="each" it is that of the encoder layer at the same
+    height. With reads="backward" it is that of the top layer's backward direction, which ends at the first symbol
+    (Bahdanau et al. 2015, appendix A.2.2, without b).
     """
     if reads != "each":
         h = source.last[-1][-1] if reads == "top" else _backward(source)
         return _states(param, h, layers, parts, hidden, shared=shared)
     if len(source.last) != layers or layers == 1 or shared:
         raise UserError(
-            "bridge 'dense(reads=\"each\")' needs as many encoder as decoder layers, two or more, and shared=False, "
-            f"but they have {len(source.last)} and {layers} layer(s), and shared is {shared}"
+            "bridge 'dense(reads=\"each\")' needs as many encoder as decoder layers, at least two, and shared=False, "
+            f"but there are {len(source.last)} and {layers} layer(s), and shared is {shared}"
         )
     last_outputs = [last[-1] for last in source.last]
     return sum((_states(param, h, 1, parts, hidden, suffix=f"_{layer}") for layer, h in enumerate(last_outputs)), ())
@@ -60,10 +61,10 @@ def relu(param: Callable, source: EncoderOutput, layers: int, parts: int, hidden
     """s_0 = relu(h W + b), h an array of the encoder's last states, all layers joined; a W and b for each array of a
     state   (OpenNMT-py's `bridge`).
 
-    With two directions the joined array is cut in halves, and both go through the one W: with one layer these are the
-    directions, with two the layers.
+    With two directions the joined array is split into halves, which share one W. With one layer the halves are the
+    directions, with two they are the layers.
     """
-    _same_shape("relu", source, layers, parts, hidden)
+    _require_same_shape("relu", source, layers, parts, hidden)
     pieces = 2 if source.direction == "both" else 1
     size = layers * hidden // pieces
     result = []
@@ -71,7 +72,7 @@ def relu(param: Callable, source: EncoderOutput, layers: int, parts: int, hidden
         W = param(f"W_{part}", nn.initializers.glorot_uniform(), (size, size))
         b = param(f"b_{part}", nn.initializers.zeros, (size,))
         joined = jnp.concatenate([last[part] for last in source.last], -1)
-        states = [nn.relu(component @ W + b[None]) for component in jnp.split(joined, pieces, -1)]
+        states = [nn.relu(piece @ W + b[None]) for piece in jnp.split(joined, pieces, -1)]
         result.append(jnp.split(jnp.concatenate(states, -1), layers, -1))
     return tuple(zip(*result, strict=True))
 
@@ -84,14 +85,14 @@ def mean(param: Callable, source: EncoderOutput, layers: int, parts: int, hidden
     return _states(param, h.astype(source.states.dtype), layers, parts, hidden)
 
 
-def _same_shape(bridge: str, source: EncoderOutput, layers: int, parts: int, hidden: int) -> None:
+def _require_same_shape(bridge: str, source: EncoderOutput, layers: int, parts: int, hidden: int) -> None:
     last = source.last
     shape = (len(last), len(last[0]), last[0][0].shape[-1])
     if shape != (layers, parts, hidden):
-        names = "{} layer(s) of {} array(s) of size {}"
+        text = "{} layer(s) of {} array(s) of size {}"
         raise UserError(
             f"bridge {bridge!r} needs encoder and decoder of one shape, but the encoder's last state has "
-            f"{names.format(*shape)} and the decoder's first {names.format(layers, parts, hidden)}; use bridge 'dense'"
+            f"{text.format(*shape)} and the decoder's first {text.format(layers, parts, hidden)}; use bridge 'dense'"
         )
 
 
@@ -104,7 +105,7 @@ def _states(
     shared: bool = False,
     suffix: str = "",
 ) -> tuple:
-    """tanh(h W + b), cut into the arrays of all layers."""
+    """Returns tanh(h W + b), split into the arrays of all layers."""
     if shared and layers * parts == 1:
         raise UserError("shared of bridge 'dense' has no effect: the decoder's state is one layer of one array")
     matrices, times = (1, layers * parts) if shared else (layers * parts, 1)
@@ -118,6 +119,6 @@ def _backward(source: EncoderOutput) -> Float[Array, "b i"]:
     if source.direction != "both":
         raise UserError(
             "bridge 'dense(reads=\"backward\")' needs model.encoder.direction both, but it is "
-            f'{source.direction!r}, whose one last state is that of reads="top"'
+            f'{source.direction!r}, whose only last state is read with reads="top"'
         )
     return jnp.split(source.last[-1][-1], 2, -1)[1]

@@ -1,6 +1,6 @@
 """Recurrent cells: functions of their sizes that return one step, `(state, x [b i]) -> state`.
 
-A state is a tuple of [b h] arrays; its last entry is the output. Each cell is one product with [x; h], or two.
+A state is a tuple of [b h] arrays; its last array is the output.
 """
 
 from collections.abc import Callable
@@ -11,12 +11,12 @@ from flax import linen as nn
 
 from attn_research.registry import Registry
 
-# parts: arrays in a state.
+# parts: the number of arrays in a state.
 cells = Registry("cell", parts=1)
 
 
 def uniform_init(hidden: int) -> Callable:
-    """U(-1/sqrt(h), 1/sqrt(h)), for weights and biases of a cell."""
+    """Returns an initializer U(-1/sqrt(h), 1/sqrt(h)), for the weights and biases of a cell."""
     bound = hidden**-0.5
     return lambda key, shape, dtype=float: jax.random.uniform(key, shape, dtype, -bound, bound)
 

@@ -1,8 +1,8 @@
-"""Combinations: the attentional vector, which the output layer reads, from context c, state h and symbol vector y.
+"""Combinations: compute the attentional vector, which the output layer reads, from context c, state h and symbol y.
 
-`combination(param, context_size, hidden, embedding, **hyper)` returns `(c [... v], h [... h], y [... e]) -> [... n]`;
-n is `size` where there is such a hyperparameter, and the decoder's hidden size where that is None.
-Here c comes first in [c; h] (as in OpenNMT-py and fairseq; Sockeye, Joey NMT and TensorFlow Addons have [h; c]).
+`combination(param, context_size, hidden, embedding, **hyper)` returns `(c [... v], h [... h], y [... e]) -> [... n]`.
+n is the hyperparameter `size`; if that is None, n is the decoder's hidden size. Here c comes first in [c; h], as in
+OpenNMT-py and fairseq. Sockeye, Joey NMT and TensorFlow Addons have [h; c].
 """
 
 import functools
@@ -17,13 +17,13 @@ from attn_research.annotations import Range, Size
 from attn_research.errors import UserError
 from attn_research.registry import Registry
 
-# reads: whether the context enters at all; fed: whether y comes joined with what input feeding adds to it, [y; fed],
-# and counts so in `embedding`.
+# reads: reads the context.
+# fed: reads [y; fed], y joined with the vector that input feeding adds to it, in place of y; `embedding` counts both.
 combinations = Registry("combination", reads=True, fed=False)
 
 
 def _affine_sum(param: Callable, sizes: dict[str, int], size: int, bias: str | None) -> Callable:
-    """(x_1, x_2, ...) -> x_1 W_1 + x_2 W_2 + ... + b, with the names of the matrices and of the bias (None: none)."""
+    """Returns (x_1, x_2, ...) -> x_1 W_1 + x_2 W_2 + ... + b. `sizes` names the matrices; `bias` None means no bias."""
     matrices = [param(name, nn.initializers.glorot_uniform(), (inputs, size)) for name, inputs in sizes.items()]
     b = param(bias, nn.initializers.zeros, (size,)) if bias else None
 
@@ -38,7 +38,7 @@ def _concatenate(*vectors):
     return jnp.concatenate(vectors, -1)
 
 
-def _size(size: int | None, default: int) -> int:
+def _output_size(size: int | None, default: int) -> int:
     size = default if size is None else size
     if size < 1:
         raise UserError(f"size of the combination is {size}, but must be at least 1")
@@ -59,7 +59,7 @@ def linear(
     param: Callable, context_size: int, hidden: int, embedding: int, size: Size | None = None, bias: bool = False
 ) -> Callable:
     """W_c [c; h] + b   (tensorflow/nmt and TensorFlow Addons, under the name of Luong, without b)."""
-    size = _size(size, hidden)
+    size = _output_size(size, hidden)
     affine = _affine_sum(param, {"W_c": context_size + hidden}, size, "b" if bias else None)
     return lambda context, state, symbol: affine(_concatenate(context, state))
 
@@ -73,22 +73,23 @@ def gated(
     """tanh((1 - z) T + z S), z = sigmoid(W_z [y; h; c] + b_z), S = W_s c + b_s, T = W_t [y; h] + b_t   (Tu et al.
     2017).
 
-    gate "source": tanh(T + z S); "target": tanh(z T + S). Tu's gates stand inside the cell. OpenNMT-py has
-    attentional=True, where tanh(W_a [c; h]) stands for c, and under input feeding `fed`: what is fed is joined to y, as
-    it is in the cell's input. Sockeye's gate is `both` with symbol=False, without y; its z is 1 - z here.
+    With gate="source": tanh(T + z S). With gate="target": tanh(z T + S). Tu's gates are inside the cell. OpenNMT-py
+    has attentional=True, which replaces c by tanh(W_a [c; h]). With input feeding it also has `fed`: the vector that is
+    fed is joined to y, as in the input of the cell. Sockeye's gate is "both" with symbol=False, which drops y; its z is
+    1 - z here.
     """
     if not context_size:
         raise UserError("combination 'gated' has no effect without attention: there is no context to gate")
     if fed and not symbol:
-        raise UserError("fed of combination 'gated' has no effect with symbol=False: what is fed would be joined to it")
-    size, y = _size(size, hidden), embedding if symbol else 0
+        raise UserError(
+            "fed of combination 'gated' has no effect with symbol=False: the vector that is fed is joined to the symbol"
+        )
+    size, y = _output_size(size, hidden), embedding if symbol else 0
     inner = tanh(lambda _, *args: param("W_a", *args), context_size, hidden, embedding) if attentional else None
     source_size = hidden if attentional else context_size
     gate_logits = _affine_sum(param, {"W_z": y + hidden + source_size}, size, "b_z")
-    source, target = (
-        _affine_sum(param, {"W_s": source_size}, size, "b_s"),
-        _affine_sum(param, {"W_t": y + hidden}, size, "b_t"),
-    )
+    source = _affine_sum(param, {"W_s": source_size}, size, "b_s")
+    target = _affine_sum(param, {"W_t": y + hidden}, size, "b_t")
 
     def combine(c, h, y):
         c = inner(c, h, y) if attentional else c
@@ -106,10 +107,10 @@ def maxout(
 ) -> Callable:  # fmt: skip
     """max over `pieces` of U_o h + V_o y + C_o c (+ b)   (deep output, Bahdanau et al. 2015, appendix A.2.2).
 
-    `size` counts the maxima; None: as many as make hidden = pieces * size. Bahdanau's h is the state before the step:
+    `size` is the number of maxima; None means hidden // pieces. Bahdanau's h is the state before the step, as with
     placement before(output="old").
     """
-    size = _size(size, hidden // pieces)
+    size = _output_size(size, hidden // pieces)
     affine = _affine_sum(
         param, {"U_o": hidden, "V_o": embedding, "C_o": context_size}, pieces * size, "b" if bias else None
     )
@@ -127,22 +128,22 @@ def readout(
 ) -> Callable:
     """tanh(W_e y + W_s h + W_c c + b)   (Nematus and Marian, whose size is that of the symbol vectors).
 
-    Their bias on each of the three is one here.
+    Nematus and Marian have a bias on each of the three products; here their sum is one bias.
     """
-    size = _size(size, hidden)
+    size = _output_size(size, hidden)
     affine = _affine_sum(param, {"W_e": embedding, "W_s": hidden, "W_c": context_size}, size, "b" if bias else None)
     return lambda context, state, symbol: jnp.tanh(affine(symbol, state, context))
 
 
 @combinations.register
 def concat(param: Callable, context_size: int, hidden: int, embedding: int, symbol: bool = False) -> Callable:
-    """[c; h], with `symbol` [c; h; y]: the output layer reads them as they are   (ESPnet's context residual)."""
+    """[c; h], or [c; h; y] with `symbol`, without a projection   (ESPnet's context residual)."""
     if not (context_size or symbol):
-        raise UserError("combination 'concat' has no effect without attention: it is the state alone; set it to none")
+        raise UserError("combination 'concat' has no effect without attention: it returns the state; set it to none")
     return lambda context, state, y: _concatenate(context, state, y) if symbol else _concatenate(context, state)
 
 
 @combinations.register(reads=False)
 def none(param: Callable, context_size: int, hidden: int, embedding: int) -> Callable:
-    """h: the context reaches the output through the decoder's inputs only."""
+    """h: the context reaches the output only through the decoder's inputs."""
     return lambda context, state, symbol: state

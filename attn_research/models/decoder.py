@@ -1,4 +1,4 @@
-"""The decoder: a stack of recurrent layers that looks back at the source in each step."""
+"""The decoder: a stack of recurrent layers that attends to the source in each step."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,16 +23,16 @@ from attn_research.models.scan import scan
 
 
 class DecoderState(NamedTuple):
-    """Between two target steps."""
+    """The state between two target steps."""
 
     cells: tuple[tuple[Array, ...], ...]  # a tuple of [b h] a layer
-    vector: Float[Array, "b a"]  # attentional vector of the step before, zero before the first
-    context: Float[Array, "b v"]  # the same of the context
-    history: tuple[History, ...]  # of every head
+    vector: Float[Array, "b a"]  # attentional vector of the last step, zero before the first
+    context: Float[Array, "b v"]  # of the last step, zero before the first
+    history: tuple[History, ...]  # of the attention, for every head
 
 
 class DecoderInput(NamedTuple):
-    """Of one target step, or of all of them stacked."""
+    """The input of one target step, or of all steps stacked."""
 
     symbol: Float[Array, "*t b e"]  # the vector of the last symbol
     masks: Float[Array, "*t l b h"] | None  # dropout between the layers, in training
@@ -113,7 +113,7 @@ class BoundDecoder:
 
 
 class Decoder(nn.Module):
-    """Each field of its config means the same under every score."""
+    """Builds the layers, the attention and the combination. Each config field has the same effect under every score."""
 
     config: config.Decoder
     attention: config.Attention
@@ -143,7 +143,7 @@ class Decoder(nn.Module):
         )
 
     def _combination(self, context_size: int, embedding: int) -> tuple[Callable, int]:
-        """The combination, and the size of what it gives, which that of y does not change."""
+        """Returns the combination and the size of its vectors, which does not depend on that of y."""
         bound, hidden = combinations.bind(self.config.combination), self.config.hidden
         sizes = (context_size, hidden, embedding)
         vectors = [jax.ShapeDtypeStruct((1, size), jnp.float32) for size in sizes]
@@ -154,13 +154,13 @@ class Decoder(nn.Module):
         return Parameters(name="combination")(bound, context_size, hidden, embedding), size
 
     def _fed(self, size: int, context_size: int) -> int:
-        """The size of what input feeding adds to the symbol's vector."""
+        """Returns the size of the vector that input feeding adds to the symbol's."""
         return {"attentional": size, "context": context_size, "none": 0}[self.config.input_feeding]
 
     def _layers(
         self, source: EncoderOutput, bound_attention: BoundAttention, embedding: int, size: int
     ) -> tuple[DecoderState, Callable]:
-        """The state before the first step, and the step of the layers around the attention."""
+        """Returns the state before the first step, and one step of the layers around the attention."""
         c = self.config
         bound = cells.bind(c.cell)
         bridge = Parameters(name="bridge")(bridges.bind(c.bridge), source, c.layers, bound.traits.parts, c.hidden)
@@ -174,7 +174,7 @@ class Decoder(nn.Module):
         return DecoderState(bridge, *zeros, bound_attention.start), placements.bind(c.placement)(builder)
 
     def _check(self, bound_attention: BoundAttention) -> None:
-        """Refuses what would be without effect."""
+        """Rejects fields without effect."""
         c, score = self.config, str(self.attention.score)
         waits = placements.bind(c.placement).traits.waits
         reads = combinations.bind(c.combination).traits.reads
@@ -194,32 +194,32 @@ class Decoder(nn.Module):
                 )
             return
         if waits:
-            raise UserError(f"placement {str(c.placement)!r} has no effect: score {score!r} gives no context to place")
+            raise UserError(f"placement {str(c.placement)!r} has no effect: score {score!r} has no context to place")
         if c.input_feeding == "context":
-            raise UserError(f"input_feeding 'context' has no effect: score {score!r} gives no context to feed")
+            raise UserError(f"input_feeding 'context' has no effect: score {score!r} has no context to feed")
         if not bound_attention.static_input.shape[-1] and not bridges.bind(c.bridge).traits.informs:
             raise UserError(
-                f"with score {score!r} and bridge {str(c.bridge)!r} the decoder knows nothing of the source"
+                f"with score {score!r} and bridge {str(c.bridge)!r} the decoder knows nothing about the source"
             )
 
     def _check_latent(self, latent: Latent, waits: bool, reads: bool) -> None:
         c, name = self.config, f"model.attention.latent {str(self.attention.latent)!r}"
         if not reads:
-            raise UserError(f"{name} has no effect with combination {str(c.combination)!r}, which reads no position")
+            raise UserError(f"{name} has no effect with combination {str(c.combination)!r}, which reads no context")
         if c.input_feeding == "attentional":
             raise UserError(
-                f"input_feeding 'attentional' has no meaning with {name}, where every source position has a "
-                "vector of its own; set model.decoder.input_feeding=none"
+                f"input_feeding 'attentional' has no meaning with {name}, where every source position has its own "
+                "vector; set model.decoder.input_feeding=none"
             )
         if latent.chained and (waits or c.input_feeding != "none"):
             raise UserError(
-                f"{name} gives no context to the layers, whose weights would not be those that it believes in; set "
+                f"{name} has no context for the layers, because the attention's weights are not its prior; set "
                 "model.decoder.placement=after and model.decoder.input_feeding=none, or latent hard"
             )
 
 
 def broadcast_positions(combine: Callable, values: Float[Array, "b s v"]) -> Callable:
-    """The combination with each source position's value in place of the context, as [... b s a]."""
+    """Returns the combination of each source position's value in place of the context, as [... b s a]."""
 
     def combine_all(context, state, symbol):
         def broadcast(x):

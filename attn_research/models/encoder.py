@@ -18,23 +18,23 @@ State = tuple[Array, ...]
 
 
 class EncoderOutput(NamedTuple):
-    """What the decoder may know of the source."""
+    """The source as the decoder reads it."""
 
     states: Float[Array, "b s h"]  # of the top layer
     lengths: Int[Array, " b"]
-    last: list[State]  # of every layer, both directions joined, the backward one behind the other
+    last: list[State]  # of every layer, the forward direction joined with the backward one
     direction: str  # of the encoder
 
 
 def dropout_mask(key: Array, rate: float, shape: tuple[int, ...]) -> Float[Array, "..."]:
-    """0 with probability `rate`, else 1 / (1 - rate)."""
+    """Returns 0 with probability `rate`, else 1 / (1 - rate)."""
     return jax.random.bernoulli(key, 1 - rate, shape) / (1 - rate)
 
 
 def unroll(
     cell: Callable, start: State, inputs: Float[Array, "s b i"], mask: Bool[Array, "s b"], reverse: bool
 ) -> tuple[State, Float[Array, "s b h"]]:
-    """Runs a cell over the source; padding leaves its state as it was."""
+    """Runs a cell over the source. Padding does not change its state."""
 
     def step(state, x):
         symbol, real = x
@@ -45,7 +45,7 @@ def unroll(
 
 
 class Encoder(nn.Module):
-    """Layer l + 1 reads the states of layer l, both directions joined."""
+    """Stacks the layers. Layer l + 1 reads the states of layer l, both directions joined."""
 
     config: config.Encoder
     dropout: float
@@ -54,7 +54,7 @@ class Encoder(nn.Module):
     def __call__(
         self, inputs: Float[Array, "s b e"], mask: Bool[Array, "s b"]
     ) -> tuple[Float[Array, "s b h"], list[State]]:
-        """States of the top layer, and the last state of every layer."""
+        """Returns the states of the top layer, and the last state of every layer."""
         last = []
         for layer in range(self.config.layers):
             if self.dropout and self.has_rng("dropout"):
@@ -68,7 +68,7 @@ class Encoder(nn.Module):
 
     def _directions(self) -> tuple[str, ...]:
         if self.config.direction == "both" and self.config.hidden % 2:
-            raise UserError(f"model.encoder.hidden is {self.config.hidden}, but two directions need an even size")
+            raise UserError(f"model.encoder.hidden is {self.config.hidden}, but direction both needs an even size")
         return ("forward", "reversed") if self.config.direction == "both" else (self.config.direction,)
 
     def _run_direction(self, layer: int, direction: str, inputs: Array, mask: Array) -> tuple[State, Array]:

@@ -1,4 +1,4 @@
-"""Placements: the order of a decoder step, s' and c' being states and context of the step before.
+"""Placements: the order of layers and attention in a decoder step; s' and c' are the last step's states and context.
 
 `placement(builder, **hyper)` builds the layers and returns one step, `(attend, step_input) -> (cells, h, attended)`:
 the new states of the layers, the state that the combination reads, and the output of the attention, `attend(query)`.
@@ -13,22 +13,22 @@ from jaxtyping import Array, Float
 from attn_research.errors import UserError
 from attn_research.registry import Registry
 
-# waits: whether a layer reads the context, so that the layers cannot run through the target before the attention does.
+# waits: a layer reads the context, so the layers cannot run through the whole target before the attention does.
 placements = Registry("placement", waits=True)
 
 
 class StepInput(NamedTuple):
-    """What a step starts from."""
+    """The inputs of a step."""
 
     cells: tuple[tuple[Array, ...], ...]  # s' of every layer, the lowest first
     symbol: Float[Array, "b e"]  # y, the vector of the last symbol
-    feedback: Float[Array, "b f"]  # what input feeding adds to it
+    feedback: Float[Array, "b f"]  # the vector that input feeding adds
     context: Float[Array, "b v"]  # c'
-    masks: Float[Array, "l b h"] | None  # dropout of what one layer hands to the next, in training
+    masks: Float[Array, "l b h"] | None  # dropout between the layers, in training
 
 
 class AttentionOutput(NamedTuple):
-    """What the attention gives for one query."""
+    """The attention's output for one query."""
 
     context: Float[Array, "b v"]
     weights: Float[Array, "b s"]
@@ -36,21 +36,21 @@ class AttentionOutput(NamedTuple):
 
 
 class LayerBuilder(NamedTuple):
-    """Makes the layers of a decoder, whose sizes a placement decides."""
+    """Builds the layers of a decoder, whose sizes depend on the placement."""
 
     cell: Callable  # (name, input size) -> cell
     layers: int
-    inputs: int  # size of y and what is fed
+    inputs: int  # size of [y; fed]
     context: int
     hidden: int
 
     def first(self, extra: int = 0) -> Callable:
-        """The lowest layer, which reads [y; fed] and `extra`: (state, *inputs) -> state."""
+        """Returns the lowest layer, (state, *inputs) -> state. It reads [y; fed] and `extra` more entries."""
         cell = self.cell("layer_0", self.inputs + extra)
         return lambda state, *inputs: cell(state, jnp.concatenate(inputs, -1))
 
     def upper(self, extra: int = 0) -> Callable:
-        """The layers above, each of which reads the one below and `extra`: (step_input, h, *inputs) -> states."""
+        """Returns the upper layers, (step_input, h, *inputs) -> states. Each reads the lower one and `extra` more."""
         cells = [self.cell(f"layer_{layer}", self.hidden + extra) for layer in range(1, self.layers)]
 
         def run_upper(step_input, h, *inputs):
@@ -64,7 +64,7 @@ class LayerBuilder(NamedTuple):
         return run_upper
 
     def require_upper_layers(self, choice: str) -> None:
-        """For a choice that is about several layers."""
+        """Rejects `choice` if there is one layer."""
         if self.layers == 1:
             raise UserError(f"{choice} has no effect with one decoder layer; set model.decoder.layers to 2 or more")
 
@@ -88,8 +88,8 @@ def before(
 ) -> Callable:
     """c = att(s'); s = layers(s', [y; c; fed])   (Bahdanau et al. 2015, eq. 4-6).
 
-    `query` is the layer that asks: ESPnet asks with the lowest. `output` is the state that the combination reads:
-    Bahdanau's deep output reads the old one, s' (appendix A.2.2), and so needs y beside it.
+    `query` is the layer whose state is the query; in ESPnet it is the lowest. `output` is the state that the
+    combination reads. Bahdanau's deep output reads the old one, s' (appendix A.2.2), so it needs y too.
     """
     if query == "bottom":
         builder.require_upper_layers("placement 'before(query=\"bottom\")'")
@@ -109,7 +109,7 @@ def before(
 def between(builder: LayerBuilder) -> Callable:
     """s~ = cell(s', [y; fed]); c = att(s~); s = transition(s~, c)   (conditional GRU, Sennrich et al. 2017: Nematus).
 
-    It is the lowest layer; those above read s.
+    This is the lowest layer. The layers above read s.
     """
     first, transition, upper = builder.first(), builder.cell("transition", builder.context), builder.upper()
 
@@ -127,9 +127,9 @@ def between(builder: LayerBuilder) -> Callable:
 def bottom(builder: LayerBuilder, context: Literal["previous", "current"] = "previous") -> Callable:
     """s_0 = cell(s_0', [y; fed]); c = att(s_0); s_l = cell(s_l', [s_{l-1}; c' or c]) above   (GNMT, Wu et al. 2016).
 
-    tensorflow/nmt: `gnmt` hands up the previous context, `gnmt_v2` the current one, as Sockeye with attention in upper
-    layers does; both with input_feeding context and combination none. GNMT's paper is the former but for the first
-    step, where it attends and tensorflow/nmt has c' = 0.
+    In tensorflow/nmt, `gnmt` passes the previous context to the upper layers. `gnmt_v2` passes the current one, like
+    Sockeye with attention in upper layers. Both have input_feeding context and combination none. GNMT's paper passes
+    the previous context too, but attends at the first step, where tensorflow/nmt has c' = 0.
     """
     builder.require_upper_layers("placement 'bottom'")
     first, upper = builder.first(), builder.upper(builder.context)
