@@ -61,13 +61,24 @@ class Attention(nn.Module):
     def __call__(
         self, states: Float[Array, "b s h"], lengths: Int[Array, " b"], last: Float[Array, "b h"], query_size: int
     ) -> BoundAttention:
+        """Binds the attention to a batch of sources. In training it takes the random stream `attention`.
+
+        Args:
+          states: of the encoder; keys and values are projections of them.
+          lengths: real source lengths; positions from there on are padding.
+          last: the encoder's last state, which score `none` reads in place of the states.
+          query_size: q of the queries [b q] to come.
+
+        Raises:
+          UserError: a config field has no effect, or does not fit the sizes.
+        """
         c = self.config
         bound = self.components()
         ignores_weights = bool(c.latent) and not latents.bind(c.latent).traits.weighted
         self._check(bound["score"], ignores_weights)
         if not bound["score"].traits.attends:
             static_input = Parameters(name="score")(bound["score"], last, query_size)
-            return _bind_nothing(static_input)
+            return _no_attention(static_input)
         remembers, random = (any(getattr(b.traits, t) for b in bound.values()) for t in ("remembers", "random"))
         inputs = self._head_inputs(states, query_size, ignores_weights)
         keys = [None] * len(inputs)
@@ -182,7 +193,7 @@ class Attention(nn.Module):
             )
 
 
-def _bind_nothing(static_input: Float[Array, "b f"]) -> NoAttention:
+def _no_attention(static_input: Float[Array, "b f"]) -> NoAttention:
     return NoAttention(
         heads=(),
         split=False,

@@ -112,18 +112,33 @@ class BoundAttention:
         return jnp.split(query, len(self.heads), -1) if self.split else [query] * len(self.heads)
 
     def join(self, query: Float[Array, "*t b q"], contexts: tuple[Array, ...], weights: tuple[Array, ...]) -> tuple:
-        """Returns the context, and the mean of the heads' weights; with a latent its `PriorInput` instead of these."""
+        """Returns the context, and the mean of the heads' weights or, with a latent, its `PriorInput`."""
         context, mean = self.output(jnp.concatenate(contexts, -1)), sum(weights) / len(self.heads)
         return context, make_prior_input(mean, query) if self.latent else mean
 
     def step(self, query: Float[Array, "b q"], histories: tuple[History, ...]) -> tuple:
-        """Attends once: returns context [b v], weights [b s] and the next step's histories."""
+        """Attends once.
+
+        Args:
+          query: of this step.
+          histories: of every head before this step.
+
+        Returns:
+          Context [b v], weights [b s] and the histories before the next step.
+        """
         inputs = zip(self.heads, self.split_query(query), histories, strict=True)
         contexts, weights, histories = zip(*(head.step(q, h) for head, q, h in inputs), strict=True)
         return *self.join(query, contexts, weights), histories
 
     def attend_all(self, queries: Float[Array, "t b q"]) -> tuple:
-        """Attends for all steps at once, if none reads an earlier one: contexts [t b v] and weights [t b s]."""
+        """Attends for all steps at once. No step may read an earlier one: `remembers` must be False.
+
+        Args:
+          queries: of all steps, time first.
+
+        Returns:
+          Contexts [t b v] and weights [t b s].
+        """
         inputs = zip(self.heads, self.split_query(queries), strict=True)
         contexts, weights = zip(*(head.attend_all(q) for head, q in inputs), strict=True)
         return self.join(queries, contexts, weights)
@@ -131,7 +146,7 @@ class BoundAttention:
 
 @dataclass(frozen=True, eq=False)
 class NoAttention(BoundAttention):
-    """A decoder's attention if it has none: context and weights have size 0."""
+    """Takes the place of attention in a decoder without it: context and weights have size 0."""
 
     empty: Float[Array, "b 0"]
 

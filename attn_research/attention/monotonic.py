@@ -1,4 +1,4 @@
-"""Monotonic normalizers: a step attends at or after the position to which the last step attended."""
+"""Monotonic normalizers: attention moves along the source, from where the last step attended."""
 
 from collections.abc import Callable
 from typing import Annotated

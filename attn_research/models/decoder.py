@@ -59,11 +59,19 @@ class BoundDecoder:
         return self.attention.latent
 
     def step(self, state: DecoderState, symbol: Float[Array, "b e"]) -> tuple[DecoderState, tuple]:
-        """Takes one target step without dropout: returns the state, and attentional vectors [b a] and weights [b s]."""
+        """Takes one target step without dropout.
+
+        Returns:
+          The next state, and a pair of attentional vectors [b a] and weights [b s].
+        """
         return self.decode_step(state, DecoderInput(symbol, None))
 
     def teacher_force(self, symbols: Float[Array, "t b e"]) -> tuple:
-        """Takes all steps along given symbols: returns attentional vectors [t b a] and weights [t b s]."""
+        """Takes all steps along given symbols, time first, with dropout in training.
+
+        Returns:
+          Attentional vectors [t b a] and weights [t b s].
+        """
         c, inputs = self.config, DecoderInput(symbols, self.dropout_masks(symbols))
         if placements.bind(c.placement).traits.waits or c.input_feeding != "none" or self.attention.remembers:
             return scan(self.decode_step, self.start, inputs)[1]
@@ -72,7 +80,7 @@ class BoundDecoder:
         return self.combine(contexts, h, symbols), weights
 
     def decode_step(self, state: DecoderState, x: DecoderInput) -> tuple[DecoderState, tuple]:
-        """Takes one target step."""
+        """Takes one target step, as `step` does, with the dropout of its input."""
 
         def attend(h):
             return AttentionOutput(*self.attention.step(self.query(h, x.symbol), state.history))
@@ -88,15 +96,15 @@ class BoundDecoder:
         return state._replace(cells=cells), h
 
     def query(self, h: Float[Array, "*t b h"], symbol: Float[Array, "*t b e"]) -> Float[Array, "*t b q"]:
-        """Returns what the attention is asked with."""
+        """Returns the query of the attention."""
         return jnp.concatenate([h, symbol], -1) if self.query_reads_symbol else h
 
     def feedback(self, state: DecoderState) -> list[Float[Array, "b f"]]:
-        """Returns what input feeding adds to a step's input: one array, or none."""
+        """Returns the array that input feeding adds to a step's input, in a list; without it, an empty list."""
         return {"attentional": [state.vector], "context": [state.context], "none": []}[self.config.input_feeding]
 
     def step_input(self, state: DecoderState, x: DecoderInput) -> StepInput:
-        """Returns what the layers read."""
+        """Returns the input of the layers."""
         added = jnp.concatenate([*self.feedback(state), self.attention.static_input], -1)
         return StepInput(state.cells, x.symbol, added, state.context, x.masks)
 
@@ -105,7 +113,7 @@ class BoundDecoder:
         return jnp.concatenate([symbol, *self.feedback(state)], -1) if self.combine_reads_feedback else symbol
 
     def dropout_masks(self, symbols: Float[Array, "t b e"]) -> Float[Array, "t l b h"] | None:
-        """Returns masks for what each layer passes to the next, or None outside training."""
+        """Returns the masks between the layers, or None outside training."""
         if self.dropout_key is None:
             return None
         shape = (len(symbols), self.config.layers - 1, symbols.shape[1], self.config.hidden)
@@ -121,6 +129,15 @@ class Decoder(nn.Module):
 
     @nn.compact
     def __call__(self, source: EncoderOutput, embedding: int) -> BoundDecoder:
+        """Binds the decoder to a batch of sources. In training it takes the random stream `dropout`.
+
+        Args:
+          source: the encoded batch.
+          embedding: e of the symbol vectors [b e] to come.
+
+        Raises:
+          UserError: a config field has no effect, or does not fit the sizes.
+        """
         c = self.config
         query_reads_symbol = self.attention.query == "state_and_symbol"
         query_size = c.hidden + (embedding if query_reads_symbol else 0)

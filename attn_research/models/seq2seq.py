@@ -26,6 +26,11 @@ class Seq2Seq(nn.Module):
 
     @nn.compact
     def __call__(self, source: Int[Array, "b s"], lengths: Int[Array, " b"]) -> DecoderSession:
+        """Encodes a batch of padded sources.
+
+        Raises:
+          UserError: a config field has no effect, or does not fit another one.
+        """
         c = self.config
         embedding_init = nn.linear.default_embed_init
         source_table = self.param("source_embedding", embedding_init, (self.source_size, c.embedding))
