@@ -195,8 +195,8 @@ INVALID = {
         ["fed", "no effect", "input_feeding 'none'"],
     ),
     "gate that joins to nothing": ({"combination": "gated(fed=True, symbol=False)"}, ["fed", "symbol=False"]),
-    "nothing to join": ({"combination": "concat"} | NONE, ["concat", "state alone"]),
-    "each layer of one": ({"bridge": 'dense(reads="each")'}, ["each", "two or more"]),
+    "nothing to join": ({"combination": "concat"} | NONE, ["concat", "returns the state"]),
+    "each layer of one": ({"bridge": 'dense(reads="each")'}, ["each", "at least two"]),
     "each layer of another height": ({"bridge": 'dense(reads="each")', "layers": 2}, ["1 and 2 layer(s)"]),
     "backward of one direction": (
         {"bridge": 'dense(reads="backward")', "model.encoder.direction": "reversed"},

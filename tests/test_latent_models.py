@@ -141,7 +141,7 @@ INVALID = {
     "attentional": ("hard", {}, ["'attentional'", "'hard'", "model.decoder.input_feeding=none"]),
     "context of a chain": ("hmm", {"model.decoder.input_feeding": "context"}, ["'hmm'", "placement=after"]),
     "placement of a chain": ("monotone", CONTEXT, ["'monotone'", "placement=after", "hard"]),
-    "combination": ("hard", NO_FEEDING | {"model.decoder.combination": "none"}, ["'hard'", "'none'", "position"]),
+    "combination": ("hard", NO_FEEDING | {"model.decoder.combination": "none"}, ["'hard'", "'none'", "context"]),
     "no attention": ("hard", NO_FEEDING | {"model.attention.score": "none"}, ["model.attention.latent", "'none'"]),
     "band": ("hmm(band=0)", NO_FEEDING, ["band", "0", "at least 1"]),
     "unread score": ('hmm(start="first")', NO_FEEDING, ["model.attention.score has no effect", "reads no weights"]),
