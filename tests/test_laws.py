@@ -88,7 +88,7 @@ def with_changed(text: str) -> Config:
 
 def is_legal(config: Config) -> bool:
     try:
-        return Trial(config, Sizes(1, 3, 1)).conflicts() is None
+        return Trial(config, Sizes(1, 3, 1)).rejection() is None
     except ValueError:
         return False
 

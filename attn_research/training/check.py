@@ -92,9 +92,9 @@ def try_out(config: Config, model: Seq2Seq) -> None:
     if not any(_has_user_code(spec) for spec in (attention.score, attention.normalizer, attention.window)):
         return
     jax.eval_shape(lambda: _step(model))
-    from attn_research.attention.laws import not_finite
+    from attn_research.attention.laws import find_nonfinite
 
-    if violation := not_finite(attention):
+    if violation := find_nonfinite(attention):
         raise UserError(violation)
 
 

@@ -1,4 +1,4 @@
-"""What a law is, and how all of them are tried on one variant."""
+"""The registry of the laws, and their check on one variant."""
 
 import contextlib
 import functools
@@ -9,8 +9,7 @@ import jax
 
 from attn_research import config
 from attn_research.attention.guard import is_user_function
-from attn_research.attention.laws import lines
-from attn_research.attention.laws.lines import definition
+from attn_research.attention.laws import faults
 from attn_research.attention.laws.trial import Sizes, Trial, get_trial
 from attn_research.errors import UserError
 
@@ -20,25 +19,25 @@ SMALLER_SIZES = (Sizes(1, 0, 1), Sizes(1, 2, 1), Sizes(1, 2, 2), Sizes(2, 3, 3),
 
 
 class Law(NamedTuple):
-    """A law, and of which trials it says something."""
+    """A law."""
 
     name: str
     description: str
-    violation: Callable[[Trial], str | None]  # None, or how the variant fails, in words
+    violation: Callable[[Trial], str | None]  # None, or a sentence that says how the variant breaks the law
     applies: Callable[[Trial], bool]
-    one_trial_suffices: bool  # one trial in which it holds is enough, so no smaller one is looked for
-    required: bool  # without it no other law can be tried
-    at: Callable[[Trial], str | None]  # which line of a user's file breaks it
+    one_trial_suffices: bool  # the law holds if it holds in one trial; else it must hold in all
+    required: bool  # if it fails, no other law can be checked
+    locate: Callable[[Trial], str | None]  # finds the line of a user's file that breaks it
 
 
 class Verdict(NamedTuple):
-    """What came of one law."""
+    """The result of one law."""
 
     law: str
     description: str
-    passed: bool | None  # None: the law says nothing of this variant, or was not tried
-    violation: str = ""  # the smallest failing one
-    skipped: str = ""  # the law without which it cannot be tried
+    passed: bool | None  # None: the law does not apply, or was not checked
+    violation: str = ""  # in the smallest case that fails
+    skipped: str = ""  # the failed law without which this one cannot be checked
 
 
 laws: dict[str, Law] = {}
@@ -49,13 +48,23 @@ def law(
     applies: Callable[[Trial], bool] = lambda trial: True,
     one_trial_suffices: bool = False,
     required: bool = False,
-    at: Callable[[Trial], str | None] = definition,
+    locate: Callable[[Trial], str | None] = faults.find_definition,
 ) -> Callable:
-    """Decorator; the function's name and docstring are what the law says."""
+    """Registers a law. The function's name is that of the law, and its docstring the description.
+
+    Args:
+      function: returns None if a trial keeps the law, else a sentence that says how it breaks it.
+      applies: whether the law applies to a trial.
+      one_trial_suffices: the law holds if it holds in one of the trials, in training or outside; else it must in all.
+      required: no other law is checked if this one fails.
+      locate: finds the line of a user's file that breaks the law.
+    """
     if function is None:
-        return functools.partial(law, applies=applies, one_trial_suffices=one_trial_suffices, required=required, at=at)
+        return functools.partial(
+            law, applies=applies, one_trial_suffices=one_trial_suffices, required=required, locate=locate
+        )
     name = function.__name__.replace("_", " ")
-    laws[name] = Law(name, function.__doc__, function, applies, one_trial_suffices, required, at)
+    laws[name] = Law(name, function.__doc__, function, applies, one_trial_suffices, required, locate)
     return function
 
 
@@ -65,33 +74,35 @@ def check(
     smaller: Sequence[Sizes] = SMALLER_SIZES,
     exclude: Sequence[str] = (),
 ) -> Iterator[Verdict]:
-    """Every law, but those named, on one variant, and if one fails, the first of the `smaller` sizes that shows it.
+    """Checks every law on one variant and yields the verdicts.
+
+    Args:
+      sizes: of the trial.
+      smaller: sizes to try when a law fails; the verdict shows the first that fails too.
+      exclude: names of laws to leave out.
 
     Raises:
-      UserError: the config names what is not there, or a score that has no weights.
+      UserError: the config names an unknown variant, or a score without weights.
     """
     trials = [get_trial(attention, sizes)]
     if not trials[0].components["score"].traits.attends:
         raise UserError(f"score {str(attention.score)!r} has no weights, so the laws of attention say nothing of it")
     if trials[0].any_trait("random"):
         trials.append(get_trial(attention, sizes, training=True))
-    failed = ""  # the law without which no other can be tried
-    for one in sorted((laws[name] for name in laws if name not in exclude), key=lambda one: not one.required):
+    failed = ""  # a required law
+    for item in sorted((laws[name] for name in laws if name not in exclude), key=lambda item: not item.required):
         with jax.enable_x64(True):
-            if failed:
-                untried = failed if any(map(one.applies, trials)) else ""
-                yield Verdict(one.name, one.description, None, skipped=untried)
-                continue
-            verdict = _judge(one, trials)
-            if verdict.passed is False and not one.one_trial_suffices:
-                verdict = verdict._replace(violation=_smallest_violation(one, attention, smaller) or verdict.violation)
-        if one.required and verdict.passed is False:
-            failed = one.name
+            verdict = _skip(item, trials, failed) if failed else _judge(item, trials)
+            if verdict.passed is False and not item.one_trial_suffices:
+                smallest = _smallest_violation(item, attention, smaller)
+                verdict = verdict._replace(violation=smallest or verdict.violation)
+        if item.required and verdict.passed is False:
+            failed = item.name
         yield verdict
 
 
 def notes(attention: config.Attention) -> Iterator[str]:
-    """Yields where a user's score that breaks no law needs equal sizes, and where it sees padding."""
+    """Yields notes on a user's score that keeps all laws: it needs equal sizes, or padding enters its logits."""
     trial = get_trial(attention, FULL_SIZES)
     if not is_user_function(trial.components["score"].function):
         return
@@ -99,16 +110,19 @@ def notes(attention: config.Attention) -> Iterator[str]:
         yield f"{attention.score} works only where queries have the size of the keys: {reason}"
     mixed = None
     with contextlib.suppress(Exception), jax.enable_x64(True):
-        mixed = lines.mixing(trial)
-    if mixed and mixed != definition(trial):
+        mixed = faults.find_mixing(trial)
+    if mixed and mixed != faults.find_definition(trial):
         yield f"{mixed}; in these weights it cancels"
 
 
-def not_finite(attention: config.Attention) -> str | None:
-    """Where a user's function gives NaN or infinite numbers; None where it does not, or fits no small sizes."""
+def find_nonfinite(attention: config.Attention) -> str | None:
+    """Returns where a user's function gives NaN or infinite numbers.
+
+    None if it gives none, or does not accept the small sizes that are tried.
+    """
     trial = get_trial.__wrapped__(attention, QUICK_SIZES)  # not a cached one: the user's file may have changed
     finite = laws["everything is finite"]
-    if not definition(trial):
+    if not faults.find_definition(trial):
         return None
     with contextlib.suppress(Exception), jax.enable_x64(True):
         if violation := finite.violation(trial):
@@ -116,45 +130,50 @@ def not_finite(attention: config.Attention) -> str | None:
     return None
 
 
-def _judge(one: Law, trials: Sequence[Trial]) -> Verdict:
-    """A law that holds somewhere holds if it does in one trial, the others if they do in all."""
-    trials = [trial for trial in trials if one.applies(trial)]
-    violations = [violation for trial in trials if (violation := _violation(one, trial))]
-    if not violations or (one.one_trial_suffices and len(violations) < len(trials)):
-        return Verdict(one.name, one.description, True if trials else None)
-    return Verdict(one.name, one.description, False, _with_line(one, trials[0], violations[0]))
+def _skip(item: Law, trials: Sequence[Trial], failed: str) -> Verdict:
+    applies = any(map(item.applies, trials))
+    return Verdict(item.name, item.description, None, skipped=failed if applies else "")
 
 
-def _violation(one: Law, trial: Trial) -> str | None:
+def _judge(item: Law, trials: Sequence[Trial]) -> Verdict:
+    trials = [trial for trial in trials if item.applies(trial)]
+    violations = [violation for trial in trials if (violation := _violation(item, trial))]
+    if not violations or (item.one_trial_suffices and len(violations) < len(trials)):
+        return Verdict(item.name, item.description, True if trials else None)
+    return Verdict(item.name, item.description, False, _with_line(item, trials[0], violations[0]))
+
+
+def _violation(item: Law, trial: Trial) -> str | None:
+    """Returns the violation, or the exception that the variant raises, in one line."""
     try:
-        violation = one.violation(trial)
+        violation = item.violation(trial)
     except UserError as error:
         return str(error)
     except Exception as error:
-        violation = error_line(error)
+        violation = format_error(error)
     return violation and f"{trial.sizes}: {violation}"
 
 
-def _smallest_violation(one: Law, attention: config.Attention, smaller: Sequence[Sizes]) -> str | None:
-    """The failing case with the fewest rows, source symbols and steps."""
+def _smallest_violation(item: Law, attention: config.Attention, smaller: Sequence[Sizes]) -> str | None:
+    """Returns the violation at the first of the smaller sizes that fails."""
     for sizes in smaller:
         with contextlib.suppress(Exception):
             trial = get_trial(attention, sizes)
-            if violation := one.violation(trial):
-                return _with_line(one, get_trial(attention, FULL_SIZES), f"{sizes}: {violation}")
+            if violation := item.violation(trial):
+                return _with_line(item, get_trial(attention, FULL_SIZES), f"{sizes}: {violation}")
     return None
 
 
-def _with_line(one: Law, trial: Trial, violation: str) -> str:
-    """The case after the line of the user's file that it comes from."""
+def _with_line(item: Law, trial: Trial, violation: str) -> str:
+    """Returns the violation with the line of the user's file that causes it in front."""
     line = None
-    with contextlib.suppress(Exception):  # what the line is found by may fail as the law does
-        line = one.at(trial)
+    with contextlib.suppress(Exception):  # the search runs the variant, which may raise the same exception as the law
+        line = item.locate(trial)
     return f"{line}: {violation}" if line and not violation.startswith(line.partition(":")[0]) else violation
 
 
-def error_line(error: Exception) -> str:
-    """`TypeError: what was wrong`, in one line that is not too long; a user's error as it is."""
+def format_error(error: Exception) -> str:
+    """Returns `TypeError: message` in one line of limited length; of a UserError the message alone."""
     if isinstance(error, UserError):
         return str(error)
     return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"

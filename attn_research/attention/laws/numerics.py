@@ -1,37 +1,36 @@
-"""Laws of numbers: gradients, precision, options, and how a program is run."""
+"""Laws of numbers: NaN, gradients and bfloat16."""
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from attn_research.attention.laws import lines
-from attn_research.attention.laws.compare import compare_runs, format_array, locate_first, path_name
+from attn_research.attention.laws import faults
 from attn_research.attention.laws.law import law
-from attn_research.attention.laws.options import find_inert_values
-from attn_research.attention.laws.trial import EagerRun, Point, Trial
+from attn_research.attention.laws.results import EagerRun, Point, format_array, locate_first, path_name
+from attn_research.attention.laws.trial import Trial
 
 DIFFERENCE_STEP = 1e-5  # of the finite differences
-GRADIENT_TOLERANCE = 1e-4  # between them and the gradient
-MIN_GRADIENT = 1e-8  # below it a gradient is nothing but rounding
-BFLOAT16_TOLERANCE = 0.1  # how much of its weight a step may move in bfloat16, as the median of all steps
+GRADIENT_TOLERANCE = 1e-4  # relative, between finite differences and gradient
+MIN_GRADIENT = 1e-8  # a smaller gradient is rounding
+BFLOAT16_TOLERANCE = 0.1  # weight that a step may move in bfloat16, as the median of all steps
 
 
-@law(at=lines.not_finite)
+@law(locate=faults.find_nonfinite)
 def everything_is_finite(trial: Trial) -> str | None:
-    """Weights, contexts and gradients are numbers, also for a source of one symbol and for none."""
+    """Weights, contexts and gradients are finite, also for a source of one symbol and for an empty one."""
     arrays = {"weights": trial.compiled_run.weights, "contexts": trial.compiled_run.contexts}
     for path, leaf in jax.tree.leaves_with_path(trial.compiled_run.gradient):
         arrays[f"gradient of {path_name(path)}"] = leaf
-    for what, array in arrays.items():
+    for label, array in arrays.items():
         if not np.isfinite(array).all():
-            index, where = locate_first(what, ~np.isfinite(array))
-            return f"{where}: {format_array(array[index])}"
+            index, name = locate_first(label, ~np.isfinite(array))
+            return f"{name}: {format_array(array[index])}"
     return None
 
 
 @law(applies=lambda trial: all(bound.traits.exact_gradient for bound in trial.components.values()))
 def gradients_are_finite_differences(trial: Trial) -> str | None:
-    """In float64 the gradient for parameters, states and queries is what a small step changes."""
+    """In float64, the gradients of parameters, states and queries equal finite differences."""
     rng, point = np.random.default_rng(6), trial.inputs.point
     for part in Point._fields:
         direction = jax.tree.map(lambda x: rng.normal(size=x.shape), getattr(point, part))
@@ -40,7 +39,10 @@ def gradients_are_finite_differences(trial: Trial) -> str | None:
         products = jax.tree.map(lambda g, w: (g * w).sum(), getattr(trial.compiled_run.gradient, part), direction)
         predicted = sum(jax.tree.leaves(products))
         if abs(predicted - slope) > GRADIENT_TOLERANCE * max(abs(slope), 0.1):
-            return f"along a random direction of the {part} the gradient says {predicted:.6g}, a small step {slope:.6g}"
+            return (
+                f"along a random direction of the {part} the gradient is {predicted:.6g}, and the finite difference "
+                f"{slope:.6g}"
+            )
     return None
 
 
@@ -52,44 +54,15 @@ def _value_at(trial: Trial, part: str, direction: object, step: float) -> float:
 
 @law(one_trial_suffices=True)
 def every_parameter_gets_a_gradient(trial: Trial) -> str | None:
-    """No parameter is without effect."""
+    """Every parameter has an effect."""
     leaves = jax.tree.leaves_with_path(trial.compiled_run.gradient.params)
     zero = [path_name(path) for path, leaf in leaves if leaf.size and abs(leaf).max() < MIN_GRADIENT]
     return f"no gradient for {', '.join(zero)}" if zero else None
 
 
-@law(applies=lambda trial: not trial.training, one_trial_suffices=True)
-def every_option_changes_something(trial: Trial) -> str | None:
-    """Another value of an option gives other parameters, weights, contexts or gradients, in training or outside."""
-    random = trial.any_trait("random")
-    for name, bound in trial.components.items():
-        for option in bound.hyper:
-            values = find_inert_values(trial, name, option)
-            if values and not (random and not find_inert_values(trial.in_training(), name, option)):
-                return f"{option} of {name} {str(getattr(trial.config, name))!r} changes nothing: tried {values}"
-    return None
-
-
-@law
-def compiling_changes_nothing(trial: Trial) -> str | None:
-    """Operation by operation, outside of jit and scan, the steps find the same."""
-    return compare_runs(trial.eager_run, trial.compiled_run)
-
-
-@law
-def seeds_can_be_mapped_over(trial: Trial) -> str | None:
-    """vmap over two sets of parameters, states and queries finds what each finds alone."""
-    other = trial.inputs._replace(point=jax.tree.map(lambda x: 0.5 * x, trial.inputs.point))
-    stacked = jax.tree.map(lambda *x: jnp.stack(x), trial.inputs.point, other.point)
-    both = jax.vmap(lambda point: trial.run_eagerly(other._replace(point=point))[:2])(stacked)
-    alone = trial.eager_run, trial.run_eagerly(other)
-    violations = (compare_runs(EagerRun(both[0][seed], both[1][seed], None), run) for seed, run in enumerate(alone))
-    return next(filter(None, violations), None)
-
-
-@law(applies=lambda trial: not trial.training)  # other types draw other random numbers
+@law(applies=lambda trial: not trial.training)  # random numbers of another type are other numbers
 def bfloat16_is_close(trial: Trial) -> str | None:
-    """In bfloat16 the weights stay near and finite, and weights and history keep their types."""
+    """In bfloat16 the weights stay finite and close to those of float64; weights and history keep their types."""
     run, real = _run_in_bfloat16(trial), trial.lengths > 1
     if violation := _find_other_types(run):
         return violation

@@ -1,7 +1,7 @@
-"""One variant on random sources and queries, run in the ways that the laws compare.
+"""One variant on random sources and queries, computed in the ways that the laws compare.
 
-Everything is in float64, so that what differs by more than rounding stands out, and one compiled program serves all
-laws that keep the shapes; the others run operation by operation, which compiles nothing that is a variant's own.
+All is float64, so that differences above rounding stand out. One compiled program serves all laws that keep the shapes.
+The other laws compute operation by operation, which compiles nothing that only this variant uses.
 """
 
 import dataclasses
@@ -18,16 +18,17 @@ import numpy as np
 
 from attn_research import config
 from attn_research.attention.attention import Attention, BoundAttention, max_source_length
+from attn_research.attention.laws.results import CompiledRun, EagerRun, Point
 from attn_research.registry import Bound
 
-HIDDEN, QUERY = 6, 4  # sizes; the query has that of the states where a variant needs both equal
-PADDING = 2  # padding behind the longest source
-EAGER_STEPS = 2  # steps taken without compiling
-PARAMETER_NOISE = 0.2  # of what is added to the first parameters, so that none is zero
+HIDDEN, QUERY = 6, 4  # sizes of states and queries; a variant that needs equal sizes gets HIDDEN twice
+PADDING = 2  # padded positions behind the longest source
+EAGER_STEPS = 2  # steps computed without compiling
+PARAMETER_NOISE = 0.2  # standard deviation of the noise on the initial parameters, so that none is zero
 
 
 class Sizes(NamedTuple):
-    """How much a variant is tried on; the longest source has `source` symbols."""
+    """The sizes of a trial. The longest source has `source` symbols."""
 
     rows: int
     source: int
@@ -38,42 +39,16 @@ class Sizes(NamedTuple):
         return ", ".join(f"{count} {noun}{'' if count == 1 else 's'}" for count, noun in counts)
 
 
-class Point(NamedTuple):
-    """What a gradient is taken for."""
-
-    params: Any
-    states: Any  # [b s h]
-    queries: Any  # [t b q]
-
-
 class Inputs(NamedTuple):
-    """What a variant is run on; before step t the rows of its history are put in the order `order[t]`."""
+    """The inputs of a variant. Before step t, the rows of its history are put into the order `order[t]`."""
 
     point: Point
     lengths: Any  # [b]
     order: Any  # [t b]
 
 
-class CompiledRun(NamedTuple):
-    """What the compiled program finds."""
-
-    contexts: Any  # [t b v]
-    weights: Any  # [t b s]
-    all_steps: Any  # contexts and weights of all steps at once; None where steps wait for each other
-    value: Any  # a linear function of the contexts
-    gradient: Point  # its own
-
-
-class EagerRun(NamedTuple):
-    """What the first steps find without compiling."""
-
-    contexts: Any
-    weights: Any
-    histories: Any  # of every head, before the first step and after the last
-
-
 class AttentionWithHistory(Attention):
-    """The same attention, its history kept whether a piece asked for it or not."""
+    """An attention that keeps its history even if no component reads it."""
 
     def components(self) -> dict[str, Bound]:
         bound = Attention.components(self)
@@ -85,7 +60,7 @@ class AttentionWithHistory(Attention):
 
 @dataclass(frozen=True, eq=False)
 class Trial:
-    """One variant at given sizes; with `training`, it has random numbers to draw from."""
+    """One variant at given sizes; with `training`, it gets a key for its random numbers."""
 
     config: config.Attention
     sizes: Sizes
@@ -97,29 +72,29 @@ class Trial:
         return Attention(self.config).components()
 
     def any_trait(self, name: str) -> bool:
-        """Whether any component has it."""
+        """Whether any component has the trait."""
         return any(getattr(bound.traits, name, False) for bound in self.components.values())
 
     @property
     def leaks(self) -> bool:
-        """Whether it is declared that padding gets weight."""
+        """Whether the normalizer declares that padding gets weight."""
         return self.components["normalizer"].traits.leaks
 
     @property
     def mass(self) -> str:
-        """What the weights of a step sum to."""
+        """The declared sum of the weights of a step: one, or at most one."""
         masses = {bound.traits.mass for name, bound in self.components.items() if name != "score"}
         return "one" if masses == {"one"} else "at most one"
 
     @cached_property
     def lengths(self) -> np.ndarray:
-        """Two rows of the full length, a third of it, one symbol, none."""
+        """Lengths of the rows [b]: the full length twice, a third of it, one symbol, none."""
         source = min(self.sizes.source, max_source_length(self.config.score) or self.sizes.source)
         return np.array([source, source, source // 3, 1, 0], np.int32)[: self.sizes.rows]
 
     @property
     def padded_length(self) -> int:
-        """The padded length."""
+        """The padded length of a source."""
         return self.sizes.source + PADDING
 
     @cached_property
@@ -129,7 +104,7 @@ class Trial:
 
     @cached_property
     def inputs(self) -> Inputs:
-        """The first two rows are one source, asked by different queries; padding is zero."""
+        """Random inputs. The first two rows are one source with different queries; padding is zero."""
         rng = np.random.default_rng(0)
         states = rng.normal(size=(self.sizes.rows, self.padded_length, HIDDEN)) * self.real_positions[..., None]
         states[:2] = states[0]
@@ -137,24 +112,31 @@ class Trial:
         order = np.tile(np.arange(self.sizes.rows), (self.sizes.steps, 1))
         return Inputs(Point(self.params, states, queries), self.lengths, order)
 
+    @cached_property
+    def noisy_padding(self) -> np.ndarray:
+        """The encoder states [b s h] with noise in padded positions."""
+        states = self.inputs.point.states
+        noise = 10 * np.random.default_rng(3).normal(size=states.shape)
+        return np.where(self.real_positions[..., None], states, noise)
+
     def with_states(self, states: np.ndarray) -> Inputs:
-        """The inputs with other encoder states."""
+        """Returns the inputs with other encoder states."""
         return self.inputs._replace(point=self.inputs.point._replace(states=states))
 
-    def rows(self, order: np.ndarray) -> Inputs:
-        """The inputs with their rows in another order, or some of them."""
+    def with_rows(self, order: np.ndarray) -> Inputs:
+        """Returns the inputs with some of their rows, in the given order."""
         point, lengths, _ = self.inputs
         point = Point(point.params, point.states[order], point.queries[:, order])
         return Inputs(point, lengths[order], np.tile(np.arange(len(order)), (self.sizes.steps, 1)))
 
     @cached_property
     def query_size(self) -> int:
-        """Another than that of the keys, where the variant allows it; also where it allows neither."""
+        """QUERY, unless the variant accepts only queries of the keys' size."""
         return HIDDEN if self._error(QUERY) and not self._error(HIDDEN) else QUERY
 
     @cached_property
     def needs_equal_sizes(self) -> str | None:
-        """Why query and keys must have one size; None where they need not."""
+        """Why queries and keys must have one size; None if they need not."""
         return self._error(QUERY) if self.query_size == HIDDEN else None
 
     def _error(self, query_size: int) -> str | None:
@@ -165,42 +147,42 @@ class Trial:
         return None
 
     def rejection(self) -> str | None:
-        """Why such a config can't be."""
+        """Returns why the config is rejected; None if it is accepted."""
         try:
-            jax.eval_shape(lambda: self._first(self.query_size)[1])
+            jax.eval_shape(lambda: self._init(self.query_size)[1])
         except ValueError as error:
             return str(error)
         return None
 
-    def _first(self, query_size: int) -> tuple[BoundAttention, Any]:
+    def _init(self, query_size: int) -> tuple[BoundAttention, Any]:
         states, lengths = jnp.zeros((self.sizes.rows, self.padded_length, HIDDEN)), jnp.asarray(self.lengths)
         key = jax.random.PRNGKey(0)
         return Attention(self.config).init_with_output(key, states, lengths, states[:, 0], query_size)
 
     def _first_step(self, query_size: int) -> Any:
-        bound_attention, _ = self._first(query_size)
+        bound_attention, _ = self._init(query_size)
         return bound_attention.step(jnp.zeros((self.sizes.rows, query_size)), bound_attention.start)[:2]
 
     @cached_property
     def params(self) -> Any:
-        """First parameters, each moved a bit."""
+        """The initial parameters with noise."""
         rng = np.random.default_rng(1)
-        _, first = self._first(self.query_size)
-        return jax.tree.map(lambda leaf: np.asarray(leaf) + PARAMETER_NOISE * rng.normal(size=leaf.shape), first)
+        _, initial = self._init(self.query_size)
+        return jax.tree.map(lambda leaf: np.asarray(leaf) + PARAMETER_NOISE * rng.normal(size=leaf.shape), initial)
 
     def bound_attention(self, inputs: Inputs, module: type[Attention] = Attention) -> BoundAttention:
-        """The attention over a batch of sources."""
+        """Returns the attention over the sources of `inputs`."""
         rngs = {"attention": jax.random.PRNGKey(2)} if self.training else None
         (params, states, queries), lengths, _ = jax.tree.map(jnp.asarray, inputs)
         return module(self.config).apply(params, states, lengths, states[:, 0], queries.shape[-1], rngs=rngs)
 
     @cached_property
     def compiled_run(self) -> CompiledRun:
-        """What the program finds on the inputs as they are."""
+        """The results of the compiled program on the inputs of the trial."""
         return self.run(self.inputs)
 
     def run(self, inputs: Inputs) -> CompiledRun:
-        """What the program finds on other inputs of the same shapes."""
+        """Runs the compiled program on other inputs of the same shapes."""
         return jax.device_get(self._program(inputs))
 
     @cached_property
@@ -219,11 +201,11 @@ class Trial:
 
     @cached_property
     def eager_run(self) -> EagerRun:
-        """The first steps on the inputs as they are."""
+        """The results of the first steps on the inputs of the trial."""
         return self.run_eagerly(self.inputs)
 
     def run_eagerly(self, inputs: Inputs, module: type[Attention] = Attention) -> EagerRun:
-        """The first steps, one after the other, without compiling."""
+        """Computes the first steps, one after the other, without compiling."""
         bound_attention = self.bound_attention(inputs, module)
         histories, results = bound_attention.start, []
         for query in jnp.asarray(inputs.point.queries[:EAGER_STEPS]):
@@ -232,18 +214,18 @@ class Trial:
         contexts, weights = (jnp.stack(one) for one in zip(*results, strict=True))
         return EagerRun(contexts, weights, (bound_attention.start, histories))
 
-    def other(self, **changes: Any) -> "Trial":
-        """The same trial of another variant."""
+    def replace(self, **changes: Any) -> "Trial":
+        """Returns the same trial of another variant; `changes` are fields of the attention config."""
         return get_trial(dataclasses.replace(self.config, **changes), self.sizes, self.training)
 
     def in_training(self) -> "Trial":
-        """The same trial with random numbers to draw from."""
+        """Returns the same trial with a key for random numbers."""
         return get_trial(self.config, self.sizes, training=True)
 
 
 @functools.cache
 def get_trial(attention: config.Attention, sizes: Sizes, training: bool = False) -> Trial:
-    """The one trial of a variant at given sizes, so that what was found is found once."""
+    """Returns the trial of a variant; one object per variant and sizes, so that the laws share its results."""
     return Trial(attention, sizes, training)
 
 
@@ -258,6 +240,6 @@ def _scan(bound_attention: BoundAttention, queries: Any, orders: Any) -> tuple[A
 
 
 def functional(shape: tuple[int, int, int]) -> Any:
-    """A number for each step and coordinate, the same for every row."""
+    """Returns the coefficients [t 1 v] of a linear function of the contexts [t b v]."""
     t, _, v = shape
     return jnp.cos(3.0 * jnp.arange(t * v)).reshape(t, 1, v)
