@@ -1,4 +1,4 @@
-"""A finished run, ready to be used: `load("runs/<id>").translate(["2 May 1997"])`."""
+"""Translation with a finished run: `load("runs/<id>").translate(["2 May 1997"])`."""
 
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -27,17 +27,17 @@ from attn_research.training.prepare import load_sides, saved_files
 
 
 class Translation(NamedTuple):
-    """One source and what the model made of it."""
+    """One source and one output of the model."""
 
     source: list[str]
     output: list[str]
-    weights: np.ndarray  # [t s] attention; t counts the end symbol, s is 0 without attention
+    weights: np.ndarray  # attention weights [t s]; t includes the end symbol, s is 0 without attention
     log_probability: float  # of the output, in nats
-    score: float  # the log probability under the length penalty, which ranks the outputs of one source
+    score: float  # log probability with length penalty; the search ranks by it
 
 
 class Translator:
-    """The model of one run with its best parameters."""
+    """The model of a run with the parameters of its best checkpoint."""
 
     def __init__(
         self,
@@ -56,50 +56,50 @@ class Translator:
             return search(session, batch.source.shape[1], batch.source_lengths)
 
         self._decode = decode
-        self._allowed = max_source_length(config.model.attention.score)
-        self._longest = max_length(partial(fits, config.decode))
+        self._max_source_length = max_source_length(config.model.attention.score)
+        self._max_search_length = max_length(partial(fits, config.decode))
 
     def split(self, line: str) -> list[str]:
-        """A line of text, with or without its end, as the task's source symbols."""
-        return self._segmentations[0].split(_without_end(line))
+        """Splits a line of text into source symbols; a line break at its end is dropped."""
+        return self._segmentations[0].split(_strip_line_break(line))
 
     def flaw(self, source: Sequence[str]) -> str:
-        """Why a source cannot be translated, as in 'has no symbols'; empty if it can."""
-        size, decode = len(source), self.config.decode
+        """Returns why a source cannot be translated, as in 'has no symbols'; empty if it can."""
+        size, decode, score = len(source), self.config.decode, self.config.model.attention.score
         if not source:
             return "has no symbols"
-        if self._allowed is not None and size > self._allowed:
-            return f"has {size} symbols, but score {self.config.model.attention.score} allows at most {self._allowed}"
-        if size > self._longest:
-            most = f"at most {self._longest} fit into the memory of a search"
+        if self._max_source_length is not None and size > self._max_source_length:
+            return f"has {size} symbols, but score {score} allows at most {self._max_source_length}"
+        if size > self._max_search_length:
+            most = f"at most {self._max_search_length} fit into the memory of a search"
             return f"has {size} symbols, but {most} with decode.beam {decode.beam} and decode.ratio {decode.ratio}"
         return ""
 
     def unknown(self, line: str) -> list[str]:
-        """The parts of a line that the run has no symbol for, as they are written."""
-        symbols, texts = self.split(line), self._segmentations[0].texts(_without_end(line))
+        """Returns the parts of a line that are not in the vocabulary, as they are written."""
+        symbols, texts = self.split(line), self._segmentations[0].texts(_strip_line_break(line))
         ids = self.source.encode(symbols)
         return [text for id, text in zip(ids, texts, strict=True) if id == UNK]
 
     def join(self, symbols: Sequence[str]) -> str:
-        """The symbols of an output as a line of text."""
+        """Joins the symbols of an output into a line of text."""
         return self._segmentations[1].join(symbols)
 
     def translate(self, sentences: Sequence[str | Sequence[str]]) -> list[Translation]:
-        """The best output for each source, in the order given.
+        """Translates sources; returns the best output for each, in their order.
 
         Args:
-          sentences: each a line of text, which is split as in training, or a list of symbols, which is taken as it is.
+          sentences: lines of text, which are split as in training, or lists of symbols, which are used unchanged.
 
         Raises:
-          UserError: one string in place of a list, or a source without symbols or with too many.
+          UserError: `sentences` is a string, or a source has no symbols or too many.
         """
         return [translations[0] for translations in self.n_best(sentences)]
 
     def n_best(self, sentences: Sequence[str | Sequence[str]]) -> list[list[Translation]]:
-        """The `decode.beam` best outputs for each source, the best first; fewer where there are no more.
+        """Returns the `decode.beam` best outputs for each source, best first; fewer if the search finds fewer.
 
-        Sources of like length are computed together: neither the others nor their order change an output.
+        Batches are bucketed by length. An output does not depend on the other sources or on their order.
         """
         sources = self._symbols(sentences)
         ids = [self.source.encode(source) for source in sources]
@@ -115,7 +115,7 @@ class Translator:
 
     def _symbols(self, sentences: Sequence[str | Sequence[str]]) -> list[list[str]]:
         if isinstance(sentences, str):
-            raise UserError(f"one source is a list of one, as in translate([{sentences[:20]!r}]), not a string")
+            raise UserError(f"sentences is a string; write a list, as in translate([{sentences[:20]!r}])")
         sources = []
         for number, sentence in enumerate(sentences):
             source = self.split(sentence) if isinstance(sentence, str) else list(sentence)
@@ -141,52 +141,54 @@ class Translator:
         ]
 
 
-def _without_end(line: str) -> str:
+def _strip_line_break(line: str) -> str:
     return line.removesuffix("\n").removesuffix("\r")
 
 
 def load(directory: str | Path, changes: Mapping[str, Any] | None = None, trust: bool = False) -> Translator:
-    """The translator of a run directory; `changes` are made to how it decodes, as in `{"decode.beam": 5}`.
+    """Loads the translator of a run.
 
     Args:
-      trust: allows to run the users' code that the run was made with, of which its directory has a copy.
+      directory: of the run.
+      changes: fields of `decode` to change, as in `{"decode.beam": 5}`.
+      trust: allows users' code that is stored in the directory to run.
 
     Raises:
-      UserError: there is no trained run in it, a file of it is missing, a change does not fit, or the run needs code
-        that is not trusted.
+      UserError: the directory has no trained run, a file is missing, a change is invalid, or the run needs code that is
+        not trusted.
     """
     directory = Path(directory)
     checkpoints = Checkpoints(directory / "checkpoints")
     if checkpoints.best_step() is None:
         raise UserError(f"{directory} holds no trained run; `attn-research train` makes one in runs/<id>")
-    config = override(with_own_code(_config(directory), directory, trust), _of_decoding(changes or {}))
+    config = override(with_own_code(_read_config(directory), directory, trust), _check_changes(changes or {}))
     warn_versions(directory)
-    sides = _sides(directory, config.data.task)
-    if jax.config.jax_compilation_cache_dir is None:  # a program that uses this package may have its own
+    sides = _load_sides(directory, config.data.task)
+    if jax.config.jax_compilation_cache_dir is None:  # the calling program may have set its own
         enable_compilation_cache()
     return Translator(config, *sides, checkpoints)
 
 
-def _config(directory: Path) -> Config:
+def _read_config(directory: Path) -> Config:
     path = directory / "config.json"
     if not path.is_file():
-        raise UserError(f"{directory} has no config.json, so what its parameters mean is not known")
-    outputs = storage.read_json(path)
+        raise UserError(f"{directory} has no config.json, so its model is unknown")
+    leaves = storage.read_json(path)
     try:
-        return unflatten(outputs)
+        return unflatten(leaves)
     except (ValueError, AttributeError, TypeError) as error:
         raise UserError(f"{path} is not the config of a run: {error}") from error
 
 
-def _sides(directory: Path, task: Spec) -> tuple[list[Vocabulary], Sequence[Segmentation]]:
+def _load_sides(directory: Path, task: Spec) -> tuple[list[Vocabulary], Sequence[Segmentation]]:
     for part in saved_files(task):
         if not (directory / part).is_file():
-            raise UserError(f"{directory} has no {part}, so its symbols are not known; the run is not whole")
+            raise UserError(f"{directory} has no {part}, so its symbols are unknown; the run is incomplete")
     return load_sides(directory, task)
 
 
-def _of_decoding(changes: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The changes, if they are those of fields that trained parameters leave open."""
+def _check_changes(changes: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Returns the changes, if all are fields of `decode`. Others would not fit the trained parameters."""
     known = [name for name in field_types(Config()) if name.startswith("decode.")]
     for name in changes:
         if name not in known:

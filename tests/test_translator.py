@@ -81,7 +81,7 @@ def test_a_source_longer_than_memory_allows_is_reported(run):
 @pytest.mark.parametrize(
     ("sentences", "message"),
     [
-        ("a b c", r"one source is a list of one, as in translate\(\['a b c'\]\), not a string"),
+        ("a b c", r"sentences is a string; write a list, as in translate\(\['a b c'\]\)"),
         (["a", []], "source 1 has no symbols"),
         ([[1, 2]], "source 0 has 1 among its symbols, which must be strings"),
     ],
