@@ -1,1 +1,1 @@
-"""Attention variants in recurrent encoder-decoders, compared with nothing else changed."""
+"""Controlled comparisons of attention variants in recurrent encoder-decoders."""

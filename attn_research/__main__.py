@@ -1,4 +1,4 @@
-"""`python -m attn_research` is `attn-research`."""
+"""Runs `attn-research` as `python -m attn_research`."""
 
 import sys
 

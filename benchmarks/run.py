@@ -12,7 +12,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from attn_research.cli import Parser
+from attn_research.commands.arguments import Parser
 from attn_research.commands.console import print_error, print_markdown
 from benchmarks import records, summary, tables
 from benchmarks.measure import MeasurementPlan, measure, skipped_sides

@@ -10,7 +10,7 @@ import unicodedata
 import pytest
 from toy_corpus import corpus, write_text
 
-from attn_research.commands.lines import open_input, read
+from attn_research.commands.translate import open_input, read_lines
 from attn_research.config import Data
 from attn_research.data.files import decode_lines
 from attn_research.data.parallel import read_pairs as read_pairs
@@ -152,7 +152,7 @@ def test_numbered_words_are_further_references(tmp_path, caplog):
 def test_a_compressed_input_is_read_line_by_line(tmp_path):
     (tmp_path / "lines.gz").write_bytes(gzip.compress("\ufeffa\r\n \nb".encode()))
     with open_input(str(tmp_path / "lines.gz")) as stream:
-        assert [(line.text, line.flaw) for line in read(stream)] == [("a", ""), (" ", "is empty"), ("b", "")]
+        assert [(line.text, line.flaw) for line in read_lines(stream)] == [("a", ""), (" ", "is empty"), ("b", "")]
 
 
 @pytest.mark.parametrize(
@@ -161,4 +161,4 @@ def test_a_compressed_input_is_read_line_by_line(tmp_path):
 def test_a_damaged_input_is_one_sentence(tmp_path, damage):
     (tmp_path / "lines.gz").write_bytes(damage(gzip.compress(b"a b c d\n" * 9)))
     with pytest.raises(UserError, match=r"cannot read .*lines.gz: "), open_input(str(tmp_path / "lines.gz")) as stream:
-        list(read(stream))
+        list(read_lines(stream))

@@ -1,4 +1,4 @@
-"""How the commands say numbers and complaints."""
+"""What commands print: errors, Markdown, metrics, and how runs ended."""
 
 import math
 import sys
@@ -7,12 +7,12 @@ from typing import Any
 
 
 def print_error(text: str) -> None:
-    """One line on standard error."""
+    """Prints one line to standard error."""
     print(f"attn-research: {' '.join(text.split())}", file=sys.stderr)
 
 
 def print_markdown(text: str) -> None:
-    """As it is; drawn, on a terminal."""
+    """Prints Markdown: rendered on a terminal, as source elsewhere."""
     if not sys.stdout.isatty():
         print(text, end="")
         return
@@ -23,7 +23,7 @@ def print_markdown(text: str) -> None:
 
 
 def format_metrics(metrics: Mapping[str, float | None]) -> str:
-    """`exact 98.1, loss 0.113`: shares in percent; a number that was not finite is a dash."""
+    """Returns `exact 98.1, loss 0.113`: rates in percent, and a dash for NaN and infinity."""
     from attn_research.metrics import METRICS
 
     return ", ".join(
@@ -38,22 +38,23 @@ def _format_number(value: float | None, percent: bool) -> str:
 
 
 def diverged(record: Mapping[str, Any]) -> bool:
-    """Whether the run is over without a result, since its loss was no finite number any more."""
+    """Whether the run ended because its loss became NaN or infinite."""
     return record["status"] != "finished"
 
 
 def report_diverged(records: Collection[Mapping[str, Any]]) -> int:
-    """Complains if some of an experiment's records are of runs that diverged; the status to end with."""
+    """Prints how many of an experiment's runs diverged; returns the exit status, 1 if one did."""
     count = sum(map(diverged, records))
     if count:
         print_error(
-            f"{count} of {len(records)} finished runs diverged; a table leaves them out, a sweep keeps them as they are"
+            f"{count} of {len(records)} finished runs diverged; tables list them without numbers, and a sweep does not "
+            "train them again"
         )
     return 1 if count else 0
 
 
 def format_outcome(record: Mapping[str, Any]) -> str:
-    """How a run ended, in a few words: the metric it was selected by (exact match, if by the loss), and its time."""
+    """Returns `exact 98.1, 19 s`: the test metric of `train.select` and the time; exact match if it selects by loss."""
     from attn_research.sweeps.progress import format_duration
 
     if diverged(record):

@@ -1,30 +1,80 @@
-"""`attn-research scores`: every variant with its equation, source, parameters and cost."""
+"""`attn-research scores`: every variant with its equation, source, parameters and cost, and every preset."""
 
 import argparse
+from typing import Any
 
+from attn_research.commands.arguments import add_command
 from attn_research.commands.console import print_markdown
 from attn_research.errors import UserError
 from attn_research.registry import Spec
 
+EXAMPLES = """\
+
+'concat(units=64)'
+preset:opennmt_mlp
+concat --plot
+my_scores.py:cosine --plot cosine.png"""
+
+
+def add_parser(commands: Any) -> None:
+    """Adds the command to the parser."""
+    command = add_command(
+        commands,
+        "scores",
+        scores,
+        "print every variant with its equation, source, parameters and cost, and every preset",
+        EXAMPLES,
+    )
+    command.add_argument(
+        "variant", metavar="NAME", nargs="?", help="one variant, one preset (preset:NAME), or your own score"
+    )
+    command.add_argument(
+        "--plot",
+        metavar="OUT.png",
+        nargs="?",
+        const="weights.png",
+        help="draw the weights of one variant, with random parameters (default: weights.png)",
+    )
+
 
 def scores(arguments: argparse.Namespace) -> int:
-    """Prints all variants, or one; draws what it looks at if asked to."""
+    """Prints all variants and presets, or one of them, and draws its attention weights with `--plot`."""
+    name, preset = arguments.variant, (arguments.variant or "").partition("preset:")
+    if name is None and arguments.plot is not None:
+        raise UserError("--plot draws one variant, so it needs a name, as in `attn-research scores concat --plot`")
+    if preset[1] and arguments.plot is not None:
+        raise UserError(f"--plot draws one variant, and {name} sets several")
+    if name is None:
+        _print_all()
+    elif preset[1]:
+        _print_preset(preset[2])
+    else:
+        _print_variant(Spec(name), arguments.plot)
+    return 0
+
+
+def _print_all() -> None:
+    from attn_research.reports import presets, variants
+
+    print_markdown(variants.INTRODUCTION + variants.render_page(variants.variants()) + presets.render_presets())
+
+
+def _print_preset(name: str) -> None:
+    from attn_research.presets import preset
+
+    for field, value in preset(name).items():
+        print(f"{field}={value}")
+
+
+def _print_variant(spec: Spec, plot: str | None) -> None:
     from attn_research.reports import variants
 
-    if arguments.variant is None:
-        if arguments.plot is not None:
-            raise UserError(
-                "--plot draws one variant, so it needs its name, as in `attn-research scores concat --plot`"
-            )
-        print_markdown(variants.INTRODUCTION + variants.render_page(variants.variants()))
-        return 0
-    spec = Spec(arguments.variant)
     kind = variants.find_kind(spec)
     print_markdown(variants.render_page({kind: [variants.describe(kind, spec)]}))
-    if arguments.plot is not None:
-        from attn_research.reports.figures import attention_maps
+    if plot is None:
+        return
+    from attn_research.reports.figures import attention_maps
 
-        if not variants.has_weights(kind):
-            raise UserError(f"--plot draws attention weights, which {kind}={spec} has no part in")
-        print(*attention_maps({str(spec): variants.example(kind.rpartition(".")[2], spec)}, arguments.plot), sep="\n")
-    return 0
+    if not variants.has_weights(kind):
+        raise UserError(f"--plot draws attention weights, and {kind}={spec} has none")
+    print(*attention_maps({str(spec): variants.example(kind.rpartition(".")[2], spec)}, plot), sep="\n")

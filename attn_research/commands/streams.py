@@ -1,4 +1,4 @@
-"""Standard output and standard error that a command can write to, whatever becomes of their other ends."""
+"""Standard output and standard error that a command can always write to, even if their other ends are closed."""
 
 import contextlib
 import os
@@ -8,13 +8,13 @@ from typing import Any
 
 
 class OutputClosedError(Exception):
-    """Nobody reads standard output any more."""
+    """Raised when the reader of standard output is gone."""
 
 
 class Stream:
-    """A text stream that drops what can no longer be written and remembers the reason in `error`.
+    """A text stream that drops output that it cannot write, and keeps the first exception in `error`.
 
-    Where `stops` is set, a closed pipe raises OutputClosedError, to end a command whose only work is its output.
+    If `stops` is set, a closed pipe raises OutputClosedError. It ends a command whose only result is its output.
     """
 
     def __init__(self, stream: Any):
@@ -42,7 +42,7 @@ class Stream:
             yield
         except OSError as error:
             self.error = self.error or error
-            with contextlib.suppress(OSError, ValueError):  # what is in its buffer must go somewhere, now and at exit
+            with contextlib.suppress(OSError, ValueError):  # the buffer is flushed again, now and at exit
                 _connect_to_devnull(self._stream.fileno())
             if self.stops and isinstance(error, BrokenPipeError):
                 raise OutputClosedError from error
@@ -50,7 +50,7 @@ class Stream:
 
 @contextlib.contextmanager
 def guard_streams() -> Iterator[Stream]:
-    """Puts a `Stream` in the place of standard output and of standard error; gives the former."""
+    """Replaces standard output and standard error by a `Stream` each; yields standard output."""
     before = sys.stdout, sys.stderr
     sys.stdout, sys.stderr = Stream(sys.stdout), Stream(sys.stderr)
     try:
@@ -63,11 +63,14 @@ def guard_streams() -> Iterator[Stream]:
 
 
 def prepare() -> None:
-    """Sets up the streams of this process: UTF-8 in every locale, and nothing else on descriptors that are closed."""
+    """Makes the streams of this process UTF-8 in every locale, and opens /dev/null for closed descriptors.
+
+    Without the latter, the next file that is opened would get the descriptor of standard output.
+    """
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         if getattr(sys, name) is None:
             _connect_to_devnull(number)
-            setattr(sys, name, open(number, "w" if number else "r", closefd=False))  # noqa: SIM115 (until the end)
+            setattr(sys, name, open(number, "w" if number else "r", closefd=False))  # noqa: SIM115 (until the exit)
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(encoding="utf-8", errors="backslashreplace")
 

@@ -1,32 +1,48 @@
-"""`attn-research table`: an experiment's table, from records on disk."""
+"""`attn-research table`: an experiment's table, from the records of its runs."""
 
 import argparse
-import difflib
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from attn_research.commands.arguments import add_command
 from attn_research.commands.console import print_error, print_markdown, report_diverged
-from attn_research.commands.sweep import check_requested, read_experiment
+from attn_research.commands.experiment import add_experiment, check_changes, read_experiment
 from attn_research.config import Config
 from attn_research.errors import UserError
-from attn_research.reports import user_metrics
-from attn_research.reports.render import FORMATS, TableData
-from attn_research.reports.selection import select_current_code, select_same_data
-from attn_research.reports.tables import EMPTY
-from attn_research.runs import identity, records
-from attn_research.runs.identity import warn_unrecorded
 from attn_research.sweeps.expand import Experiment
 
+if TYPE_CHECKING:
+    from attn_research.reports.render import TableData
+
+EXAMPLES = """\
+experiments/score_functions.py
+experiments/score_functions.py --format tex
+experiments/score_functions.py --add model.attention.score=my_scores.py:cosine
+experiments/score_functions.py --check"""
 BEGIN, END = "<!-- table of experiments/results/{} -->", "<!-- end of table -->"
 RecordsByConfig = Mapping[Config, Mapping[str, Any]]
 
 
-def table(arguments: argparse.Namespace) -> int:
-    """Prints the table, or with --save or --check says whether it is as it must be.
+def add_parser(commands: Any) -> None:
+    """Adds the command to the parser."""
+    command = add_command(
+        commands, "table", table, "print an experiment's table, made from the records of its runs", EXAMPLES
+    )
+    add_experiment(command)
+    command.add_argument("--format", choices=("md", "tex", "csv"), help="format of the output (default: md)")
+    action = command.add_mutually_exclusive_group()
+    action.add_argument("--save", action="store_true", help="write records and table to results/ beside the experiment")
+    action.add_argument(
+        "--check", action="store_true", help="fail if the table in results/ does not follow from its records"
+    )
 
-    Returns 1 if it is not, or if a run of the printed table diverged.
+
+def table(arguments: argparse.Namespace) -> int:
+    """Prints the table, or saves or checks the committed one.
+
+    Returns 1 if the check fails, or if a run of the printed table diverged.
     """
     experiment = read_experiment(arguments)
     committed = Path(arguments.experiment).parent / "results" / f"{experiment.name}.jsonl"
@@ -34,50 +50,65 @@ def table(arguments: argparse.Namespace) -> int:
         if arguments.changes or arguments.add:
             raise UserError("--save and --check are for the experiment as it stands, without key=value and --add")
         return _check(experiment, committed) if arguments.check else _save(experiment, Path(arguments.runs), committed)
-    result, left_out = load_records(experiment, Path(arguments.runs), committed)
-    check_requested(arguments, (config for config in experiment.runs if config not in result))
-    table_data = build(experiment, result, left_out)
+    return _print_table(arguments, experiment, committed)
+
+
+def _print_table(arguments: argparse.Namespace, experiment: Experiment, committed: Path) -> int:
+    """Prints the table, and writes it in every format into reports/ below the runs."""
+    from attn_research.reports.render import FORMATS
+
+    by_config, left_out = _load_records(experiment, Path(arguments.runs), committed)
+    check_changes(arguments, (config for config in experiment.runs if config not in by_config))
+    data = _build(experiment, by_config, left_out)
     stem = Path(arguments.runs) / "reports" / experiment.name
-    _write(table_data, stem)
-    _print_table(table_data, arguments.format)
+    stem.parent.mkdir(parents=True, exist_ok=True)
+    for name in FORMATS:
+        stem.with_name(f"{stem.name}.{name}").write_text(data.render(name), encoding="utf-8")
+    if arguments.format:
+        print(data.render(arguments.format), end="")
+    else:
+        print_markdown(data.render("md"))
     print(f"{stem}.{{{','.join(FORMATS)}}}", file=sys.stderr)
-    return report_diverged([result[config] for config in experiment.runs if config in result])
+    return report_diverged([by_config[config] for config in experiment.runs if config in by_config])
 
 
-def load_records(experiment: Experiment, runs: Path, committed: Path) -> tuple[RecordsByConfig, dict[Config, str]]:
-    """The experiment's records by config, in `runs` or else the committed ones, and why others are left out.
+def _load_records(experiment: Experiment, runs: Path, committed: Path) -> tuple[RecordsByConfig, dict[Config, str]]:
+    """Returns the records by config, from `runs` or else the committed ones, and why other records are left out.
 
-    Left out are those that were made with other files of users than there are now.
+    Records of runs with other versions of users' files are left out.
     """
+    from attn_research.reports import user_metrics
+    from attn_research.reports.selection import select_current_code
+    from attn_research.runs import records
+    from attn_research.runs.identity import warn_unrecorded
+
     own, others = records.load_runs(runs), records.load_committed(committed)
     result, left_out = select_current_code(experiment.runs, records.by_config(own), records.by_config(others))
     warn_unrecorded(list(result.values()), experiment.name)
     return user_metrics.add(result, runs, experiment.table.columns), left_out
 
 
-def build(
-    experiment: Experiment, records_by_config: RecordsByConfig, left_out: Mapping[Config, str] = EMPTY
-) -> TableData:
-    """The experiment's table, of the records of one set of data.
+def _build(
+    experiment: Experiment, by_config: RecordsByConfig, left_out: Mapping[Config, str] | None = None
+) -> "TableData":
+    """Returns the experiment's table, from the records of one data set.
 
     Args:
-      left_out: why further records are not in `records_by_config`, to be named below the table.
+      left_out: why a config is not in `by_config` although it has a record, for the notes below the table.
 
     Raises:
-      UserError: there is no record at all.
+      UserError: no record is left.
     """
-    records_by_config, others = select_same_data(
-        {config: records_by_config[config] for config in experiment.runs if config in records_by_config}
+    from attn_research.reports.selection import select_same_data
+
+    by_config, others = select_same_data(
+        {config: by_config[config] for config in experiment.runs if config in by_config}
     )
-    left_out = left_out | others
-    rows, missing = experiment.table.group(
-        [config for config in experiment.runs if config not in left_out], records_by_config
-    )
+    left_out = (left_out or {}) | others
+    included = [config for config in experiment.runs if config not in left_out]
+    rows, missing = experiment.table.group(included, by_config)
     if not any(rows.values()):
-        if left_out:
-            why = identity.join_distinct(left_out.values())
-            raise UserError(f"no record of {experiment.name} can be shown: {why}; `attn-research sweep --fresh` helps")
-        raise UserError(f"no run of {experiment.name} is finished; `attn-research sweep` makes them")
+        _reject_empty(experiment, left_out)
     reasons = [
         f"`{experiment.table.label(config)}`, seed {config.seed}, is left out: {reason}."
         for config, reason in left_out.items()
@@ -85,27 +116,25 @@ def build(
     return experiment.table.build(rows, experiment.published, missing, reasons)
 
 
-def _write(table_data: TableData, stem: Path) -> None:
-    stem.parent.mkdir(parents=True, exist_ok=True)
-    for form in FORMATS:
-        stem.with_name(f"{stem.name}.{form}").write_text(table_data.render(form), encoding="utf-8")
+def _reject_empty(experiment: Experiment, left_out: Mapping[Config, str]) -> None:
+    from attn_research.runs import identity
 
-
-def _print_table(table_data: TableData, form: str | None) -> None:
-    """As text; on a terminal, if no format was asked for, drawn."""
-    if form:
-        print(table_data.render(form), end="")
-    else:
-        print_markdown(table_data.render("md"))
+    if left_out:
+        why = identity.join_distinct(left_out.values())
+        raise UserError(f"no record of {experiment.name} can be shown: {why}; `attn-research sweep --fresh` helps")
+    raise UserError(f"no run of {experiment.name} is finished; `attn-research sweep` makes them")
 
 
 def _save(experiment: Experiment, runs: Path, committed: Path) -> int:
-    records_by_config, left_out = load_records(experiment, runs, committed)
-    experiment_records = [records_by_config[config] for config in experiment.runs if config in records_by_config]
-    if flaws := _flaws(experiment_records):
+    """Writes the records and the table, also into the README of the checkout if it shows the table."""
+    from attn_research.runs import records
+
+    by_config, left_out = _load_records(experiment, runs, committed)
+    saved = [by_config[config] for config in experiment.runs if config in by_config]
+    if flaws := _flaws(saved):
         raise UserError(f"the records {' and '.join(flaws)}; nothing saved")
-    text = build(experiment, records_by_config, left_out).render("md")  # which names the runs that are missing
-    records.save_committed(committed, experiment_records)
+    text = _build(experiment, by_config, left_out).render("md")  # its notes name the missing runs
+    records.save_committed(committed, saved)
     page = committed.with_suffix(".md")
     page.write_text(text, encoding="utf-8")
     print(f"{committed}\n{page}")
@@ -116,20 +145,20 @@ def _save(experiment: Experiment, runs: Path, committed: Path) -> int:
 
 
 def _pages_with(page: Path) -> list[tuple[Path, str]]:
-    """The README of the checkout, with its text, if it shows the table in `page` between two comments."""
+    """Returns path and text of the checkout's README, if it shows the table of `page` between two comments."""
     readme = page.resolve().parents[2] / "README.md"
     text = readme.read_text(encoding="utf-8") if readme.is_file() else ""
     return [(readme, text)] if BEGIN.format(page.name) in text else []
 
 
 def _insert_table(text: str, page: Path, table: str) -> str:
-    """The text with `table` in place of the table of `page`."""
+    """Returns the text with the table of `page` replaced."""
     before, begin, rest = text.partition(BEGIN.format(page.name))
     return before + begin + "\n" + table + END + rest.partition(END)[2]
 
 
 def _flaws(run_records: Iterable[Mapping[str, Any]]) -> list[str]:
-    """What forbids to show records as one experiment."""
+    """Returns why records cannot be published as one experiment."""
     commits = sorted({str(record["commit"]) for record in run_records})
     flaws = [f"are of several commits ({', '.join(commit[:10] for commit in commits)})"] if len(commits) > 1 else []
     return flaws + (
@@ -138,13 +167,17 @@ def _flaws(run_records: Iterable[Mapping[str, Any]]) -> list[str]:
 
 
 def _check(experiment: Experiment, committed: Path) -> int:
-    """Compares the committed table with the one that the committed records give."""
+    """Compares the committed table with the table of the committed records, and prints the difference."""
+    import difflib
+
+    from attn_research.runs import records
+
     page = committed.with_suffix(".md")
     if not (committed.is_file() and page.is_file()):
         raise UserError(f"{experiment.name} has no {committed} and {page.name}; --save writes them")
     committed_records = records.load_committed(committed)
     flaws = [f"the records {flaw}" for flaw in _flaws(committed_records)]
-    old, new = page.read_text(encoding="utf-8"), build(experiment, records.by_config(committed_records)).render("md")
+    old, new = page.read_text(encoding="utf-8"), _build(experiment, records.by_config(committed_records)).render("md")
     if old != new:
         flaws.append(f"{page} is not the table of its records")
         names = (str(page), "from the records")

@@ -1,0 +1,179 @@
+"""`attn-research translate`: the outputs of a finished run for lines of text."""
+
+import argparse
+import gzip
+import sys
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from itertools import islice
+from typing import Any, NamedTuple
+
+from attn_research.commands.arguments import add_command
+from attn_research.commands.console import print_error
+from attn_research.errors import UserError
+
+BATCH = 512  # lines translated together, unless they are typed
+MAX_LISTED = 5  # unknown symbols that a message names
+EXAMPLES = """\
+runs/0123456789 --input lines.txt
+runs/0123456789 --beam 5 --length-penalty average < lines.txt
+runs/0123456789 --beam 5 --nbest < lines.txt
+runs/0123456789 --attention map.png --step 3 < line.txt"""
+
+
+def add_parser(commands: Any) -> None:
+    """Adds the command to the parser."""
+    command = add_command(commands, "translate", translate, "translate lines of text with a finished run", EXAMPLES)
+    command.add_argument("run", metavar="RUN", help="the directory of a finished run")
+    command.add_argument("--input", metavar="FILE", help="one source per line (default: standard input)")
+    command.add_argument(
+        "--trust", action="store_true", help="allow the code of users that is stored in the run's directory to run"
+    )
+    default = "(default: as in the run's config)"
+    command.add_argument("--beam", metavar="K", type=int, help=f"beam size; 1: greedy search {default}")
+    command.add_argument(
+        "--length-penalty",
+        metavar="SPEC",
+        help=f"ranks outputs of different lengths: none, average or wu {default}",
+    )
+    command.add_argument(
+        "--nbest", action="store_true", help="print the K best outputs: line number, score and output, with tabs"
+    )
+    command.add_argument("--attention", metavar="OUT.png", help="draw the attention weights of the first line")
+    command.add_argument("--step", metavar="K", type=int, help="with --attention: bars for output step K, from 0")
+    command.set_defaults(only_prints=True)
+
+
+def translate(arguments: argparse.Namespace) -> int:
+    """Prints an output line, or the n best, for every input line, and draws the attention weights of the first.
+
+    Returns 1 if a line is empty, too long or not UTF-8. Its output is empty.
+    """
+    if arguments.step is not None and arguments.attention is None:
+        raise UserError("--step chooses the bars of a picture, so it needs --attention OUT.png")
+    from attn_research.translator import load
+
+    translator = load(arguments.run, _search_changes(arguments), arguments.trust)
+    if arguments.nbest and translator.config.decode.beam == 1:
+        raise UserError("--nbest lists the hypotheses of a beam, and greedy search has one; it needs --beam 2 or more")
+    first, report = None, LineReport(arguments.input, translator)
+    interactive = arguments.input is None and sys.stdin.isatty()
+    with open_input(arguments.input) as stream:
+        for lines in batches(read_lines(stream), 1 if interactive else BATCH):
+            translations = _translate(translator, lines, report, arguments.nbest)
+            if first is None and translations:
+                first = translations[0][0]
+    report.print_unknown()
+    if first is not None and arguments.attention is not None:
+        _draw(first, arguments.step, arguments.attention)
+    return 1 if report.failed else 0
+
+
+def _search_changes(arguments: argparse.Namespace) -> dict[str, int | str]:
+    """Returns the changes that the command line makes to the run's config."""
+    options = {"decode.beam": arguments.beam, "decode.length_penalty": arguments.length_penalty}
+    return {name: value for name, value in options.items() if value is not None}
+
+
+class Line(NamedTuple):
+    """One line of the input; `flaw` says why it cannot be translated and is empty otherwise."""
+
+    number: int
+    text: str
+    flaw: str = ""
+
+
+@contextmanager
+def open_input(path: str | None) -> Iterator[Iterable[bytes]]:
+    """Opens a file, plain or as .gz, or standard input; yields its raw lines.
+
+    Raises:
+      UserError: the archive is damaged.
+    """
+    from attn_research.data.files import open_stream
+
+    with open_stream(path) if path else open(0, "rb", closefd=False) as stream:
+        try:
+            yield stream
+        except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+            raise UserError(f"cannot read {path}: {error}") from error
+
+
+def read_lines(stream: Iterable[bytes]) -> Iterator[Line]:
+    """Yields the lines, decoded as in training."""
+    from attn_research.data.files import decode_lines
+
+    for number, line in enumerate(decode_lines(stream), 1):
+        if isinstance(line, UnicodeDecodeError):
+            yield Line(number, "", f"is not UTF-8: {line.reason} at byte {line.start}")
+        else:
+            yield Line(number, line, "" if line.strip() else "is empty")
+
+
+def batches(lines: Iterator[Line], size: int) -> Iterator[list[Line]]:
+    """Yields the lines in lists of at most `size`."""
+    return iter(lambda: list(islice(lines, size)), [])
+
+
+class LineReport:
+    """Reports lines without an output, and symbols that are not in the run's vocabulary."""
+
+    def __init__(self, path: str | None, translator: Any):
+        self.name, self._translator = path or "standard input", translator
+        self.failed = 0  # lines without an output
+        self._unknown, self._first_unknown = 0, {}
+
+    def fail(self, line: Line) -> None:
+        """Prints why a line has no output."""
+        self.failed += 1
+        print_error(f"{self.name}:{line.number} {line.flaw}, so its output is empty")
+
+    def count_unknown(self, line: Line) -> None:
+        """Counts the unknown symbols of a line."""
+        for text in self._translator.unknown(line.text):
+            self._unknown += 1
+            if len(self._first_unknown) < MAX_LISTED:
+                self._first_unknown.setdefault(text, line.number)
+
+    def print_unknown(self) -> None:
+        """Prints the number of unknown symbols and the first of them, if there are any."""
+        if self._unknown:
+            listed = ", ".join(f"{text!r} (line {number})" for text, number in self._first_unknown.items())
+            total = "1 symbol is" if self._unknown == 1 else f"{self._unknown:,} symbols are"
+            print_error(f"{self.name}: {total} not in the run's vocabulary and read as unknown; the first: {listed}")
+
+
+def _translate(translator: Any, lines: list[Line], report: LineReport, nbest: bool) -> list[list]:
+    """Prints the outputs of some lines in their order; returns the translations of the lines that have an output."""
+    lines = [line if line.flaw else line._replace(flaw=translator.flaw(translator.split(line.text))) for line in lines]
+    translations = translator.n_best([line.text for line in lines if not line.flaw])
+    outputs = iter(translations)
+    for line in lines:
+        if line.flaw:
+            report.fail(line)
+            print(f"{line.number}\t\t" if nbest else "", flush=True)
+        else:
+            report.count_unknown(line)
+            _print_outputs(next(outputs), translator.join, line.number if nbest else None)
+    return translations
+
+
+def _print_outputs(n_best: list, join: Callable, number: int | None) -> None:
+    """Prints the best output; with a line number, all of them with their scores."""
+    if number is None:
+        print(join(n_best[0].output), flush=True)
+        return
+    best = {join(one.output): one for one in reversed(n_best)}  # several segmentations may give the same text
+    for one in n_best:
+        if one is best[text := join(one.output)]:
+            print(number, f"{one.score:.4f}", text, sep="\t", flush=True)
+
+
+def _draw(translation: Any, step: int | None, path: str) -> None:
+    from attn_research.reports.figures import attention_maps, bars
+    from attn_research.reports.items import Item
+
+    item = Item(translation.source, translation.output, translation.weights)
+    paths = attention_maps({"": item}, path) if step is None else bars(item, step, path)
+    print(*paths, file=sys.stderr)
