@@ -38,7 +38,7 @@ def dense(
     param: Callable, source: EncoderOutput, layers: int, parts: int, hidden: int,
     reads: Literal["top", "each", "backward"] = "top", shared: bool = False,
 ) -> tuple:  # fmt: skip
-    """s_0 = tanh(h W + b), a W and b for each layer and array   (Sockeye; `shared`, one for all, Joey NMT).
+    """s_0 = tanh(h W + b), a W and b for each layer and array   (Sockeye; with `shared`, one for all, as in Joey NMT).
 
     h is the last output of the encoder's top layer. With reads="each" it is that of the encoder layer at the same
     height. With reads="backward" it is that of the top layer's backward direction, which ends at the first symbol
