@@ -77,6 +77,7 @@ def make_record(config, exact=0.981, **changes):
     """Returns the record that `run` writes, with some fields changed."""
     split = {"metrics": {"exact": exact, "token": 0.99, "loss": 0.1}, "items": {}, "ceiling": None}
     fields = {
+        "splits": {"dev": split, "test": split},
         "best_step": config.train.steps,
         "steps": config.train.steps,
         "seconds": {"total": 19.0, "compile": 5.0, "step": 0.01},
@@ -86,7 +87,7 @@ def make_record(config, exact=0.981, **changes):
         "date": "2000-01-01T00:00:00+00:00",
         "commit": "c" * 40,
     }
-    return finished_record(config, {"dev": split, "test": split}, **fields | changes)
+    return finished_record(config, **fields | changes)
 
 
 def make_runs(**changes):

@@ -110,7 +110,7 @@ def test_a_run_without_a_record_is_reported(monkeypatch, capsys):
 class Vanishing:
     """A worker whose runs end without a record."""
 
-    def make(self, config, options):
+    def execute(self, config, options):
         yield local.Event(config, "started")
         yield local.Event(config, "ended")
 

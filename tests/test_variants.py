@@ -55,7 +55,7 @@ def test_a_variant_is_drawn(tmp_path, capsys):
 
 @pytest.mark.parametrize(
     ("words", "sentence"),
-    [(["conca"], "did you mean concat?"), (["--plot"], "needs its name"), (["concat(unit=3)"], "did you mean units?")],
+    [(["conca"], "did you mean concat?"), (["--plot"], "needs a name"), (["concat(unit=3)"], "did you mean units?")],
 )
 def test_invalid_arguments_are_one_sentence(words, sentence, capsys):
     assert main(["scores", *words]) == 2
