@@ -5,7 +5,7 @@ divided by the sum of the second. `item` is one line of `outputs/<split>.jsonl`:
 `source` and `output`, the list `references` of such lists, and `alignment`, `raw` and `text` if the task has them.
 """
 
-import numbers
+import operator
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -52,12 +52,12 @@ def count(name: str, items: Iterable[Mapping[str, Any]]) -> Counts:
 
 
 def _check(pair: Any, name: str) -> tuple[int, int]:
-    if isinstance(pair, tuple) and len(pair) == 2 and all(map(_is_count, pair)):
-        return pair
-    raise UserError(
-        f"metric {name!r} returns {pair!r} for an item, but must return two whole numbers from 0 to {LIMIT - 1}"
-    )
-
-
-def _is_count(value: Any) -> bool:
-    return isinstance(value, numbers.Integral) and 0 <= value < LIMIT
+    try:
+        numerator, denominator = map(operator.index, pair)
+    except (TypeError, ValueError):
+        numerator = denominator = -1
+    if not (0 <= numerator < LIMIT and 0 <= denominator < LIMIT):
+        raise UserError(
+            f"metric {name!r} returns {pair!r} for an item, but must return two whole numbers from 0 to {LIMIT - 1}"
+        )
+    return numerator, denominator

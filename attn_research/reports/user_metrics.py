@@ -32,14 +32,10 @@ def add(records_by_config: Mapping[Config, Record], runs: Path, names: Sequence[
       UserError: the outputs are damaged, the user's function fails, or a saved metric comes from another version of
         the user's file.
     """
-    columns = [table_column for table_column in map(column, names) if _is_users(table_column)]
+    columns = [one for one in map(column, names) if isinstance(one, MetricColumn) and one.metric.name not in METRICS]
     if not columns:
         return dict(records_by_config)
     return {config: _extend(record, runs / record["id"], columns) for config, record in records_by_config.items()}
-
-
-def _is_users(table_column: Any) -> bool:
-    return isinstance(table_column, MetricColumn) and table_column.metric.name not in METRICS
 
 
 def _extend(record: Record, directory: Path, columns: Sequence[MetricColumn]) -> Record:
