@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 import shlex
 import shutil
 from pathlib import Path
@@ -176,6 +177,13 @@ def test_a_data_set_of_the_hub_is_read(command, tmp_path, monkeypatch):
 
 def test_the_readme_is_short():
     assert len(README.splitlines()) <= 150
+
+
+def test_numbers_in_the_findings_stand_in_the_committed_tables():
+    findings = README.partition("## What it found")[2].partition("\n## ")[0]
+    tables = " ".join(path.read_text(encoding="utf-8") for path in (ROOT / "experiments" / "results").glob("*.md"))
+    numbers = re.findall(r"\d+\.\d+", findings)
+    assert numbers and not [number for number in numbers if f" {number} " not in tables and f" {number}†" not in tables]
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
