@@ -115,6 +115,10 @@ class Registry:
     >>> scores.bind(Spec("coverage(units=8)")).hyper
     {'units': 8}
 
+    An installed package offers variants as entry points of the groups attn_research.tasks, .scores, .normalizers,
+    .windows, .latents, .cells, .bridges, .placements, .combinations, .schedules, .optimizers and .length_penalties. A
+    built-in variant of the same name takes precedence.
+
     Args:
       kind: the name of the kind in messages.
       field: the config field of such a variant; by default `kind` with underscores.
