@@ -160,7 +160,7 @@ def load(directory: str | Path, changes: Mapping[str, Any] | None = None, trust:
     directory = Path(directory)
     checkpoints = Checkpoints(directory / "checkpoints")
     if checkpoints.best_step() is None:
-        raise UserError(f"{directory} holds no trained run; `attn-research train` makes one in runs/<id>")
+        raise UserError(f"{directory} holds no trained run; `attn-research train` trains one in runs/<id>")
     config = override(with_own_code(_read_config(directory), directory, trust), _check_changes(changes or {}))
     warn_versions(directory)
     sides = _load_sides(directory, config.data.task)

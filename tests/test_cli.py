@@ -50,13 +50,13 @@ pytestmark = pytest.mark.usefixtures("user_folder")
         ("sweep small.py --jobs two", "argument --jobs: invalid int value: 'two'"),
         ("sweep small.py --add seed", "'seed' is not of the form name=value"),
         ("sweep small.py --add model.attention.score=min.py:cosine", "cannot import 'min.py'"),
-        ("table small.py", "no run of small is finished; `attn-research sweep` makes them"),
+        ("table small.py", "no run of small is finished; `attn-research sweep` trains them"),
         ("table small.py --format html", "unknown value 'html'; known: csv, md, tex"),
         ("table small.py --save --check", "argument --check: not allowed with argument --save"),
-        ("table small.py --save seed=1", "--save and --check are for the experiment as it stands"),
+        ("table small.py --save seed=1", "--save and --check need the unchanged experiment"),
         ("table small.py --save", "no run of small is finished"),
         ("table small.py --check", "small has no results/small.jsonl and small.md; --save writes them"),
-        ("figure small.py", "no run of small is finished in runs; `attn-research sweep` makes them"),
+        ("figure small.py", "no run of small is finished in runs; `attn-research sweep` trains them"),
         ("translate runs/nothing", "runs/nothing holds no trained run"),
         ("check mine.py:cosin", "no function 'cosin' in mine.py; known: cosine; did you mean cosine?"),
         ("config model.attention.scor", "config has no field 'model.attention.scor'; known: "),
@@ -84,7 +84,7 @@ def test_every_invalid_argument_is_one_line(line, message, capsys):
 def test_a_sweep_makes_only_missing_runs(capsys):
     assert main(["sweep", "small.py", "--jobs", "1"]) == 0
     lines = capsys.readouterr().out.split("\n")
-    assert lines[0] == "small: 6 runs, 0 done, 6 to make, 1 at a time"
+    assert lines[0] == "small: 6 runs, 0 done, 6 to train, 1 at a time"
     assert lines[1] == "dot seed=0: started"
     assert lines[2].startswith("[1/6] dot seed=0: exact 98.1, 19 s; about ")
     assert lines[-2] == "[6/6] general seed=2: exact 98.1, 19 s"
@@ -120,7 +120,7 @@ def test_a_sweep_continues_after_a_failure_and_exits_with_1(capsys):
     captured = capsys.readouterr()
     assert '[4/4] fake(how="raise") general: failed: ' in captured.out
     assert f"{fake_runs.RAISES}: RuntimeError: the cat sat (runs/" in captured.out
-    assert captured.err == "attn-research: 2 of 4 runs failed; the same command tries again\n"
+    assert captured.err == "attn-research: 2 of 4 runs failed; the same command retries them\n"
 
 
 def test_a_diverged_run_is_listed_as_diverged(capsys):
@@ -161,7 +161,7 @@ def interrupted(tmp_path):
 def test_an_interrupted_sweep_stops_its_workers_and_resumes(number, interrupted):
     arguments, directories, status, errors = interrupted(number)
     assert status == 128 + number
-    assert errors == "attn-research: stopped; the same command makes what is missing, from the last checkpoints on\n"
+    assert errors == "attn-research: stopped; the same command resumes the missing runs from their last checkpoints\n"
     for directory in directories:
         with lock_run(directory):
             directory.mkdir(exist_ok=True)

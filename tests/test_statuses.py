@@ -91,7 +91,7 @@ def test_every_run_is_reported_if_no_process_starts(monkeypatch, capsys):
     assert main(["sweep", "small.py", "--jobs", "2"]) == 1
     captured = capsys.readouterr()
     assert captured.out.count(": failed: /nowhere/python: No such file or directory (runs/") == 6
-    assert captured.err == "attn-research: 6 of 6 runs failed; the same command tries again\n"
+    assert captured.err == "attn-research: 6 of 6 runs failed; the same command retries them\n"
 
 
 def test_an_exception_in_a_pool_thread_reaches_the_reader(monkeypatch, tmp_path):
@@ -104,7 +104,7 @@ def test_a_run_without_a_record_is_reported(monkeypatch, capsys):
     monkeypatch.setattr(local, "_Worker", lambda *_: Vanishing())
     assert main(["sweep", "small.py", "seed=0", "--jobs", "1"]) == 1
     captured = capsys.readouterr()
-    assert captured.err == "attn-research: 2 of 2 runs have no record; the same command makes them\n"
+    assert captured.err == "attn-research: 2 of 2 runs have no record; the same command trains them\n"
 
 
 class Vanishing:

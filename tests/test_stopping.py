@@ -22,7 +22,7 @@ from attn_research.translator import load
 # Background jobs of a shell ignore SIGINT; the program restores the default handler.
 PROGRAM = "import signal; from attn_research.cli import main; \
 signal.signal(signal.SIGINT, signal.default_int_handler); main()"
-SENTENCE = "attn-research: stopped; the same command goes on from the last checkpoint\n"
+SENTENCE = "attn-research: stopped; the same command resumes from the last checkpoint\n"
 
 
 def at(number):

@@ -30,7 +30,7 @@ def figure(arguments: argparse.Namespace) -> int:
     check_changes(arguments, experiment.runs)
     directories = _first_runs(experiment, runs)
     if not directories:
-        raise UserError(f"no run of {experiment.name} is finished in {runs}; `attn-research sweep` makes them")
+        raise UserError(f"no run of {experiment.name} is finished in {runs}; `attn-research sweep` trains them")
     from attn_research.reports.figures import attention_maps
     from attn_research.reports.items import load_item
 
@@ -60,6 +60,6 @@ def _first_runs(experiment: Experiment, runs: Path) -> dict[str, Path]:
     _, edited = select_current_code(chosen, chosen)
     _, others = select_same_data(chosen)
     for config, reason in (edited | others).items():
-        raise UserError(f"{runs / chosen[config]['id']} cannot be drawn beside the other runs: {reason}; {FRESH_HINT}")
+        raise UserError(f"{runs / chosen[config]['id']} cannot be drawn beside the others: {reason}; {FRESH_HINT}")
     warn_unrecorded(list(chosen.values()), experiment.name)
     return {label: runs / chosen[config]["id"] for label, config in first.items()}

@@ -40,7 +40,7 @@ def add_parser(commands: Any) -> None:
         "train the runs of an experiment that are not done yet, several at a time",
         EXAMPLES,
         notes=STATUSES.format(success="every run of the experiment is finished"),
-        resume="the same command makes what is missing, from the last checkpoints on",
+        resume="the same command resumes the missing runs from their last checkpoints",
     )
     add_experiment(command)
     command.add_argument("--jobs", metavar="N", type=int, help="runs at a time, one core each (default: all cores)")
@@ -77,7 +77,7 @@ def sweep(arguments: argparse.Namespace) -> int:
         return _report_unfinished(experiment.runs, {}, runs)
     _check_writable(runs)
     jobs = min(jobs, len(missing))
-    print(f"{summary}, {len(missing)} to make, {jobs} at a time", flush=True)
+    print(f"{summary}, {len(missing)} to train, {jobs} at a time", flush=True)
     pool = local.pool(missing, runs, jobs, local.TARGET, arguments.wandb, experiment.name, arguments.stop)
     return _report_unfinished(experiment.runs, _run_pool(pool, names, missing, runs), runs)
 
@@ -151,7 +151,7 @@ def _format_end(event: local.Event, runs: Path) -> str:
 
     directory = runs / digest(event.config)
     if event.kind == "busy":
-        return "left out, another process is making it"
+        return "left out: another process is training it"
     if event.kind == "failed":
         return f"failed: {event.error} ({event.file or 'its traceback cannot be written'})"
     record = records.read(directory)
@@ -165,11 +165,11 @@ def _report_unfinished(configs: Sequence[Config], ends: Mapping[str, int], runs:
     finished = [config for config in configs if records.is_done(runs / digest(config), config)]
     failed, busy = ends.get("failed", 0), ends.get("busy", 0)
     if failed:
-        print_error(f"{failed} of {len(configs)} runs failed; the same command tries again")
+        print_error(f"{failed} of {len(configs)} runs failed; the same command retries them")
     if busy:
-        print_error(f"{busy} of {len(configs)} runs left out, since another process is making them")
+        print_error(f"{busy} of {len(configs)} runs left out: another process is training them")
     without = len(configs) - len(finished) - failed - busy
     if without > 0:
-        print_error(f"{without} of {len(configs)} runs have no record; the same command makes them")
+        print_error(f"{without} of {len(configs)} runs have no record; the same command trains them")
     diverged_status = report_diverged([records.read(runs / digest(config)) for config in finished])
     return diverged_status or (1 if len(finished) < len(configs) or failed else 0)

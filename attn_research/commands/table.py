@@ -48,7 +48,7 @@ def table(arguments: argparse.Namespace) -> int:
     committed = Path(arguments.experiment).parent / "results" / f"{experiment.name}.jsonl"
     if arguments.check or arguments.save:
         if arguments.changes or arguments.add:
-            raise UserError("--save and --check are for the experiment as it stands, without key=value and --add")
+            raise UserError("--save and --check need the unchanged experiment, without key=value and --add")
         return _check(experiment, committed) if arguments.check else _save(experiment, Path(arguments.runs), committed)
     return _print_table(arguments, experiment, committed)
 
@@ -121,8 +121,10 @@ def _reject_empty(experiment: Experiment, left_out: Mapping[Config, str]) -> Non
 
     if left_out:
         why = identity.join_distinct(left_out.values())
-        raise UserError(f"no record of {experiment.name} can be shown: {why}; `attn-research sweep --fresh` helps")
-    raise UserError(f"no run of {experiment.name} is finished; `attn-research sweep` makes them")
+        raise UserError(
+            f"no record of {experiment.name} can be shown: {why}; `attn-research sweep --fresh` trains them again"
+        )
+    raise UserError(f"no run of {experiment.name} is finished; `attn-research sweep` trains them")
 
 
 def _save(experiment: Experiment, runs: Path, committed: Path) -> int:

@@ -39,7 +39,7 @@ def add_parser(commands: Any) -> None:
         "train one config, or resume its run, and print its metrics",
         EXAMPLES,
         notes=STATUSES.format(success="the run is finished"),
-        resume="the same command goes on from the last checkpoint",
+        resume="the same command resumes from the last checkpoint",
         trains=True,
     )
     command.add_argument("config", metavar="CONFIG", help="a file in configs/")
