@@ -1,4 +1,4 @@
-"""A loop over time that makes the gradients of what it multiplies with after the loop, by one product each."""
+"""A loop over time that computes the gradients of weights after the loop, by one product each."""
 
 import os
 from collections.abc import Callable, Sequence
@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jax.extend.core import Jaxpr, JaxprEqn, Literal
 from jaxtyping import Array, Float
 
-VARIABLE = "ATTN_RESEARCH_SCAN"  # environment variable; `lax` takes `jax.lax.scan` in place of this loop
+VARIABLE = "ATTN_RESEARCH_SCAN"  # environment variable; with `lax`, `jax.lax.scan` replaces this loop
 
 
 def scan(step: Callable, start: Any, xs: Any, reverse: bool = False) -> tuple[Any, Any]:
@@ -30,7 +30,7 @@ def scan(step: Callable, start: Any, xs: Any, reverse: bool = False) -> tuple[An
     steps = len(jax.tree.leaves(xs)[0])
 
     def loop(constants, start, xs, errors):
-        """`errors` are zero and added to the y_t, so that their gradients are the dy_t."""
+        """Runs the loop. It adds `errors`, which are zero, to the y_t, so their gradients are the dy_t."""
 
         def body(carry, inputs):
             x, error = inputs
@@ -66,14 +66,14 @@ class Product(NamedTuple):
     """An operation of the step that multiplies x, which changes, with W, which does not."""
 
     operation: JaxprEqn
-    constant: int  # which of the step's constants W is
-    side: int  # of x among the two operands
+    constant: int  # index of W among the constants of the step
+    side: int  # index of x among the two operands
 
     def __call__(self, x: Array, W: Array) -> Array:
         return self.operation.primitive.bind(*((W, x) if self.side else (x, W)), **self.operation.params)
 
     def gradient(self, x: Float[Array, "t ..."], dy: Float[Array, "t ..."]) -> Array:
-        """sum_t x_t' dy_t, of W's shape."""
+        """Returns sum_t x_t' dy_t, in the shape of W."""
         shape = self.operation.invars[1 - self.side].aval
         contracted, (batch, _) = self.operation.params["dimension_numbers"]
         product = jax.vmap(self, (0, None))
@@ -83,7 +83,7 @@ class Product(NamedTuple):
 
 
 def _products(jaxpr: Jaxpr) -> dict[int, Product]:
-    """The products with a constant, by their places among the operations."""
+    """Returns the products with a constant, by their indices among the operations."""
     constants, products = {variable: number for number, variable in enumerate(jaxpr.constvars)}, {}
     for index, operation in enumerate(jaxpr.eqns):
         numbers = [None if isinstance(v, Literal) else constants.get(v) for v in operation.invars]
@@ -96,7 +96,7 @@ def _products(jaxpr: Jaxpr) -> dict[int, Product]:
 def _run(
     jaxpr: Jaxpr, constants: Sequence[Array], inputs: Sequence[Array], products: dict[int, Product], errors: dict
 ) -> tuple[list[Array], dict[int, Array]]:
-    """The step, operation by operation: what it gives, and the x of each product that has an error."""
+    """Runs the step, operation by operation. Returns its outputs, and the x of each product that has an error."""
     values = dict(zip((*jaxpr.constvars, *jaxpr.invars), (*constants, *inputs), strict=True))
     factors = {}
 
