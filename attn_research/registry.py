@@ -127,7 +127,8 @@ class Registry:
 
     def __init__(self, kind: str, field: str | None = None, **traits: Any):
         self.kind, self.field = kind, field or kind.replace(" ", "_")
-        self.traits, self.functions = traits, {}
+        self.traits = traits
+        self.functions: dict[str, Callable] = {}
 
     def register(self, function: Callable | None = None, **traits: Any) -> Callable:
         """Registers a function; a decorator, with or without arguments.

@@ -30,7 +30,7 @@ def _hints(part: type) -> dict[str, Any]:
 
 def flatten(config: Any, prefix: str = "") -> dict[str, Any]:
     """Returns every value by its dotted name, as in `{"data.batch_size": 64, ...}`; all are JSON values."""
-    leaves = {}
+    leaves: dict[str, Any] = {}
     for item in dataclasses.fields(config):
         value = getattr(config, item.name)
         name = prefix + item.name
@@ -40,7 +40,7 @@ def flatten(config: Any, prefix: str = "") -> dict[str, Any]:
 
 def field_types(config: Any, prefix: str = "") -> dict[str, Any]:
     """Returns the annotation of every field by its dotted name."""
-    types = {}
+    types: dict[str, Any] = {}
     for name, hint in _hints(type(config)).items():
         if dataclasses.is_dataclass(hint):
             types |= field_types(getattr(config, name), f"{prefix}{name}.")

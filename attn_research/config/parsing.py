@@ -28,7 +28,7 @@ def parse_changes(arguments: Iterable[str]) -> dict[str, Any]:
       UserError: an argument is neither `name=value` nor a known `preset:NAME`.
     """
     known = field_types(Config())
-    changes = {}
+    changes: dict[str, Any] = {}
     for argument in arguments:
         if argument.startswith("preset:"):
             changes |= preset(argument.removeprefix("preset:"))

@@ -6,7 +6,7 @@ import os
 import platform
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -158,7 +158,7 @@ def _to_json(value: Any) -> Any:
     return value if value is None or isinstance(value, bool | int | float | str) else str(value)
 
 
-def _parse_flags(text: str) -> Mapping[str, str]:
+def _parse_flags(text: str) -> dict[str, str]:
     """Parses `--xla_a=1 --xla_b`. If a flag is set twice, the last value wins."""
     pairs = (word.partition("=") for word in text.split())
     return {name: value or "set" for name, _, value in pairs if not name.startswith(IGNORED_FLAGS)}

@@ -88,7 +88,7 @@ def to_json(record: Mapping[str, Any], indent: int | None = None, checked: bool 
       checked: adds a checksum.
     """
     record = _finite(record)
-    return _text(record | {CHECKSUM: _checksum(record)} if checked else record, indent)
+    return _text({**record, CHECKSUM: _checksum(record)} if checked else record, indent)
 
 
 def _checksum(record: Mapping[str, Any]) -> str:

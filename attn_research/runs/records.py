@@ -94,7 +94,7 @@ def by_config(records: Iterable[Record]) -> dict[Config, Record]:
 
     Records whose config is no longer valid are left out.
     """
-    records_by_config = {}
+    records_by_config: dict[Config, Record] = {}
     for record in records:
         try:
             records_by_config.setdefault(canonical(unflatten(record["config"])), record)

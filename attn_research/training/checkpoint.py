@@ -117,6 +117,7 @@ class Checkpoints:
     def _best_of(self, step: int) -> int | None:
         with contextlib.suppress(DamagedFileError):
             return storage.read_json(self._progress_file(step))["best_step"]
+        return None
 
     def _progress_file(self, step: int) -> Path:
         folder = self.last / str(step)

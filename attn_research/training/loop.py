@@ -29,6 +29,8 @@ from attn_research.training.run_status import start_run
 from attn_research.training.step import init_state
 
 Report = Callable[[dict[str, Any]], None]
+# Progress before the first step, as in progress.json: the position in the data and the best evaluation so far.
+START = {"epoch": 0, "batch": 0, "best_step": None, "best_value": None, "looks_since_best": 0}
 
 
 class DivergedError(Exception):
@@ -79,10 +81,12 @@ class Training:
             try_out(config, self.program.model)
             params = init_parameters(self.program.model, config.seed)
         self.state = init_state(params, config.train, config.seed)
-        self.progress = {"epoch": 0, "batch": 0, "best_step": None, "best_value": None, "looks_since_best": 0}
+        self.progress: dict[str, Any] = dict(START)
         self.pending: list[dict[str, Any]] = []  # metrics of the steps since the last line of metrics.jsonl
-        self.evaluated, self.saved = 0, None  # steps of the last evaluation and of the last checkpoint
-        self.steps_before, self.best = 0, None  # steps of earlier processes; best parameters
+        self.evaluated = 0  # step of the last evaluation
+        self.saved: int | None = None  # step of the last checkpoint
+        self.steps_before = 0  # steps of earlier processes
+        self.best: Any = None  # best parameters
 
     def open(self, directory: Path) -> None:
         """Creates the run's directory, or restores the state of an earlier process from it."""

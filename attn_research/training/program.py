@@ -23,7 +23,8 @@ class CompiledFunction:
 
     def __init__(self, function: Callable):
         self._function = function
-        self._traces, self._executables = {}, {}
+        self._traces: dict[tuple, jax.stages.Traced] = {}
+        self._executables: dict[tuple, jax.stages.Compiled] = {}
 
     def __call__(self, clock: Clock, state: Any, batch: Batch) -> Any:
         shape = _shape(batch)
