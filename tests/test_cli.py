@@ -157,7 +157,10 @@ def interrupted(tmp_path):
     return interrupt
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize(
+    "number",
+    [signal.SIGINT, *(pytest.param(number, marks=pytest.mark.slow) for number in (signal.SIGTERM, signal.SIGHUP))],
+)
 def test_an_interrupted_sweep_stops_its_workers_and_resumes(number, interrupted):
     arguments, directories, status, errors = interrupted(number)
     assert status == 128 + number
