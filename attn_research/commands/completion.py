@@ -49,9 +49,9 @@ def _set_completion(action: argparse.Action) -> None:
     import shtab
 
     if action.metavar in FILES:
-        action.complete = shtab.FILE
+        action.complete = shtab.FILE  # type: ignore[attr-defined]
     elif action.metavar in DIRECTORIES:
-        action.complete = shtab.DIRECTORY
+        action.complete = shtab.DIRECTORY  # type: ignore[attr-defined]
     elif action.metavar == "FIELD":
         from attn_research.commands.config import sections
         from attn_research.commands.fields import all_fields

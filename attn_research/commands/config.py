@@ -2,6 +2,7 @@
 
 import argparse
 import inspect
+import itertools
 import textwrap
 from collections.abc import Iterator
 from typing import Any
@@ -39,11 +40,11 @@ def print_fields(arguments: argparse.Namespace) -> int:
     if not chosen:
         known = [*fields, *sections()]
         raise UserError(f"config has no field {arguments.field!r}; {nearest(arguments.field, known)}")
-    section = None
-    for field in chosen:
-        if section != (section := field.name.rpartition(".")[0]) and arguments.field != field.name:
+    for section, group in itertools.groupby(chosen, lambda field: field.name.rpartition(".")[0]):
+        if arguments.field not in fields:
             print(f"{_title(section)}\n")
-        print("\n".join(_describe(field)), end="\n\n")
+        for field in group:
+            print("\n".join(_describe(field)), end="\n\n")
     return 0
 
 
@@ -62,7 +63,7 @@ def _title(section: str) -> str:
     part: Any = Config()
     for name in filter(None, section.split(".")):
         part = getattr(part, name)
-    summary = " ".join(inspect.getdoc(type(part)).split("\n\n")[0].split())
+    summary = " ".join((inspect.getdoc(type(part)) or "").split("\n\n")[0].split())
     title = f"{section or 'config'}: {summary}"
     return "\n".join([*textwrap.wrap(title, WIDTH), "-" * min(len(title), WIDTH)])
 

@@ -55,12 +55,19 @@ def read_comments(part: type) -> dict[str, str]:
         if token.type == tokenize.COMMENT
     }
     own_lines = {number for number, line in enumerate(source.splitlines(), 1) if line.lstrip().startswith("#")}
-    fields = [node for node in ast.parse(source).body[0].body if isinstance(node, ast.AnnAssign)]
-    return {node.target.id: " ".join(_comment_lines(node, comments, own_lines)) for node in fields}
+    return {
+        node.target.id: " ".join(_comment_lines(node, comments, own_lines))
+        for definition in ast.parse(source).body
+        if isinstance(definition, ast.ClassDef)
+        for node in definition.body
+        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name)
+    }
 
 
 def _comment_lines(node: ast.AnnAssign, comments: dict[int, str], own_lines: set[int]) -> list[str]:
-    if beside := [comments[number] for number in range(node.lineno, node.end_lineno + 1) if number in comments]:
+    if beside := [
+        comments[number] for number in range(node.lineno, (node.end_lineno or node.lineno) + 1) if number in comments
+    ]:
         return beside
     first = node.lineno
     while first - 1 in own_lines:

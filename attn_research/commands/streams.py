@@ -18,7 +18,8 @@ class Stream:
     """
 
     def __init__(self, stream: Any):
-        self._stream, self.error, self.stops = stream, None, False
+        self._stream, self.stops = stream, False
+        self.error: OSError | None = None
 
     def write(self, text: str) -> int:
         with self._dropping():
@@ -72,7 +73,7 @@ def prepare() -> None:
             _connect_to_devnull(number)
             setattr(sys, name, open(number, "w" if number else "r", closefd=False))  # noqa: SIM115 (until the exit)
     for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(encoding="utf-8", errors="backslashreplace")
+        stream.reconfigure(encoding="utf-8", errors="backslashreplace")  # type: ignore[union-attr]
 
 
 def _connect_to_devnull(descriptor: int) -> None:

@@ -104,7 +104,7 @@ def _build(
     by_config, others = select_same_data(
         {config: by_config[config] for config in experiment.runs if config in by_config}
     )
-    left_out = (left_out or {}) | others
+    left_out = dict(left_out or {}) | others
     included = [config for config in experiment.runs if config not in left_out]
     rows, missing = experiment.table.group(included, by_config)
     if not any(rows.values()):
@@ -132,7 +132,7 @@ def _save(experiment: Experiment, runs: Path, committed: Path) -> int:
     from attn_research.runs import records
 
     by_config, left_out = _load_records(experiment, runs, committed)
-    saved = [by_config[config] for config in experiment.runs if config in by_config]
+    saved = [dict(by_config[config]) for config in experiment.runs if config in by_config]
     if flaws := _flaws(saved):
         raise UserError(f"the records {' and '.join(flaws)}; nothing saved")
     text = _build(experiment, by_config, left_out).render("md")  # its notes name the missing runs

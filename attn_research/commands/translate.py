@@ -122,7 +122,8 @@ class LineReport:
     def __init__(self, path: str | None, translator: Any):
         self.name, self._translator = path or "standard input", translator
         self.failed = 0  # lines without an output
-        self._unknown, self._first_unknown = 0, {}
+        self._unknown = 0
+        self._first_unknown: dict[str, int] = {}  # with the number of their lines
 
     def fail(self, line: Line) -> None:
         """Prints why a line has no output."""

@@ -1,6 +1,6 @@
 """Finds the line of a user's file that breaks a law: computes the traced program one operation after another."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -82,14 +82,14 @@ def _user_functions(trial: Trial) -> list[Callable]:
 
 def _user_operations(trial: Trial, program: Callable, *points: Any) -> Iterator[tuple[Line, Operation]]:
     """Yields the operations that a line of a user's file makes, computed at each point."""
-    files = [file_of(function) for function in _user_functions(trial)]
+    files = [file for function in _user_functions(trial) if (file := file_of(function))]
     for operation in _operations(jax.make_jaxpr(program)(points[0]), *map(jax.tree.leaves, points)):
         if line := _line(operation.equation, files):
             yield line, operation
 
 
 def _line(equation: JaxprEqn, files: list[str]) -> Line | None:
-    frames = equation.source_info.traceback.frames if equation.source_info.traceback else ()
+    frames: Sequence[Any] = equation.source_info.traceback.frames if equation.source_info.traceback else ()
     for frame in frames:
         if any(belongs(frame.file_name, file) for file in files):
             return Line(frame.file_name, frame.line_num)

@@ -64,7 +64,7 @@ def law(
             law, applies=applies, one_trial_suffices=one_trial_suffices, required=required, locate=locate
         )
     name = function.__name__.replace("_", " ")
-    laws[name] = Law(name, function.__doc__, function, applies, one_trial_suffices, required, locate)
+    laws[name] = Law(name, function.__doc__ or "", function, applies, one_trial_suffices, required, locate)
     return function
 
 

@@ -74,7 +74,8 @@ def other_values(hint: Any, value: Any) -> list:
         return ([] if value is None else [None]) + [other for kind in kinds for other in other_values(kind, value)]
     if typing.get_origin(hint) is typing.Literal:
         return [other for other in typing.get_args(hint) if other != value]
-    return {bool: [not value], int: _integers(value), float: _floats(value)}.get(hint, [])
+    values: dict[Any, list] = {bool: [not value], int: _integers(value), float: _floats(value)}
+    return values.get(hint, [])
 
 
 def _integers(value: Any) -> list[int]:

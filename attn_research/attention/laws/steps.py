@@ -32,7 +32,8 @@ def it_runs(trial: Trial) -> str | None:
 @law(applies=lambda trial: not trial.any_trait("remembers"))
 def all_steps_at_once_are_step_by_step(trial: Trial) -> str | None:
     """A variant without history gives the same results for all steps at once as step by step."""
-    return compare_runs(EagerRun(*trial.compiled_run.all_steps, None), trial.compiled_run)
+    contexts, weights = trial.compiled_run.all_steps
+    return compare_runs(EagerRun(contexts, weights, None), trial.compiled_run)
 
 
 @law(applies=lambda trial: not trial.training)
