@@ -166,7 +166,7 @@ def test_greedy_takes_the_most_likely_symbols_and_its_score_equals_forcing(spec,
     forced = batch()._replace(target=jnp.asarray(symbols), target_lengths=jnp.minimum(outputs.lengths, 5))
     logits = jax.device_get(compile_everything(spec, placement)(parameters(spec, placement), forced))["logits"]
     real = np.arange(5)[:, None] < outputs.lengths[None]
-    likeliest = np.asarray(writable(logits)).argmax(-1)
+    likeliest = np.asarray(writable(jnp.asarray(logits))).argmax(-1)
     np.testing.assert_array_equal(np.where(real, likeliest, 0), symbols.T)
     log_p = np.take_along_axis(np.asarray(jax.nn.log_softmax(logits)), likeliest[..., None], -1)[..., 0]
     short = outputs.lengths <= 5
