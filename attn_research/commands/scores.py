@@ -15,6 +15,8 @@ preset:opennmt_mlp
 concat --plot
 my_scores.py:cosine --plot cosine.png"""
 
+PRESET = "preset:"
+
 
 def add_parser(commands: Any) -> None:
     """Adds the command to the parser."""
@@ -39,17 +41,17 @@ def add_parser(commands: Any) -> None:
 
 def scores(arguments: argparse.Namespace) -> int:
     """Prints all variants and presets, or one of them, and draws its attention weights with `--plot`."""
-    name, preset = arguments.variant, (arguments.variant or "").partition("preset:")
-    if name is None and arguments.plot is not None:
+    name, plot = arguments.variant, arguments.plot
+    if name is None and plot is not None:
         raise UserError("--plot draws one variant, so it needs a name, as in `attn-research scores concat --plot`")
-    if preset[1] and arguments.plot is not None:
-        raise UserError(f"--plot draws one variant, and {name} sets several")
     if name is None:
         _print_all()
-    elif preset[1]:
-        _print_preset(preset[2])
+    elif name.startswith(PRESET):
+        if plot is not None:
+            raise UserError(f"--plot draws one variant, and {name} sets several")
+        _print_preset(name.removeprefix(PRESET))
     else:
-        _print_variant(Spec(name), arguments.plot)
+        _print_variant(Spec(name), plot)
     return 0
 
 
