@@ -56,8 +56,9 @@ def _parse(text: str) -> tuple[str, str, dict[str, Any]]:
             return module.strip(), call.id, {}
         if not (isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and not call.args):
             raise UserError("positional arguments or another expression")
-        hyper = {keyword.arg: ast.literal_eval(_Lowercase().visit(keyword.value)) for keyword in call.keywords}
-        if None in hyper or len(hyper) < len(call.keywords):
+        named = {keyword.arg: keyword.value for keyword in call.keywords if keyword.arg}
+        hyper = {name: ast.literal_eval(_Lowercase().visit(value)) for name, value in named.items()}
+        if len(hyper) < len(call.keywords):
             raise UserError("** or a hyperparameter that is set twice")
         for value in hyper.values():
             _literal(value)
@@ -152,7 +153,7 @@ class Registry:
             raise UserError(f"there is a {self.kind} named {function.__name__!r} already; choose another name")
         if built_in:
             self.functions[function.__name__] = function
-        function.traits = traits
+        function.traits = traits  # type: ignore[attr-defined]  # a function takes any attribute
         return function
 
     def bind(self, spec: Spec) -> Bound:

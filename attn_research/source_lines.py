@@ -55,7 +55,7 @@ def user_line(error: BaseException) -> Line | None:
 
     None if this package raised the error.
     """
-    if isinstance(error, SyntaxError) and error.filename and _is_user_file(error.filename):
+    if isinstance(error, SyntaxError) and error.filename and error.lineno and _is_user_file(error.filename):
         return Line(error.filename, error.lineno)
     frames = traceback.extract_tb(error.__traceback__)
     own = [index for index, frame in enumerate(frames) if _is_package_file(frame.filename)]
@@ -68,7 +68,7 @@ def raised_at(error: BaseException, file: str) -> Line | None:
 
 
 def _innermost(frames: Iterable[traceback.FrameSummary], accepts: Callable[[str], bool]) -> Line | None:
-    lines = [Line(frame.filename, frame.lineno) for frame in frames if accepts(frame.filename)]
+    lines = [Line(frame.filename, frame.lineno) for frame in frames if frame.lineno and accepts(frame.filename)]
     return lines[-1] if lines else None
 
 
@@ -126,10 +126,8 @@ def _did_you_mean(name: str, known: Iterable[str]) -> str:
 
 
 def _visible_names(error: NameError) -> set[str]:
-    innermost = error.__traceback__
-    while innermost.tb_next:
-        innermost = innermost.tb_next
-    return {*innermost.tb_frame.f_locals, *innermost.tb_frame.f_globals, *dir(builtins)}
+    innermost = [frame for frame, _ in traceback.walk_tb(error.__traceback__)][-1]
+    return {*innermost.f_locals, *innermost.f_globals, *dir(builtins)}
 
 
 def _describe(value: object) -> str:
@@ -143,6 +141,7 @@ def _describe(value: object) -> str:
 def import_error(error: Exception, file: str) -> str:
     """Describes why a file cannot be imported, with the line if it is known."""
     kind = type(error).__name__
+    line: Line | None
     if isinstance(error, SyntaxError) and error.filename and error.lineno:
         line, text = Line(os.path.abspath(error.filename), error.lineno), error.msg
     else:

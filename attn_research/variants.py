@@ -9,6 +9,7 @@ import hashlib
 import importlib
 import sys
 from pathlib import Path
+from typing import cast
 
 from attn_research import user_modules
 from attn_research.config import Config, flatten, override
@@ -80,7 +81,8 @@ def fingerprint(spec: Spec, name: str) -> str | None:
         module = sys.modules[load_entry_point(entry_points(_field(name))[spec.name]).__module__]
     else:
         return None
-    return hashlib.sha256(Path(module.__file__).read_bytes()).hexdigest()[:16]
+    file = cast(str, module.__file__)  # it was imported from a file
+    return hashlib.sha256(Path(file).read_bytes()).hexdigest()[:16]
 
 
 def canonical(config: Config, import_user_code: bool = False) -> Config:

@@ -41,7 +41,7 @@ def flatten(config: Any, prefix: str = "") -> dict[str, Any]:
 def field_types(config: Any, prefix: str = "") -> dict[str, Any]:
     """Returns the annotation of every field by its dotted name."""
     types: dict[str, Any] = {}
-    for name, hint in _hints(type(config)).items():
+    for name, hint in _hints(type(config)).items():  # type: ignore[arg-type]  # mypy takes type[Any] for unhashable
         if dataclasses.is_dataclass(hint):
             types |= field_types(getattr(config, name), f"{prefix}{name}.")
         else:

@@ -134,7 +134,7 @@ def _add_shape(padded: np.ndarray, fit_counts: np.ndarray, size: np.ndarray) -> 
 
 def _first_fit(lengths: np.ndarray, shapes: Sequence[Shape]) -> np.ndarray:
     """Returns the index of the first shape that holds each row, [n]; `len(shapes)` where none does."""
-    fits = (lengths[:, None] <= np.array(shapes)).all(axis=-1)
+    fits = np.less_equal(lengths[:, None], np.array(shapes)).all(axis=-1)
     return np.where(fits.any(axis=1), fits.argmax(axis=1), len(shapes))
 
 

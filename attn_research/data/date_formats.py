@@ -4,13 +4,15 @@ import datetime
 import functools
 import re
 from collections import Counter
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from babel import Locale
 from babel.dates import DateTimeFormat, get_date_format, tokenize_pattern
 
+Style = Literal["short", "medium", "long", "full"]
+
 YEARS = range(1950, 2050)
-STYLES = ("short", "medium", "long", "full")
+STYLES: tuple[Style, ...] = ("short", "medium", "long", "full")
 # fmt: off
 TRAINING_LOCALES = (
     "af", "am", "ar", "ar_EG", "az", "bg", "bn", "ca", "cs", "da", "de", "el", "en", "en_GB", "es", "et", "eu", "fi",
@@ -38,16 +40,16 @@ class FormatPart(NamedTuple):
 
 
 @functools.cache
-def pattern_parts(locale: str, style: str) -> list[FormatPart]:
+def pattern_parts(locale: str, style: Style) -> list[FormatPart]:
     """Returns the parts of a locale's date format."""
     tokens = tokenize_pattern(get_date_format(style, locale).pattern)
     return [
-        FormatPart("", value) if kind == "chars" else FormatPart(value[0], value[0] * value[1])
-        for kind, value in tokens
+        FormatPart("", value) if isinstance(value, str) else FormatPart(value[0], value[0] * value[1])
+        for _, value in tokens
     ]
 
 
-def format_parts(date: datetime.date, locale: str, style: str) -> list[FormatPart]:
+def format_parts(date: datetime.date, locale: str, style: Style) -> list[FormatPart]:
     """Returns the parts of a formatted date.
 
     Their texts, joined, are Babel's `format_date` in the locale's own digits.
@@ -79,7 +81,7 @@ def _digits(locale: str) -> dict[int, int]:
     return {ord("0") + digit: ord(zero) + digit for digit in range(10)}
 
 
-def render_date(date: datetime.date, locale: str, style: str) -> str:
+def render_date(date: datetime.date, locale: str, style: Style) -> str:
     """Returns the formatted date as text."""
     return "".join(text for _, text in format_parts(date, locale, style))
 
@@ -117,7 +119,7 @@ class Interpretation(NamedTuple):
     """A way to read a skeleton: what each number means, and the month if it is written by name."""
 
     locale: str
-    style: str
+    style: Style
     order: str  # of the numbers, for example `dMy`
     month: int  # 0 if it is one of the numbers
 
@@ -133,7 +135,7 @@ def interpretation_index(locales: tuple[str, ...]) -> dict[str, set[Interpretati
 
     The index is complete: a skeleton depends only on locale, style, month and weekday.
     """
-    interpretations = {}
+    interpretations: dict[str, set[Interpretation]] = {}
     days = [datetime.date(2000, month, day) for month in range(1, 13) for day in range(1, 8)]  # with every weekday
     for locale in locales:
         for style in STYLES:
@@ -146,9 +148,9 @@ def interpretation_index(locales: tuple[str, ...]) -> dict[str, set[Interpretati
     return interpretations
 
 
-def count_interpretations(text: str, locales: tuple[str, ...]) -> Counter:
+def count_interpretations(text: str, locales: tuple[str, ...]) -> Counter[datetime.date]:
     """Counts, for each date, the (locale, style) pairs that write it as `text`."""
-    counts = Counter()
+    counts: Counter[datetime.date] = Counter()
     numbers = NUMBER.findall(text)
     for locale, style, order, month in interpretation_index(locales).get(skeleton(text), ()):
         date = _parse_date(dict(zip(order, numbers, strict=True)), month)

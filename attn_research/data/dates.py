@@ -65,7 +65,8 @@ class Item(NamedTuple):
 
 
 def _draw(split: str, size: int, locales: tuple[str, ...], longest: int) -> list[Item]:
-    rng, days, items = random.Random(split), _days()[split], []
+    rng, days = random.Random(split), _days()[split]
+    items: list[Item] = []
     while len(items) < size:
         date, locale, style = datetime.date.fromordinal(rng.choice(days)), rng.choice(locales), rng.choice(STYLES)
         parts = format_parts(date, locale, style)

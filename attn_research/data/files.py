@@ -7,7 +7,6 @@ import os
 import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import IO
 
 from attn_research.errors import UserError
 from attn_research.registry import nearest
@@ -73,7 +72,7 @@ def read_lines(file: Path) -> Iterator[str]:
         yield line
 
 
-def open_stream(file: str | Path) -> IO[bytes]:
+def open_stream(file: str | Path) -> io.BufferedIOBase:
     """Opens a file, plain or .gz, for reading bytes."""
     return gzip.open(file) if Path(file).suffix == ".gz" else open(file, "rb")
 

@@ -31,8 +31,9 @@ class Pairs(NamedTuple):
 
     def select(self, indices: Collection[int]) -> "Pairs":
         """Returns the pairs at these indices."""
-        columns = (self.numbers, self.sources, self.targets)
-        return Pairs(self.title, self.name, *([column[i] for i in indices] for column in columns))
+        numbers = [self.numbers[i] for i in indices]
+        sources, targets = ([side[i] for i in indices] for side in (self.sources, self.targets))
+        return Pairs(self.title, self.name, numbers, sources, targets)
 
 
 def read_pairs(path: str, languages: Languages, test: str, configuration: str = "") -> dict[str, Pairs]:

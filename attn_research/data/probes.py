@@ -80,7 +80,8 @@ def select(
 
     def draw(rng: random.Random, size: int) -> Item:
         marked_positions = set(rng.sample(range(size), max(1, round(marked * size))))
-        source, source_positions = [], []
+        source: list[int | str] = []
+        source_positions: list[int] = []
         for position in range(size):
             source += [MARK] * (position in marked_positions)
             source_positions += [len(source)] * (position in marked_positions)

@@ -12,6 +12,8 @@ from attn_research.errors import UserError
 from attn_research.normal_form import compose, normal
 from attn_research.storage import DamagedFileError
 
+Units = Literal["words", "subwords"]
+
 SPACE = "▁"  # marks the space before a word
 
 
@@ -74,9 +76,7 @@ class LearnedSegmentation:
     tokenizer: Any  # tokenizers.Tokenizer
 
     @classmethod
-    def learn(
-        cls, lines: Iterable[str], units: Literal["words", "subwords"], vocabulary: int, lowercase: bool
-    ) -> "LearnedSegmentation":
+    def learn(cls, lines: Iterable[str], units: Units, vocabulary: int, lowercase: bool) -> "LearnedSegmentation":
         """Learns the `vocabulary` most frequent words of `lines`, or as many subwords by byte-pair encoding.
 
         Raises:

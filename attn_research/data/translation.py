@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from attn_research.annotations import Length, Range
 from attn_research.data import parallel
 from attn_research.data.parallel import Pairs
-from attn_research.data.segmentation import LearnedSegmentation
+from attn_research.data.segmentation import LearnedSegmentation, Units
 from attn_research.data.task import DatasetDict, from_columns, tasks
 from attn_research.errors import UserError
 from attn_research.registry import require
@@ -40,7 +40,7 @@ def translation(
     source: str = "de",
     target: str = "en",
     test: str = "test",
-    units: Literal["words", "subwords"] = "subwords",
+    units: Units = "subwords",
     vocabulary: Annotated[int, Range(minimum=1, maximum=1_000_000)] = 8000,
     joint: bool = False,
     lowercase: bool = False,
@@ -87,7 +87,7 @@ def translation(
     return splits
 
 
-def _learn(train: Pairs, units: str, vocabulary: int, joint: bool, lowercase: bool) -> Sides:
+def _learn(train: Pairs, units: Units, vocabulary: int, joint: bool, lowercase: bool) -> Sides:
     if joint:
         return (LearnedSegmentation.learn([*train.sources, *train.targets], units, vocabulary, lowercase),) * 2
     source, target = (

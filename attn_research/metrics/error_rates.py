@@ -81,7 +81,8 @@ def alignment_errors(
 ) -> Counts:
     """Returns `link_errors` of every item: numerators and denominators."""
     items = zip(output_lengths, target_lengths, alignments, attended, strict=True)
-    return tuple(np.array([link_errors(*item) for item in items], int).reshape(-1, 2).T)
+    numerators, denominators = np.array([link_errors(*item) for item in items], int).reshape(-1, 2).T
+    return numerators, denominators
 
 
 def entropy(weights: np.ndarray) -> tuple[float, int]:

@@ -16,7 +16,7 @@ BLEU_PARTS = ("output", "reference", *(f"right{n}" for n in range(1, 5)), *(f"wr
 CHRF_PARTS = tuple(f"{kind}{n}" for n in ORDERS for kind in ("output", "reference", "right"))
 
 # force: no warning about outputs that look tokenized, as many do early in training.
-SCORERS = {
+SCORERS: dict[str, tuple[str, dict[str, Any]]] = {
     "bleu": ("BLEU", {"force": True}),
     "bleu_lc": ("BLEU", {"force": True, "lowercase": True}),
     "chrf": ("CHRF", {}),
@@ -81,7 +81,8 @@ def score_texts(
     """
     outputs, references = list(map(_normalize, outputs)), [list(map(_normalize, lines)) for lines in references]
     exact = [output in lines for output, lines in zip(outputs, references, strict=True)]
-    items, signatures = {"exact": (np.array(exact, int), np.ones(len(exact), int))}, {}
+    items: dict[str, tuple[np.ndarray, ...]] = {"exact": (np.array(exact, int), np.ones(len(exact), int))}
+    signatures = {}
     for name in SCORERS:
         scorer = _scorer(name, tokenize, lowercase)
         counts = scorer._extract_corpus_statistics(outputs, list(zip_longest(*references)))

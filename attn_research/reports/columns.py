@@ -198,8 +198,8 @@ def column(name: str) -> Column:
     """
     task, colon, rest = name.partition(":")
     if colon and "/" not in task:
-        inner = column(rest)
-        return replace(inner, name=name, header=f"{task}: {inner.header}", task=task)
+        unprefixed = column(rest)
+        return replace(unprefixed, name=name, header=f"{task}: {unprefixed.header}", task=task)
     split, slash, metric = name.partition("/")
     if name in RECORD_COLUMNS:
         return RECORD_COLUMNS[name]

@@ -110,9 +110,9 @@ def _ceilings(records, columns: Sequence[Column]) -> list[str]:
 
 def _signatures(records, columns: Sequence[Column]) -> list[str]:
     """Sacrebleu's signatures. Records older than sacrebleu's scores have none."""
-    signatures = {}
-    for column in columns:
-        for record in records if isinstance(column, MetricColumn) else ():
+    signatures: dict[str, set[str]] = {}
+    for column in [column for column in columns if isinstance(column, MetricColumn)]:
+        for record in records:
             split = record["splits"].get(column.split, {})
             if column.metric.name in split.get("signatures", {}):
                 signatures.setdefault(column.metric.label, set()).add(split["signatures"][column.metric.name])
@@ -200,7 +200,7 @@ def _settings(rows: Rows) -> list[str]:
         for record in records
         if record.get("identity")
     ]
-    differences = {}
+    differences: dict[tuple[str, ...], list[str]] = {}
     for name in dict.fromkeys(name for _, settings in titled for name in settings):
         values = [identity.format_setting(settings.get(name)) for _, settings in titled]
         (usual, _), *rarer = Counter(values).most_common()
@@ -219,7 +219,7 @@ def _list_first(names: Sequence[str]) -> str:
 
 
 def _count(names) -> dict[str, int]:
-    counts = {}
+    counts: dict[str, int] = {}
     for name in names:
         counts[name] = counts.get(name, 0) + 1
     return counts

@@ -22,7 +22,8 @@ def select_current_code(
     Returns:
       The records, and the reason for each config whose records are left out.
     """
-    selected, left_out = {}, {}
+    selected: dict[Config, Record] = {}
+    left_out: dict[Config, str] = {}
     for config in configs:
         for records in sources:
             if config not in records:
@@ -68,7 +69,8 @@ def select_same_data(records: Mapping[Config, Record]) -> tuple[dict[Config, Rec
 
 def _majority(hashes: Mapping[Config, Any], records: Mapping[Config, Record]) -> Any:
     """Returns the most frequent hash; of equally frequent ones, that of the newest record."""
-    counts, newest = Counter(hashes.values()), {}
+    counts = Counter(hashes.values())
+    newest: dict[Any, str] = {}
     for config, data in hashes.items():
         newest[data] = max(newest.get(data, ""), str(records[config].get("date")))
     return max(counts, key=lambda data: (counts[data], newest[data]), default=None)

@@ -62,7 +62,8 @@ class Table:
         self, configs: Iterable[Config], records_by_config: Mapping[Config, Record]
     ) -> tuple[dict[str, list[Record]], dict[str, list[int]]]:
         """Returns the records of `configs` by row label, and the seeds of each row without a record, in their order."""
-        rows, missing = {}, {}
+        rows: dict[str, list[Record]] = {}
+        missing: dict[str, list[int]] = {}
         for config in configs:
             label = self.label(config)
             rows.setdefault(label, [])

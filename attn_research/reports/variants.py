@@ -4,13 +4,14 @@ import inspect
 import math
 import re
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from attn_research.attention.attention import Attention
+from attn_research.attention.bound import BoundAttention
 from attn_research.attention.latent import latents
 from attn_research.attention.normalizers import normalizers
 from attn_research.attention.scores import scores
@@ -131,7 +132,8 @@ def _letter(size: int) -> str:
 
 
 def _module(field: str, spec: Spec, score: str = "dot") -> Attention:
-    return Attention(Options(**({"score": Spec(score)} | {field: spec})))
+    options: dict[str, Any] = {"score": Spec(score), field: spec}
+    return Attention(Options(**options))
 
 
 def _init(field: str, spec: Spec, keys: int, query: int, score: str = "dot") -> Callable[[], Any]:
@@ -201,6 +203,7 @@ def example(field: str, spec: Spec) -> Item:
         _, weights, histories = bound_attention.step(query, histories)
         return histories, weights[0]
 
-    bound_attention = module.apply(params, states, lengths, states[:, 0], 16)
+    # apply returns a tuple only if a collection is mutable.
+    bound_attention = cast(BoundAttention, module.apply(params, states, lengths, states[:, 0], 16))
     weights = jax.lax.scan(step, bound_attention.start, queries)[1]
     return Item([f"k{j}" for j in range(8)], [f"q{t}" for t in range(6)], np.asarray(weights))
