@@ -53,6 +53,15 @@ def test_a_variant_is_drawn(tmp_path, capsys):
     assert (tmp_path / "weights.png").stat().st_size > 1000
 
 
+def test_a_variant_without_docstring_has_no_equation(tmp_path, capsys):
+    file = tmp_path / "plain.py"
+    file.write_text(
+        "def product(param, keys, query_size):\n    return lambda query, history: (keys * query[:, None]).sum(-1)\n"
+    )
+    assert main(["scores", f"{file}:product"]) == 0
+    assert "product()` | – | – |" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [(["conca"], "did you mean concat?"), (["--plot"], "needs a name"), (["concat(unit=3)"], "did you mean units?")],

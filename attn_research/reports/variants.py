@@ -103,8 +103,8 @@ def has_weights(kind: str) -> bool:
 
 
 def _parse_docstring(function: Callable) -> tuple[str, str, str]:
-    """Splits a docstring `equation   (source)`, empty line, notes into equation, source and notes."""
-    summary, _, notes = inspect.getdoc(function).partition("\n\n")
+    """Splits a docstring `equation   (source)`, empty line, notes into equation, source and notes; all may be empty."""
+    summary, _, notes = (inspect.getdoc(function) or "").partition("\n\n")
     equation, _, reference = _one_line(summary).partition("   (")
     return equation.rstrip("."), reference.rstrip(".").removesuffix(")"), _one_line(notes).strip()
 
@@ -179,7 +179,7 @@ def _section(kind: str, kind_variants: list[Variant]) -> list[str]:
     rows = [
         (
             markdown_code(variant.signature),
-            markdown_code(variant.equation),
+            markdown_code(variant.equation) if variant.equation else "–",
             variant.reference or "–",
             markdown_escape(format_count(variant.parameters)),
             "–" if variant.cost is None else f"{variant.cost:.1f}",
