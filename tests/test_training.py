@@ -1,6 +1,7 @@
 """The training step, the loop and its files. Real processes are killed and resumed."""
 
 import json
+import math
 import signal
 import subprocess
 import sys
@@ -15,7 +16,8 @@ from small_models import logged_metrics
 from attn_research.config import Config, override
 from attn_research.registry import Spec
 from attn_research.runs import records
-from attn_research.training.loop import run
+from attn_research.training.evaluate import evaluate
+from attn_research.training.loop import improves, run
 from attn_research.training.optimizers import make_optimizer, optimizers, schedules
 from attn_research.training.program import make_program, product_flops
 from attn_research.training.step import cross_entropy, init_state
@@ -91,6 +93,33 @@ def test_a_translator_repeats_the_outputs_of_the_run(finished):
 def test_a_directory_without_a_run_is_reported(tmp_path):
     with pytest.raises(ValueError, match="no trained run"):
         load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("values", "lowest", "highest"),
+    [([math.nan, 0.5, math.nan, 0.3], 3, 1), ([0.5, math.nan, 0.3, 0.3], 2, 0), ([math.nan, math.nan], 0, 0)],
+)
+def test_nan_is_worse_than_any_dev_metric(values, lowest, highest):
+    for lower_is_better, expected in ((True, lowest), (False, highest)):
+        best = None
+        for number, value in enumerate(values):
+            if improves(value, None if best is None else values[best], lower_is_better):
+                best = number
+        assert best == expected
+
+
+def test_an_evaluation_with_nan_is_not_the_best_one(finished, tmp_path, monkeypatch):
+    factors = iter([math.nan])  # of the first evaluation
+
+    def spoiled(*arguments):
+        evaluation = evaluate(*arguments)
+        nll, tokens = evaluation.items["loss"]
+        return evaluation._replace(items=evaluation.items | {"loss": (nll * next(factors, 1.0), tokens)})
+
+    monkeypatch.setattr("attn_research.training.loop.evaluate", spoiled)
+    dev_losses = {line["step"]: line["dev/loss"] for line in logged_metrics(finished[0]) if "dev/loss" in line}
+    later = [step for step in dev_losses if step > 20]
+    assert run(TINY, tmp_path)["best_step"] == min(later, key=dev_losses.get)
 
 
 def test_an_empty_source_is_reported(finished):

@@ -1,5 +1,6 @@
 """The training loop: trains a config with early stopping and evaluates the best checkpoint on all other splits."""
 
+import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -165,7 +166,7 @@ class Training:
         metrics = self.evaluate("dev", self.state.params).metrics
         self.log(step, {f"dev/{name}": value for name, value in metrics.items()})
         value, best = metrics[select.name], self.progress["best_value"]
-        if best is None or (value < best if select.lower_is_better else value > best):
+        if improves(value, best, bool(select.lower_is_better)):
             self.progress |= {"best_step": step, "best_value": value, "looks_since_best": 0}
         else:
             self.progress["looks_since_best"] += 1
@@ -203,6 +204,13 @@ class Training:
                 output.write(self.directory / "outputs", name, split, evaluation)
                 splits[name] = describe_split(split, evaluation)
         return splits
+
+
+def improves(value: float, best: float | None, lower_is_better: bool) -> bool:
+    """Returns whether a dev metric is better than the best so far, if any. NaN is worse than any number."""
+    if best is None or math.isnan(best):
+        return best is None or not math.isnan(value)
+    return value < best if lower_is_better else value > best
 
 
 def mean_finite(step: int, pending: list[dict[str, jax.Array]]) -> dict[str, float]:
