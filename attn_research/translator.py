@@ -132,7 +132,7 @@ class Translator:
             Translation(
                 sentence,
                 self.target.decode(outputs.symbols[:length, k, row]),
-                outputs.weights[:length, k, row, : len(sentence)].copy(),  # a view would keep the whole batch
+                np.array(outputs.weights[:length, k, row, : len(sentence)]),  # a view would keep the whole batch
                 float(outputs.log_probability[k, row]),
                 float(outputs.score[k, row]),
             )
@@ -164,7 +164,8 @@ def load(directory: str | Path, changes: Mapping[str, Any] | None = None, trust:
     config = override(with_own_code(_read_config(directory), directory, trust), _check_changes(changes or {}))
     warn_versions(directory)
     sides = _load_sides(directory, config.data.task)
-    if jax.config.jax_compilation_cache_dir is None:  # the calling program may have set its own
+    cache = jax.config.jax_compilation_cache_dir  # type: ignore[attr-defined]  # jax adds it at run time
+    if cache is None:  # the calling program may have set its own
         enable_compilation_cache()
     return Translator(config, *sides, checkpoints)
 

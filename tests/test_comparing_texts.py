@@ -40,7 +40,7 @@ def prepare_lines(folder, lines, **options):
 
 
 def score_split(split, outputs):
-    _, items, signatures = score_lines(split, outputs)
+    _, items, signatures = score_lines(split, outputs, split.raw)
     return {name: METRICS[name].value(*parts) for name, parts in items.items()}, signatures
 
 

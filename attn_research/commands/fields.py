@@ -36,7 +36,7 @@ class Field(NamedTuple):
 def all_fields(config: Any = Config(), prefix: str = "") -> Iterator[Field]:  # noqa: B008 (a frozen value)
     """Yields every field, in the order of the schema."""
     hints = typing.get_type_hints(type(config), include_extras=True)
-    comments = read_comments(type(config))
+    comments = read_comments(type(config))  # type: ignore[arg-type]  # mypy: type[Any] is not hashable
     for item in dataclasses.fields(config):
         name, value = prefix + item.name, getattr(config, item.name)
         if dataclasses.is_dataclass(value):

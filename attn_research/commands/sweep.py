@@ -104,11 +104,15 @@ def _list(names: Mapping[Config, str], statuses: "Mapping[Config, RunStatus]") -
     """Prints a line for each run: done, missing, diverged, or different from the run that would be trained now."""
     from attn_research.runs import records
 
-    finished = {config: records.read(status.directory) for config, status in statuses.items() if status.finished}
+    finished = {
+        config: record
+        for config, status in statuses.items()
+        if status.finished and (record := records.read(status.directory)) is not None
+    }
     for config, name in names.items():
         status, record = statuses[config], finished.get(config)
-        word = "differs" if status.conflicts else "missing" if record is None else "done"
-        word = "diverged" if word == "done" and diverged(record) else word
+        outcome = "diverged" if record is not None and diverged(record) else "done"
+        word = "differs" if status.conflicts else "missing" if record is None else outcome
         print(f"{word:8} {status.directory}  {name}")
     return report_diverged(finished.values())
 
@@ -171,5 +175,6 @@ def _report_unfinished(configs: Sequence[Config], ends: Mapping[str, int], runs:
     without = len(configs) - len(finished) - failed - busy
     if without > 0:
         print_error(f"{without} of {len(configs)} runs have no record; the same command trains them")
-    diverged_status = report_diverged([records.read(runs / digest(config)) for config in finished])
+    read = [records.read(runs / digest(config)) for config in finished]
+    diverged_status = report_diverged([record for record in read if record is not None])
     return diverged_status or (1 if len(finished) < len(configs) or failed else 0)

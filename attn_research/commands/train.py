@@ -6,7 +6,7 @@ import traceback
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from attn_research.commands.arguments import CHANGES, STATUSES, add_command, add_fresh, add_runs, add_wandb
 from attn_research.commands.console import diverged, format_metrics, format_outcome, print_error
@@ -71,11 +71,11 @@ def _train(config: Config, directory: Path, arguments: argparse.Namespace) -> in
         reject_changed([status])
         if status.finished:
             warn_differences([status])
-            record = records.read(directory)
-            print(f"This run {'diverged' if diverged(record) else 'is finished'} already, on {record['date']}.")
         elif not _run_or_report(config, directory, arguments.wandb, arguments.stop):
             return 1
-    record = records.read(directory)
+    record = cast(records.Record, records.read(directory))  # the run is finished
+    if status.finished:
+        print(f"This run {'diverged' if diverged(record) else 'is finished'} already, on {record['date']}.")
     _print_record(record, directory)
     return 1 if diverged(record) else 0
 

@@ -1,7 +1,7 @@
 """Measures the time of each part of a run and the load of other processes."""
 
 import time
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -21,7 +21,7 @@ class Clock:
     """
 
     def __init__(self, part: str):
-        self.seconds = Counter({part: 0.0})
+        self.seconds: defaultdict[str, float] = defaultdict(float, {part: 0.0})
         self._part, self._since = part, time.perf_counter()
         self._start, self._other_seconds = self._since, _other_processes_seconds()
 

@@ -48,8 +48,10 @@ def enable_compilation_cache() -> None:
     import jax
     from jax._src import compilation_cache
 
-    if jax.config.jax_compilation_cache_max_size == -1:  # with a size limit, jax's own cache must evict entries
-        compilation_cache.get_file_cache = lambda path: (CheckedCache(path), path)
+    max_size = jax.config.jax_compilation_cache_max_size  # type: ignore[attr-defined]  # jax adds it at run time
+    if max_size == -1:  # with a size limit, jax's own cache must evict entries
+        # CheckedCache has the methods of jax's CacheInterface, but importing that class would import jax.
+        compilation_cache.get_file_cache = lambda path: (CheckedCache(path), path)  # type: ignore[assignment, return-value]
     jax.config.update("jax_compilation_cache_dir", str(cache_directory()))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)

@@ -80,7 +80,8 @@ def from_json(value: Mapping[str, Any] | None) -> Identity | None:
         return None
     if not all(isinstance(value.get(name), dict) for name in Identity._fields[:4]):
         raise UserError("the identity of the run has missing fields")
-    return Identity(*(value.get(name) for name in Identity._fields))
+    fields: dict[str, Any] = {name: value.get(name) for name in Identity._fields}
+    return Identity(**fields)
 
 
 def write(directory: Path, identity: Identity, code_sources: Mapping[str, Source]) -> None:

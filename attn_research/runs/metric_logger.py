@@ -75,7 +75,8 @@ class WandbLogger:
     """
 
     def __init__(self, mode: str, config: Config, directory: Path, group: str | None):
-        self.run, self._has_warned = None, False
+        self.run: Any = None  # of wandb; None if it could not start
+        self._has_warned = False
         self._earlier = directory / METRICS if mode == "offline" else None
         with self._warn_on_failure():
             import wandb

@@ -68,7 +68,7 @@ def read(directory: str | Path) -> Record | None:
 def load_runs(root: str | Path) -> list[Record]:
     """Returns the records of all finished runs in `root`, ordered by id."""
     paths = sorted(Path(root).glob(f"*/{FILE}"))
-    return [read(path.parent) for path in paths if REPLACED not in path.parent.name]
+    return [record for path in paths if REPLACED not in path.parent.name and (record := read(path.parent))]
 
 
 def load_committed(path: str | Path) -> list[Record]:

@@ -11,10 +11,10 @@ import sys
 import tempfile
 import threading
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple, cast
 
 from attn_research.config import Config, digest, flatten, program_config
 from attn_research.errors import describe
@@ -38,7 +38,7 @@ class Event(NamedTuple):
     file: Path | None = None  # of the traceback
 
 
-def cores() -> list[int | None]:
+def cores() -> Sequence[int | None]:
     """Returns the cores that this process may use; None for each where the system cannot pin processes."""
     if hasattr(os, "sched_getaffinity"):
         return sorted(os.sched_getaffinity(0))
@@ -200,6 +200,8 @@ class _Worker:
         except OSError:
             self.log_file.close()
             raise
+        # Both are pipes.
+        self.input, self.output = cast(IO[str], self.process.stdin), cast(IO[str], self.process.stdout)
 
     def alive(self) -> bool:
         return self.process.poll() is None
@@ -223,10 +225,10 @@ class _Worker:
 
     def _send(self, task: dict[str, Any]) -> None:
         with contextlib.suppress(BrokenPipeError):  # the worker has died; `_receive` notices it
-            print(json.dumps(task), file=self.process.stdin, flush=True)
+            print(json.dumps(task), file=self.input, flush=True)
 
     def _receive(self, config: Config) -> Iterator[Event]:
-        for line in self.process.stdout:
+        for line in self.output:
             if line.endswith("\n"):  # otherwise it was killed during a message
                 yield Event(config, **json.loads(line))
 
@@ -257,8 +259,8 @@ class _Worker:
     def close(self) -> None:
         """Closes the pipes, after the last read."""
         with contextlib.suppress(BrokenPipeError):
-            self.process.stdin.close()
-        self.process.stdout.close()
+            self.input.close()
+        self.output.close()
         self.log_file.close()
 
 

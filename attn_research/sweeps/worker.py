@@ -13,7 +13,7 @@ import threading
 import traceback
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, TextIO, cast
 
 from attn_research.runs.signals import StopRequest, StopRequested
 
@@ -33,7 +33,7 @@ def main(target: str, core: str | None = None) -> None:
                 outcome = _run_task(target, tasks.get(), send, stop)
                 send(outcome)
         except StopRequested:
-            os._exit(128 + stop.number)
+            os._exit(128 + cast(int, stop.number))  # a signal has set it
         sys.stdout.flush()
         os._exit(1)
 

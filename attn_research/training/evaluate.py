@@ -1,7 +1,7 @@
 """Evaluates a split: the loss with teacher forcing, and the metrics of the outputs of the search."""
 
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
@@ -16,6 +16,7 @@ from attn_research.decoding.search import make_search
 from attn_research.metrics import METRICS, alignment_errors, entropy, score_outputs, score_texts
 from attn_research.metrics.error_rates import Counts
 from attn_research.models.seq2seq import Seq2Seq
+from attn_research.models.session import DecoderSession
 from attn_research.training.prepare import Split
 from attn_research.training.step import cross_entropy, token_mask
 
@@ -46,7 +47,7 @@ class Evaluation(NamedTuple):
         return {name: METRICS[name].value(*parts) for name, parts in self.items.items()}
 
 
-def make_eval_step(model: Seq2Seq, decode: config.Decode, aligned: bool = False) -> Callable:
+def make_eval_step(model: Seq2Seq, decode: config.Decode, aligned: bool = False) -> jax.stages.Wrapped:
     """Returns a jitted `(params, Batch) -> EvalOutput`.
 
     Args:
@@ -56,11 +57,12 @@ def make_eval_step(model: Seq2Seq, decode: config.Decode, aligned: bool = False)
 
     @jax.jit
     def eval_step(params: Any, batch: Batch) -> EvalOutput:
-        session = model.apply(params, batch.source, batch.source_lengths)
-        logits, weights = session.teacher_force(batch.target)
+        session = cast(DecoderSession, model.apply(params, batch.source, batch.source_lengths))
+        target = cast(jax.Array, batch.target)  # inside jit
+        logits, weights = session.teacher_force(target)
         mask = token_mask(batch)
-        correct = ((jnp.argmax(logits, -1) == batch.target.T) * mask).sum(0)
-        nll = (cross_entropy(logits, batch.target, 0.0) * mask).sum(0)
+        correct = ((jnp.argmax(logits, -1) == target.T) * mask).sum(0)
+        nll = (cross_entropy(logits, target, 0.0) * mask).sum(0)
         n_best = search(session, batch.source.shape[1], batch.source_lengths)
         attended = weights.argmax(-1) if aligned and weights.shape[-1] else None
         return EvalOutput(nll, correct, n_best.hypothesis(0), attended)
@@ -75,7 +77,7 @@ def _batches(split: Split, symbols: int, batch_size: int, decode: config.Decode)
         size = max(1, min(batch_size, rows_at_once(decode, s), MAX_LOGITS // (4 * t * symbols)))
         for start in range(0, len(rows), size):
             part = rows[start : start + size]
-            yield collate(split.encoded, part, (s, t), size), part
+            yield collate(split.encoded, part.tolist(), (s, t), size), part
 
 
 def evaluate(
@@ -89,7 +91,8 @@ def evaluate(
     """
     n = len(split.data)
     nll, correct = np.zeros(n), np.zeros(n, int)
-    outputs, weights, attended = [[]] * n, [np.zeros(0)] * n, [np.zeros(0, int)] * n
+    outputs: list[list[str]] = [[]] * n
+    weights, attended = [np.zeros(0)] * n, [np.zeros(0, int)] * n
     for batch, rows in _batches(split, len(vocabulary), batch_size, decode):
         output = jax.device_get(eval_step(params, batch))
         nll[rows], correct[rows] = output.nll[: len(rows)], output.correct[: len(rows)]
@@ -100,20 +103,25 @@ def evaluate(
             if output.attended is not None:
                 attended[row] = output.attended[:, column]
     tokens = split.encoded.target.lengths
-    items = {"loss": (nll, tokens), "perplexity": (nll, tokens), "token": (correct, tokens)}
+    items: dict[str, tuple[np.ndarray, ...]] = {"loss": (nll, tokens), "perplexity": (nll, tokens)}
+    items["token"] = (correct, tokens)
     if weights[0].shape[-1]:
         items["entropy"] = tuple(map(np.array, zip(*map(entropy, weights), strict=True)))
         items |= _alignment_scores(split, outputs, weights, attended)
-    if split.raw is None:
+    if (raw := split.raw) is None:
         return Evaluation(items | score_outputs(outputs, split.references), outputs, weights, None, {})
-    texts, scores, signatures = score_lines(split, outputs)
+    texts, scores, signatures = score_lines(split, outputs, raw)
     return Evaluation(items | scores, outputs, weights, texts, signatures)
 
 
-def score_lines(split: Split, outputs: list[list[str]]) -> tuple[list[str], dict, dict[str, str]]:
-    """Returns the outputs as lines of text, the parts of each text metric, and the signatures of the metrics."""
+def score_lines(split: Split, outputs: list[list[str]], raw: list[list[str]]) -> tuple[list[str], dict, dict[str, str]]:
+    """Returns the outputs as lines of text, the parts of each text metric, and the signatures of the metrics.
+
+    Args:
+      raw: the references of every item as lines.
+    """
     texts = [split.segmentation.join(output) for output in outputs]
-    references = [list(map(split.segmentation.normalize, right)) for right in split.raw]
+    references = [list(map(split.segmentation.normalize, right)) for right in raw]
     lowercase = isinstance(split.segmentation, LearnedSegmentation) and split.segmentation.lowercase
     scores, signatures = score_texts(texts, references, split.tokenize, lowercase)
     return texts, scores, signatures
@@ -126,9 +134,9 @@ def _alignment_scores(
     gold = split.column("alignment")
     if gold is None:
         return {}
-    lengths = split.encoded.target.lengths - 1  # without EOS
-    along_outputs = [item.argmax(-1) for item in weights]
+    lengths = (split.encoded.target.lengths - 1).tolist()  # without EOS
+    along_outputs = [item.argmax(-1).tolist() for item in weights]
     return {
-        "aer": alignment_errors(lengths, lengths, gold, attended),
+        "aer": alignment_errors(lengths, lengths, gold, [row.tolist() for row in attended]),
         "aer_free": alignment_errors(list(map(len, outputs)), lengths, gold, along_outputs),
     }

@@ -137,7 +137,7 @@ class Training:
     def make_batch(self, shape: int, rows: np.ndarray) -> Batch:
         """Returns rows of the training split, padded to one of its shapes."""
         encoded, size = self.split.encoded, self.config.data.batch_size
-        return collate(encoded, rows, self.split.shapes[shape], size, self.alignment)
+        return collate(encoded, rows.tolist(), self.split.shapes[shape], size, self.alignment)
 
     def evaluates_at(self, step: int) -> bool:
         """Returns whether dev is evaluated after this step."""

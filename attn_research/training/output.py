@@ -71,7 +71,8 @@ def write(directory: Path, name: str, split: Split, evaluation: Evaluation) -> N
     storage.write(directory / f"{name}.jsonl", "".join(lines))
     if name == "test":
         first_weights = evaluation.weights[:ATTENTION_ITEMS]
+        arrays: dict[str, Any] = {str(item): weights for item, weights in enumerate(first_weights)}
         archive = io.BytesIO()
-        np.savez_compressed(archive, **{str(item): weights for item, weights in enumerate(first_weights)})
+        np.savez_compressed(archive, **arrays)
         storage.write(directory / "attention.npz", archive.getvalue())
     storage.seal(directory)

@@ -2,7 +2,6 @@
 
 import functools
 import hashlib
-import itertools
 import logging
 from collections.abc import Sequence
 from pathlib import Path
@@ -45,7 +44,7 @@ class Split(NamedTuple):
     @property
     def references(self) -> list[list[list[str]]]:
         """The references of every item as symbols."""
-        return self.column("references") or [[target] for target in self.column("target")]
+        return self.column("references") or [[target] for target in self.data["target"].to_pylist()]
 
     @property
     def raw(self) -> list[list[str]] | None:
@@ -76,8 +75,9 @@ class PreparedData(NamedTuple):
         """Returns the first 16 hex digits of the sha256 of the ids of all splits."""
         sha = hashlib.sha256()
         for split in self.splits.values():
-            for sentence in itertools.chain(*split.encoded):
-                sha.update(np.int32(len(sentence)).tobytes() + sentence.tobytes())
+            for side in split.encoded:
+                for row in range(len(side)):
+                    sha.update(np.int32(len(side[row])).tobytes() + side[row].tobytes())
         return sha.hexdigest()[:16]
 
 
@@ -146,9 +146,10 @@ def _check_memory(name: str, split: Split, batch_size: int) -> None:
     if size > MAX_WEIGHTS:
         source, target = split.encoded.source.lengths, split.encoded.target.lengths
         row = int((source + target).argmax())
-        where = split.column("where")[row] if split.column("where") else f"item {row} of split {name!r}"
+        places = split.column("where")
+        place = places[row] if places else f"item {row} of split {name!r}"
         raise UserError(
-            f"{where} has {source[row]} source and {target[row]} target symbols, so that the attention weights of a "
+            f"{place} has {source[row]} source and {target[row]} target symbols, so that the attention weights of a "
             f"batch take {size / 1e9:.1f} GB, but must take at most 1; leave it out, or lower data.batch_size"
         )
 

@@ -2,7 +2,6 @@
 
 import functools
 import math
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -21,7 +20,7 @@ MAX_PROGRAMS = 8  # programs in the cache: one takes 2,000 of the 65,530 memory 
 class CompiledFunction:
     """A jitted `(state, Batch) -> result`, compiled once per padded shape. The clock counts compilation separately."""
 
-    def __init__(self, function: Callable):
+    def __init__(self, function: jax.stages.Wrapped):
         self._function = function
         self._traces: dict[tuple, jax.stages.Traced] = {}
         self._executables: dict[tuple, jax.stages.Compiled] = {}

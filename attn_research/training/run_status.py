@@ -72,7 +72,7 @@ def check_run(directory: Path, config: Config, settings: Callable[[], Settings])
     except UserError as error:
         return RunStatus(directory, True, finished, True, Differences([str(error)], []))
     if then is None:
-        code = changed_code(record, config) if finished else []
+        code = changed_code(record, config) if record is not None and finished else []
         return RunStatus(directory, True, finished, False, Differences(code, []))
     now = _identify(config, settings(), directory, finished)
     return RunStatus(directory, True, finished, True, identity.compare(then, now, str(config.data.task)))
@@ -178,7 +178,7 @@ def start_run(
         identity.write(directory, now, user_sources)
         return now
     then = identity.read(directory)
-    if then.commit != commit:
+    if then is not None and then.commit != commit:
         log.warning("%s started at commit %s and resumes at %s", directory, then.commit, commit)
     identity.write_code(directory, user_sources)
     return then

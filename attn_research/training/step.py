@@ -1,6 +1,5 @@
 """The training step: a pure, jitted function of state and batch. The state is donated."""
 
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -47,7 +46,7 @@ def cross_entropy(logits: Float[Array, "t b n"], target: Int[Array, "b t"], smoo
     return -(1 - smoothing) * target_log_p - smoothing * log_p.mean(-1) if smoothing else -target_log_p
 
 
-def make_train_step(model: Seq2Seq, train: config.Train) -> Callable:
+def make_train_step(model: Seq2Seq, train: config.Train) -> jax.stages.Wrapped:
     """Returns a jitted `(TrainState, Batch) -> TrainState, metrics`."""
 
     def loss_fn(params, batch, key):
