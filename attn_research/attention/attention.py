@@ -1,7 +1,7 @@
 """Attention: window, score, normalizer and weighted sum, put together once for every variant."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -26,7 +26,7 @@ class Parameters(nn.Module):
     """Calls a function with its own parameters: `Parameters(name="score")(general, keys, query_size)`."""
 
     @nn.compact
-    def __call__(self, function: Callable, *args: Any) -> Any:
+    def __call__(self, function: Callable | Bound, *args: Any) -> Any:
         return function(self.param, *args)
 
 
@@ -74,14 +74,14 @@ class Attention(nn.Module):
         """
         c = self.config
         bound = self.components()
-        ignores_weights = bool(c.latent) and not latents.bind(c.latent).traits.weighted
+        ignores_weights = c.latent is not None and not latents.bind(c.latent).traits.weighted
         self._check(bound["score"], ignores_weights)
         if not bound["score"].traits.attends:
             static_input = Parameters(name="score")(bound["score"], last, query_size)
             return _no_attention(static_input)
         remembers, random = (any(getattr(b.traits, t) for b in bound.values()) for t in ("remembers", "random"))
         inputs = self._head_inputs(states, query_size, ignores_weights)
-        keys = [None] * len(inputs)
+        keys: Iterable[Array | None] = [None] * len(inputs)
         if random and self.has_rng("attention"):
             keys = jax.random.split(self.make_rng("attention"), len(inputs))
         heads = tuple(
@@ -93,7 +93,7 @@ class Attention(nn.Module):
         latent = None
         if c.latent:
             values = output(jnp.concatenate([head.values for head in heads], -1))
-            latent = self._latent(states, lengths, query_size, values, remembers)
+            latent = self._latent(c.latent, states, lengths, query_size, values, remembers)
         return BoundAttention(
             heads=heads,
             split=c.split,
@@ -119,7 +119,8 @@ class Attention(nn.Module):
         scopes = [f"head_{head}_" for head in range(c.heads)] if c.heads > 1 else [""]
         if not c.split:
             projected = [
-                [self._project_states(scope + name, states) for name in ("keys", "values")] for scope in scopes
+                (self._project_states(scope + "keys", states), self._project_states(scope + "values", states))
+                for scope in scopes
             ]
             return [HeadInput(scope, *both, query_size) for scope, both in zip(scopes, projected, strict=True)]
         keys, values = self._project_states("keys", states), self._project_states("values", states)
@@ -151,12 +152,14 @@ class Attention(nn.Module):
         start = History(jnp.zeros((), jnp.int32), lengths, zeros, zeros, memory)
         return Head(components, inputs.values, mask, start, key)
 
-    def _latent(self, states: Array, lengths: Array, query_size: int, values: Array, remembers: bool) -> Latent:
-        bound = latents.bind(self.config.latent)
+    def _latent(
+        self, spec: Spec, states: Array, lengths: Array, query_size: int, values: Array, remembers: bool
+    ) -> Latent:
+        bound = latents.bind(spec)
         if remembers and not bound.traits.guided:
             raise UserError(
-                f"model.attention.latent {str(self.config.latent)!r} reads weights at the first step only, where there "
-                "is no earlier step; choose a score, normalizer and window that read none, or latent hard or monotone"
+                f"model.attention.latent {str(spec)!r} reads weights at the first step only, where there is no earlier "
+                "step; choose a score, normalizer and window that read none, or latent hard or monotone"
             )
         result = Parameters(name="latent")(bound, states, query_size, lengths)
         first, prior = result if isinstance(result, PriorWithStart) else (from_weights, result)
@@ -176,7 +179,7 @@ class Attention(nn.Module):
                 raise UserError(
                     f"model.attention.bias {c.bias!r} has no effect without a projection; set model.attention.{field}"
                 )
-        unused = () if score.traits.content else ("keys",)
+        unused: Sequence[str] = () if score.traits.content else ("keys",)
         if not score.traits.attends:
             unused = [item.name for item in dataclasses.fields(c) if item.name != "score"]
         for name in unused:

@@ -6,7 +6,7 @@ Every method is a pure function of its arguments and of arrays that the object h
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
@@ -82,7 +82,7 @@ class Head:
 
 def _next_history(history: History, weights: Float[Array, "b s"], memory: dict[str, Any]) -> History:
     history = history._replace(step=history.step + 1, memory=memory)
-    if history.weights is None:
+    if history.coverage is None:
         return history
     return history._replace(weights=weights, coverage=history.coverage + weights)
 
@@ -113,7 +113,8 @@ class BoundAttention:
 
     def join(self, query: Float[Array, "*t b q"], contexts: tuple[Array, ...], weights: tuple[Array, ...]) -> tuple:
         """Returns the context, and the mean of the heads' weights or, with a latent, its `PriorInput`."""
-        context, mean = self.output(jnp.concatenate(contexts, -1)), sum(weights) / len(self.heads)
+        context = self.output(jnp.concatenate(contexts, -1))
+        mean = cast(Array, sum(weights)) / len(self.heads)  # an array, as there is at least one head
         return context, make_prior_input(mean, query) if self.latent else mean
 
     def step(self, query: Float[Array, "b q"], histories: tuple[History, ...]) -> tuple:

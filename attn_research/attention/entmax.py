@@ -39,12 +39,17 @@ def entmax(param: Param, keys: Keys, query_size: int, alpha: Alpha = 1.5, learne
 
     With `learned`, alpha = 1.01 + 0.99 sigmoid(a) starts at `alpha` (Correia et al. 2019). S7 predicts a.
     """
-    if learned:
-        require(1.01 < alpha < 2, f"alpha of normalizer 'entmax' is {alpha}, but learned it must be between 1.01 and 2")
-        a = math.log((alpha - 1.01) / (2 - alpha))
-        alpha = 1.01 + 0.99 * nn.sigmoid(param("a", nn.initializers.constant(a), ()))
+    alpha_value = _learned_alpha(param, alpha) if learned else alpha
     solve = solve_entmax15 if not learned and alpha == 1.5 else solve_bisect
-    return lambda logits, visible, query, history: solve_with_gradient(solve, logits, visible, _as_array(alpha, logits))
+    return lambda logits, visible, query, history: solve_with_gradient(
+        solve, logits, visible, _as_array(alpha_value, logits)
+    )
+
+
+def _learned_alpha(param: Param, start: float) -> Float[Array, ""]:
+    require(1.01 < start < 2, f"alpha of normalizer 'entmax' is {start}, but learned it must be between 1.01 and 2")
+    a = math.log((start - 1.01) / (2 - start))
+    return 1.01 + 0.99 * nn.sigmoid(param("a", nn.initializers.constant(a), ()))
 
 
 def _as_array(alpha: float | Float[Array, ""], logits: Row) -> Float[Array, ""]:

@@ -3,7 +3,7 @@
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any, NoReturn, cast
 
 import jax.numpy as jnp
 from jaxtyping import Array, Float
@@ -39,7 +39,8 @@ def build(kind: str, component: Bound, param: Callable, keys: Float[Array, "b s 
     """
     if not is_user_function(component.function):
         return component(param, keys, query_size)
-    return Guard(kind, component.function, Sizes(*keys.shape, query_size)).build(component, param, keys)
+    b, s, k = keys.shape
+    return Guard(kind, component.function, Sizes(b, s, k, query_size)).build(component, param, keys)
 
 
 @dataclass(frozen=True)
@@ -188,13 +189,14 @@ class Guard:
             return f"an array {self.sizes.named(result.shape)}{kind}"
         return f"a {type(result).__name__}"
 
-    def _call(self, function: Callable, *args: Any) -> Any:
+    def _call(self, function: Callable | Bound, *args: Any) -> Any:
         try:
             return function(*args)
         except _LocatedError:
             raise
         except Exception as error:
-            line = raised_at(error, file_of(self.function)) or definition_of(self.function)
+            file = cast(str, file_of(self.function))  # never None for a user's function
+            line = raised_at(error, file) or definition_of(self.function)
             message = str(error) if isinstance(error, UserError) else explain(error, self.sizes)
             raise _LocatedError(f"{line}: in {line.code}, {message}") from error
 

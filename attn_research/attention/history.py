@@ -1,7 +1,7 @@
 """The state that attention carries from one target step to the next."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
@@ -46,14 +46,15 @@ def as_stateful(component: Callable | StatefulComponent) -> StatefulComponent:
 
 
 def previous_weights(history: History, first: Float[Array, "b s"]) -> Float[Array, "b s"]:
-    """Returns the weights of the last step; before the first step, `first`."""
-    return jnp.where(history.step == 0, first, history.weights)
+    """Returns the weights of the last step; before the first step, `first`. For a component that remembers."""
+    return jnp.where(history.step == 0, first, cast(Array, history.weights))  # never None where they are read
 
 
 def first_position(history: History) -> Float[Array, "b s"]:
     """Returns all weight on position 0, for a component that remembers."""
-    at = jnp.arange(history.weights.shape[-1]) == 0
-    return (source_mask(history.lengths, len(at)) & at[None]).astype(history.weights.dtype)
+    weights = cast(Array, history.weights)
+    at = jnp.arange(weights.shape[-1]) == 0
+    return (source_mask(history.lengths, len(at)) & at[None]).astype(weights.dtype)
 
 
 def source_mask(lengths: Int[Array, " b"], size: int) -> Bool[Array, "b s"]:
@@ -63,6 +64,7 @@ def source_mask(lengths: Int[Array, " b"], size: int) -> Bool[Array, "b s"]:
 
 def uniform_weights(history: History) -> Float[Array, "b s"]:
     """Returns equal weights on all real positions, for a component that remembers."""
-    mask, dtype = source_mask(history.lengths, history.weights.shape[-1]), history.weights.dtype
+    weights = cast(Array, history.weights)
+    mask, dtype = source_mask(history.lengths, weights.shape[-1]), weights.dtype
     lengths = jnp.maximum(history.lengths, 1)[:, None].astype(jnp.promote_types(dtype, jnp.float32))
     return (mask / lengths).astype(dtype)

@@ -4,7 +4,7 @@ A filter covers `reach` positions on each side. Positions outside the sentence c
 """
 
 from collections.abc import Callable
-from typing import Annotated, Literal
+from typing import Annotated, Literal, cast
 
 import jax
 import jax.numpy as jnp
@@ -30,7 +30,7 @@ STARTS = {"uniform": uniform_weights, "first": first_position, "zero": lambda hi
 
 
 def _summed_weights(history: History, start: Float[Array, "b s"]) -> Float[Array, "b s"]:
-    return history.coverage + start
+    return cast(Array, history.coverage) + start  # never None for a score that remembers
 
 
 FEATURES = {"weights": (previous_weights,), "coverage": (_summed_weights,), "both": (previous_weights, _summed_weights)}

@@ -1,6 +1,6 @@
 """Runs many steps at once without storing the wide arrays inside them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import jax
@@ -23,7 +23,7 @@ def map_steps(step: Callable, *args: Any) -> Any:
 def _is_wide(step: Callable, *args: Any) -> bool:
     """Whether a second target step adds many entries. Arrays that all target steps share add none."""
     one, two = (_trace(step, steps, args) for steps in (1, 2))
-    io_entries = sum(variable.aval.size for variable in (*one.invars, *one.outvars))
+    io_entries = _sum_sizes((*one.invars, *one.outvars))
     return _count_entries(two) - _count_entries(one) > MAX_EXPANSION * io_entries
 
 
@@ -34,5 +34,10 @@ def _trace(step: Callable, steps: int, args: Any) -> Jaxpr:
 
 def _count_entries(jaxpr: Jaxpr) -> int:
     """Returns the entries of all arrays that it computes, also inside its operations."""
-    own = sum(variable.aval.size for equation in jaxpr.eqns for variable in equation.outvars)
+    own = sum(_sum_sizes(equation.outvars) for equation in jaxpr.eqns)
     return own + sum(_count_entries(inner) for equation in jaxpr.eqns for inner in jaxprs_in_params(equation.params))
+
+
+def _sum_sizes(variables: Iterable[Any]) -> int:
+    """Returns the entries of variables, all of which are arrays."""
+    return sum(variable.aval.size for variable in variables)

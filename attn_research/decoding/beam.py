@@ -7,7 +7,6 @@ The step is mapped over a leading axis of the decoder's state, so the arrays of 
 state is reordered. The first step is outside the loop because it has one hypothesis to continue.
 """
 
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -18,8 +17,8 @@ from attn_research import config
 from attn_research.data.vocab import BOS, EOS, PAD
 from attn_research.decoding.outputs import Outputs, length_limits, writable
 from attn_research.decoding.penalties import penalties
-from attn_research.models.decoder import DecoderState
 from attn_research.models.session import DecoderSession
+from attn_research.registry import Bound
 
 BLOCK = 100  # symbols in a block of `top_k`
 
@@ -54,7 +53,7 @@ class _Beam(NamedTuple):
     """The carry of the search."""
 
     t: Int[Array, ""]
-    state: DecoderState  # each leaf with a leading k, which is 1 before the first step and then K
+    state: Any  # of the session, each leaf with a leading k, which is 1 before the first step and then K
     symbols: Int[Array, "k b"]  # the last one of each hypothesis
     log_probability: Float[Array, "k b"]  # -inf marks an empty slot
     finished: _Finished
@@ -140,7 +139,8 @@ def top_k(values: Float[Array, "*r n"], k: int) -> tuple[Float[Array, "*r k"], I
     """
     n = values.shape[-1]
     if n <= k * BLOCK:
-        return tuple(jax.lax.top_k(values, k))
+        largest, indices = jax.lax.top_k(values, k)
+        return largest, indices
     ends = [(0, 0)] * (values.ndim - 1) + [(0, -n % BLOCK)]
     blocks = jnp.pad(values, ends, constant_values=-jnp.inf).reshape(*values.shape[:-1], -1, BLOCK)
     best = jnp.sort(jax.lax.top_k(blocks.max(-1), k)[1])
@@ -150,7 +150,7 @@ def top_k(values: Float[Array, "*r n"], k: int) -> tuple[Float[Array, "*r k"], I
 
 
 def _add_finished(
-    finished: _Finished, candidates: _Continuations, ends: Bool[Array, "n b"], length: Array, score: Callable
+    finished: _Finished, candidates: _Continuations, ends: Bool[Array, "n b"], length: Array, score: Bound
 ) -> _Finished:
     """Returns the best K of `finished` and of those best K continuations that end."""
     width = len(finished.score)
@@ -162,7 +162,7 @@ def _add_finished(
 
 
 def _can_improve(
-    log_probability: Float[Array, "K b"], worst: Float[Array, " b"], length: Array, limits: Array, score: Callable
+    log_probability: Float[Array, "K b"], worst: Float[Array, " b"], length: Array, limits: Array, score: Bound
 ) -> Bool[Array, " b"]:
     """Whether a row has a hypothesis that can reach a higher score than the worst finished one.
 

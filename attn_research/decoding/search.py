@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -14,7 +14,6 @@ from attn_research.decoding.beam import beam_search
 from attn_research.decoding.outputs import Outputs, length_limits, writable
 from attn_research.decoding.penalties import penalties
 from attn_research.errors import UserError
-from attn_research.models.decoder import DecoderState
 from attn_research.models.session import DecoderSession
 
 
@@ -32,14 +31,14 @@ def make_search(decode: config.Decode) -> Callable:
             f"decode.length_penalty {str(decode.length_penalty)!r} has no effect with decode.beam 1, which compares no "
             "lengths; set decode.beam to 2 or more, or decode.length_penalty to none"
         )
-    return lambda *sources: greedy_search(*sources, decode).as_n_best()
+    return lambda session, source_size, lengths: greedy_search(session, source_size, lengths, decode).as_n_best()
 
 
 class _Loop(NamedTuple):
     """The carry of greedy search."""
 
     t: Int[Array, ""]
-    state: DecoderState
+    state: Any  # of the session
     symbols: Int[Array, " b"]
     active: Array
     outputs: Outputs

@@ -181,14 +181,16 @@ class Decoder(nn.Module):
         c = self.config
         bound = cells.bind(c.cell)
         bridge = Parameters(name="bridge")(bridges.bind(c.bridge), source, c.layers, bound.traits.parts, c.hidden)
-        zeros = [jnp.zeros((len(source.lengths), n), source.states.dtype) for n in (size, bound_attention.context_size)]
+        vector, context = (
+            jnp.zeros((len(source.lengths), n), source.states.dtype) for n in (size, bound_attention.context_size)
+        )
         inputs = embedding + self._fed(size, bound_attention.context_size) + bound_attention.static_input.shape[-1]
 
         def cell(name, size):
             return Parameters(name=name)(bound, size, c.hidden)
 
         builder = LayerBuilder(cell, c.layers, inputs, bound_attention.context_size, c.hidden)
-        return DecoderState(bridge, *zeros, bound_attention.start), placements.bind(c.placement)(builder)
+        return DecoderState(bridge, vector, context, bound_attention.start), placements.bind(c.placement)(builder)
 
     def _check(self, bound_attention: BoundAttention) -> None:
         """Rejects fields without effect."""

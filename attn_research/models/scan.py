@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
@@ -76,9 +76,9 @@ class Product(NamedTuple):
         """Returns sum_t x_t' dy_t, in the shape of W."""
         shape = self.operation.invars[1 - self.side].aval
         contracted, (batch, _) = self.operation.params["dimension_numbers"]
-        product = jax.vmap(self, (0, None))
+        product: Callable = jax.vmap(self.__call__, (0, None))
         if not (self.side or batch or 0 in contracted[0]):  # the rows of every t are rows of one matrix
-            product, x, dy = self, x.reshape(-1, *x.shape[2:]), dy.reshape(-1, *dy.shape[2:])
+            product, x, dy = self.__call__, x.reshape(-1, *x.shape[2:]), dy.reshape(-1, *dy.shape[2:])
         return jax.linear_transpose(lambda W: product(x, W), shape)(dy)[0]
 
 
@@ -89,7 +89,7 @@ def _products(jaxpr: Jaxpr) -> dict[int, Product]:
         numbers = [None if isinstance(v, Literal) else constants.get(v) for v in operation.invars]
         if operation.primitive is jax.lax.dot_general_p and numbers.count(None) == 1:
             side = numbers.index(None)
-            products[index] = Product(operation, numbers[1 - side], side)
+            products[index] = Product(operation, cast(int, numbers[1 - side]), side)  # the other is None
     return products
 
 

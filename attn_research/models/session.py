@@ -1,12 +1,13 @@
 """An encoded batch, ready to be decoded: the view of a model that training and every search have."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
+from attn_research.attention.latent import Latent
 from attn_research.data.vocab import BOS
 from attn_research.models.decoder import BoundDecoder, DecoderState
 from attn_research.models.latent import Belief, forward_algorithm, mixture, next_prior, select_symbol
@@ -55,13 +56,18 @@ class LatentDecoderSession(DecoderSession):
     """An encoded batch under latent attention.
 
     Logits are log p(y_t | y_<t), which a log-softmax leaves as they are. Weights are the prior p(z_t = j | y_<t),
-    which does not know y_t.
+    which does not know y_t. Its state has a type of its own, which `step` alone reads.
     """
 
     @property
-    def start(self) -> LatentDecoderState:
+    def latent(self) -> Latent:
+        """The latent of the decoder, which has one under this session."""
+        return cast(Latent, self.decoder.latent)
+
+    @property
+    def start(self) -> LatentDecoderState:  # type: ignore[override]  # its state has a type of its own
         """The state before the first target symbol."""
-        latent, state = self.decoder.latent, self.decoder.start
+        latent, state = self.latent, self.decoder.start
         if not latent.chained:
             return LatentDecoderState(state, None)
         b, s, _ = latent.values.shape
@@ -71,13 +77,13 @@ class LatentDecoderSession(DecoderSession):
             state, Belief(jnp.zeros(b, bool), jnp.zeros((b, s), dtype), jnp.zeros((b, s, n), dtype))
         )
 
-    def step(
+    def step(  # type: ignore[override]  # its state has a type of its own
         self, state: LatentDecoderState, symbols: Int[Array, " b"]
     ) -> tuple[LatentDecoderState, Float[Array, "b n"], Float[Array, "b s"]]:
         """Returns the next state, log p of the next symbols and the prior of their positions."""
         decoder, (vectors, prior_input) = self.decoder.step(state.decoder, self.embed(symbols))
         log_emissions = self.log_emissions(vectors)
-        log_prior = next_prior(self.decoder.latent, prior_input, state.belief, symbols)
+        log_prior = next_prior(self.latent, prior_input, state.belief, symbols)
         belief = state.belief and Belief(jnp.ones_like(state.belief.started), log_prior, log_emissions)
         return LatentDecoderState(decoder, belief), mixture(log_prior, log_emissions), jnp.exp(log_prior)
 
@@ -86,7 +92,7 @@ class LatentDecoderSession(DecoderSession):
         vectors, prior_inputs = self.decoder.teacher_force(self.drop_symbols(self.embed(shift_right(target))))
         dropout_mask = self.drop_vectors(jnp.ones_like(vectors[:, :, 0]))  # the same units at every source position
         log_emissions = self.log_emissions(vectors * dropout_mask[:, :, None])
-        log_priors = forward_algorithm(self.decoder.latent, prior_inputs, select_symbol(log_emissions, target.T))
+        log_priors = forward_algorithm(self.latent, prior_inputs, select_symbol(log_emissions, target.T))
         return mixture(log_priors, log_emissions), jnp.exp(log_priors)
 
     def log_emissions(self, vectors: Float[Array, "*t b s a"]) -> Float[Array, "*t b s n"]:

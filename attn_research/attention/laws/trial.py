@@ -10,7 +10,7 @@ import types
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
@@ -174,7 +174,8 @@ class Trial:
         """Returns the attention over the sources of `inputs`."""
         rngs = {"attention": jax.random.PRNGKey(2)} if self.training else None
         (params, states, queries), lengths, _ = jax.tree.map(jnp.asarray, inputs)
-        return module(self.config).apply(params, states, lengths, states[:, 0], queries.shape[-1], rngs=rngs)
+        bound = module(self.config).apply(params, states, lengths, states[:, 0], queries.shape[-1], rngs=rngs)
+        return cast(BoundAttention, bound)  # without `mutable`, `apply` returns the output alone
 
     @cached_property
     def compiled_run(self) -> CompiledRun:
