@@ -35,6 +35,7 @@ test-lowest: $(LOWEST)/ready
 lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/mypy
 
 bench: $(READY) $(TORCH)
 	@$(BIN)/python -m benchmarks.run
