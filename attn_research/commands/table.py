@@ -20,6 +20,7 @@ EXAMPLES = """\
 experiments/score_functions.py
 experiments/score_functions.py --format tex
 experiments/score_functions.py --add model.attention.score=my_scores.py:cosine
+experiments/score_functions.py --pairs
 experiments/score_functions.py --check"""
 BEGIN, END = "<!-- table of experiments/results/{} -->", "<!-- end of table -->"
 RecordsByConfig = Mapping[Config, Mapping[str, Any]]
@@ -34,6 +35,7 @@ def add_parser(commands: Any) -> None:
     command.add_argument("--format", choices=("md", "tex", "csv"), help="format of the output (default: md)")
     action = command.add_mutually_exclusive_group()
     action.add_argument("--save", action="store_true", help="write records and table to results/ beside the experiment")
+    action.add_argument("--pairs", action="store_true", help="compare every pair of rows in every metric column")
     action.add_argument(
         "--check", action="store_true", help="fail if the table in results/ does not follow from its records"
     )
@@ -50,7 +52,25 @@ def table(arguments: argparse.Namespace) -> int:
         if arguments.changes or arguments.add:
             raise UserError("--save and --check need the unchanged experiment, without key=value and --add")
         return _check(experiment, committed) if arguments.check else _save(experiment, Path(arguments.runs), committed)
+    if arguments.pairs:
+        return _print_pairs(arguments, experiment, committed)
     return _print_table(arguments, experiment, committed)
+
+
+def _print_pairs(arguments: argparse.Namespace, experiment: Experiment, committed: Path) -> int:
+    """Prints the comparison of every pair of rows."""
+    from attn_research.reports.pairs import pairs_page
+    from attn_research.reports.selection import select_same_data
+
+    if arguments.format not in (None, "md"):
+        raise UserError(f"--pairs prints Markdown, not --format {arguments.format}")
+    by_config, _ = _load_records(experiment, Path(arguments.runs), committed)
+    by_config, _ = select_same_data({config: by_config[config] for config in experiment.runs if config in by_config})
+    rows, _ = experiment.table.group(experiment.runs, by_config)
+    if not any(rows.values()):
+        _reject_empty(experiment, {})
+    print_markdown(pairs_page(rows, experiment.table.columns))
+    return report_diverged(list(by_config.values()))
 
 
 def _print_table(arguments: argparse.Namespace, experiment: Experiment, committed: Path) -> int:

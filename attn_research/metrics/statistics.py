@@ -15,10 +15,11 @@ holds the true mean in 93 to 99.9 of 100 cases. It is too wide if runs err on di
 seeds already contains that noise.
 
 With fewer than three seeds only items are drawn, so the interval does not cover other seeds. If every run is correct on
-every item, the interval is one point. The best row has the best mean, and every other row is compared with it, without
-a correction for the number of rows.
+every item, the interval is one point. The best row has the best mean, and a table's marks compare every other row with
+it, without a correction for the number of rows. `Comparison.pair_tests` has one.
 """
 
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -26,6 +27,7 @@ from functools import cached_property
 import numpy as np
 
 from attn_research.errors import UserError
+from attn_research.metrics.difference import DifferenceTest, holm, welch
 from attn_research.metrics.metric import Metric
 
 REPLICATES = 2000
@@ -102,16 +104,53 @@ class Comparison:
         return None if interval is None else not interval[0] <= 0 <= interval[1]
 
     @cached_property
+    def pair_tests(self) -> dict[tuple[str, str], DifferenceTest]:
+        """The test of every pair of rows with enough seeds, corrected for the number of pairs.
+
+        The correction is for all pairs, not for those with the best row alone: the best row is selected by the same
+        numbers, which makes its differences larger than those of a row that was named before.
+        """
+        pairs = itertools.combinations(self.rows, 2)
+        tests = {pair: test for pair in pairs if (test := self._difference_test(*pair)) is not None}
+        corrected = holm([test.p for test in tests.values()])
+        return {pair: test._replace(corrected=p) for (pair, test), p in zip(tests.items(), corrected, strict=True)}
+
+    def detectable(self) -> float | None:
+        """The smallest difference from the best row that these seeds detect with 80 % power; the median over rows.
+
+        The level is that of Holm's first step, 5 % divided by the number of pairs.
+        """
+        with_best = [test for pair, test in self.pair_tests.items() if self.best in pair]
+        if not with_best:
+            return None
+        return float(np.median([test.detectable((1 - LEVEL) / len(self.pair_tests)) for test in with_best]))
+
+    def _difference_test(self, a: str, b: str) -> DifferenceTest | None:
+        rows, mean = (self.rows[a], self.rows[b]), self.means[a] - self.means[b]
+        if not all(map(has_enough_seeds, rows)) or np.isnan(mean):
+            return None
+        seeds = [(float(np.var(self._finish(row, _sums(row)), ddof=1)), len(row.seeds)) for row in rows]
+        items = 0.0
+        if all(row.by_item for row in rows):
+            by_seed = self._draws[0]
+            items = float(np.var(by_seed[a].mean(1) - by_seed[b].mean(1)))
+        return welch(mean, seeds, items, rows[0].parts[0].shape[1])
+
+    @cached_property
     def replicates(self) -> dict[str, np.ndarray]:
         """The mean over seeds in every replicate, [REPLICATES] for each row."""
+        by_seed, seeds = self._draws
+        return {label: _resampled_means(by_seed[label], seeds[scores.seeds]) for label, scores in self.rows.items()}
+
+    @cached_property
+    def _draws(self) -> tuple[dict[str, np.ndarray], dict[tuple[int, ...], np.ndarray]]:
+        """The metric on drawn items, [REPLICATES, seed] for each row, and the drawn seeds of each set of seeds."""
         rng = np.random.default_rng(0)
         sums = self._item_sums(rng)
         sets = dict.fromkeys(scores.seeds for scores in self.rows.values())
         seeds = {seed_set: rng.integers(len(seed_set), size=(REPLICATES, len(seed_set))) for seed_set in sets}
-        return {
-            label: _resampled_means(self._finish(scores, sums[label]), seeds[scores.seeds])
-            for label, scores in self.rows.items()
-        }
+        by_seed = {label: self._finish(scores, sums[label]) for label, scores in self.rows.items()}
+        return {label: np.broadcast_to(v, (REPLICATES, np.shape(v)[-1])) for label, v in by_seed.items()}, seeds
 
     def _finish(self, scores: Scores, sums: tuple[np.ndarray, ...]) -> np.ndarray:
         return self.metric.finish(*sums) if scores.by_item else sums[0]
