@@ -1,4 +1,9 @@
+import os
+import subprocess
+import sys
+
 import pyarrow
+import pytest
 from damage import damages
 
 from attn_research.data import table_cache, task
@@ -83,3 +88,18 @@ def test_tasks_of_one_name_in_two_files_are_cached_apart(tmp_path, monkeypatch):
         )
         actual = task.tables(Spec(f"{file}:copy"))
         assert actual["train"]["source"].to_pylist() == [[symbol]]
+
+
+@pytest.mark.slow
+def test_cached_data_are_fingerprinted_without_pandas(tmp_path):
+    program = """
+import sys
+from attn_research.data.fingerprint import fingerprint
+from attn_research.registry import Spec
+fingerprint(Spec("reverse(symbols=3, longest=3, longest_test=4, train=100, test=20)"))
+print("pandas" in sys.modules)
+"""
+    command = [sys.executable, "-c", f"import sys; sys.path[:0] = {sys.path!r}\n{program}"]
+    environment = os.environ | {"ATTN_RESEARCH_CACHE": str(tmp_path)}
+    outputs = [subprocess.run(command, env=environment, capture_output=True, text=True, check=True) for _ in range(2)]
+    assert [output.stdout for output in outputs] == ["True\n", "False\n"]  # drawing needs `datasets`, reading does not
