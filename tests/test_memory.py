@@ -30,6 +30,14 @@ def test_a_line_too_long_for_its_batch_is_reported_before_training(tmp_path, lon
     assert prepare(Data(task=task, batch_size=batch_size // 32)).splits["dev"].shapes[-1] == (long, long + 1)
 
 
+def test_a_short_source_does_not_hide_a_long_target(tmp_path):
+    task = write_words(tmp_path, 9)
+    (tmp_path / "train.tsv").write_text("abababab\ta b\nba\tb a\n")
+    (tmp_path / "dev.tsv").write_text(f"ab\ta b\nba\t{'b ' * 300_000}\n")
+    with pytest.raises(UserError, match=r"^dev.tsv:2 has 2 source and 300001 target symbols"):
+        prepare(Data(task=task, batch_size=512))
+
+
 def test_long_shapes_are_evaluated_with_fewer_rows_at_once(tmp_path):
     split = prepare(Data(task=write_words(tmp_path, 1500), batch_size=32)).splits["dev"]
     decode = Decode(beam=2)

@@ -141,8 +141,7 @@ def _check_select(select: str, dev: Split, spec: Spec) -> None:
 
 def _check_memory(name: str, split: Split, batch_size: int) -> None:
     """Raises a UserError if a row is so long that a batch of its shape takes more than `MAX_WEIGHTS`."""
-    s, t = max(split.shapes)
-    size = 4 * batch_size * s * t
+    size = 4 * batch_size * max(s * t for s, t in split.shapes)
     if size > MAX_WEIGHTS:
         source, target = split.encoded.source.lengths, split.encoded.target.lengths
         row = int((source + target).argmax())
