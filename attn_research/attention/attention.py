@@ -77,8 +77,7 @@ class Attention(nn.Module):
         ignores_weights = c.latent is not None and not latents.bind(c.latent).traits.weighted
         self._check(bound["score"], ignores_weights)
         if not bound["score"].traits.attends:
-            static_input = Parameters(name="score")(bound["score"], last, query_size)
-            return _no_attention(static_input)
+            return _no_attention(Parameters(name="score")(bound["score"], last, query_size))
         remembers, random = (any(getattr(b.traits, t) for b in bound.values()) for t in ("remembers", "random"))
         inputs = self._head_inputs(states, query_size, ignores_weights)
         keys: Iterable[Array | None] = [None] * len(inputs)

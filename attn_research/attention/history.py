@@ -12,10 +12,9 @@ class History(NamedTuple):
 
     step: Int[Array, "..."]  # number of target steps before this one
     lengths: Int[Array, " b"]  # real source lengths
-    weights: Float[Array, "b s"] | None = (
-        None  # of the last step, zero before the first; None unless a component remembers
-    )
-    coverage: Float[Array, "b s"] | None = None  # their sum over all earlier steps; None unless a component remembers
+    # Of the last step, zero before the first, and their sum over all earlier steps; None unless a component remembers.
+    weights: Float[Array, "b s"] | None = None
+    coverage: Float[Array, "b s"] | None = None
     memory: Any = None  # a component's own, see `StatefulComponent`
     key: Array | None = None  # of this step, in training; None unless a component is random
 
