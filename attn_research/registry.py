@@ -34,7 +34,10 @@ class Spec(str):
     hyper: dict[str, Any]
 
     def __new__(cls, text: str):
-        module, name, hyper = _parse(text)
+        return cls._from_parts(*_parse(text))
+
+    @classmethod
+    def _from_parts(cls, module: str, name: str, hyper: dict[str, Any]) -> "Spec":
         arguments = ", ".join(f"{key}={_literal(value)}" for key, value in sorted(hyper.items()))
         self = super().__new__(cls, (f"{module}:" if module else "") + name + (f"({arguments})" if hyper else ""))
         self.module, self.name, self.hyper = module, name, hyper
@@ -42,9 +45,11 @@ class Spec(str):
 
     def from_file(self, file: str) -> "Spec":
         """Returns the spec of the function of the same name in `file`, with the same hyperparameters."""
-        spec = str.__new__(Spec, f"{file}:{self[len(self.module) + 1 :] if self.module else self}")
-        spec.module, spec.name, spec.hyper = file, self.name, self.hyper
-        return spec
+        return self._from_parts(file, self.name, self.hyper)
+
+    def with_hyper(self, name: str, value: Any) -> "Spec":
+        """Returns the spec with another value of one hyperparameter."""
+        return self._from_parts(self.module, self.name, self.hyper | {name: value})
 
 
 def _parse(text: str) -> tuple[str, str, dict[str, Any]]:

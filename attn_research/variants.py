@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import cast
 
 from attn_research import user_modules
-from attn_research.config import Config, flatten, override
+from attn_research.config import Config, flatten, override, with_spec
 from attn_research.errors import UserError
 from attn_research.registry import Registry, Spec, entry_points, load_entry_point
 
@@ -33,9 +33,48 @@ REGISTRIES = {
 }
 
 
-def specs(config: Config) -> dict[str, Spec]:
-    """Returns the variants that a config names, by dotted field name."""
+def field_specs(config: Config) -> dict[str, Spec]:
+    """Returns the variants that are values of a config's fields, by dotted field name."""
     return {name: value for name, value in flatten(config).items() if isinstance(value, Spec)}
+
+
+def specs(config: Config) -> dict[str, Spec]:
+    """Returns all variants that a config names, by dotted field name.
+
+    A variant may be a hyperparameter of another one: the score of `mocha(score="concat")` in the field
+    `model.attention.normalizer` has the name `model.attention.normalizer.score`.
+    """
+    result: dict[str, Spec] = {}
+    for name, spec in field_specs(config).items():
+        result |= {name: spec} | _inner_specs(name, spec)
+    return result
+
+
+def _inner_specs(name: str, spec: Spec) -> dict[str, Spec]:
+    result: dict[str, Spec] = {}
+    for key, value in spec.hyper.items():
+        inner = _as_spec(value)
+        if inner and (key in REGISTRIES or (spec.module and inner.module.endswith(".py"))):
+            result |= {f"{name}.{key}": inner} | _inner_specs(f"{name}.{key}", inner)
+    return result
+
+
+def _as_spec(value: object) -> Spec | None:
+    """Returns the value of a hyperparameter as a spec; None if it is no text of that form."""
+    if not isinstance(value, str):
+        return None
+    try:
+        return value if isinstance(value, Spec) else Spec(value)
+    except UserError:
+        return None
+
+
+def replace_spec(config: Config, name: str, spec: Spec) -> Config:
+    """Returns the config with another variant under a name of `specs`."""
+    if name in field_specs(config):
+        return with_spec(config, name, spec)
+    outer, _, key = name.rpartition(".")
+    return replace_spec(config, outer, specs(config)[outer].with_hyper(key, spec))
 
 
 def registry(name: str) -> Registry:
@@ -55,7 +94,8 @@ def check_names(config: Config) -> None:
       UserError: as `Registry.bind`.
     """
     for name, spec in specs(config).items():
-        registry(name).bind(spec)
+        if _field(name) in REGISTRIES:
+            registry(name).bind(spec)
 
 
 def is_installed(spec: Spec, name: str) -> bool:
@@ -93,11 +133,12 @@ def canonical(config: Config, import_user_code: bool = False) -> Config:
     Args:
       import_user_code: imports the user files that the config names. Without it, their variants stay as they are.
     """
-    result = {name: _canonical_built_in(_field(name), spec) for name, spec in specs(config).items() if not spec.module}
+    fields = field_specs(config)
+    result = {name: _canonical_built_in(_field(name), spec) for name, spec in fields.items() if not spec.module}
     if import_user_code:
-        users = {name: spec for name, spec in specs(config).items() if spec.module and spec.hyper}
+        users = {name: spec for name, spec in fields.items() if spec.module and spec.hyper}
         result |= {name: _canonical(_field(name), spec) for name, spec in users.items()}
-    return override(config, {name: spec for name, spec in result.items() if spec != flatten(config)[name]})
+    return override(config, {name: spec for name, spec in result.items() if spec != fields[name]})
 
 
 @functools.lru_cache(maxsize=4096)
@@ -108,6 +149,10 @@ def _canonical_built_in(field: str, spec: Spec) -> Spec:
 
 def _canonical(field: str, spec: Spec) -> Spec:
     try:
+        for name, inner in _inner_specs("", spec).items():
+            key = name.removeprefix(".")
+            if key in REGISTRIES and not inner.module:
+                spec = spec.with_hyper(key, _canonical(key, inner))
         return registry(field).canonical(spec)
     except UserError:
         return spec

@@ -1,4 +1,4 @@
-"""Configs with the same meaning are one run, however their variants are spellings."""
+"""Configs with the same meaning are one run, however their variants are spelled."""
 
 import json
 from pathlib import Path
@@ -11,7 +11,7 @@ from attn_research.config import Config, digest, flatten, load, override, unflat
 from attn_research.registry import Spec
 from attn_research.runs import records
 from attn_research.sweeps.expand import load_experiment
-from attn_research.variants import REGISTRIES, canonical, registry, specs
+from attn_research.variants import REGISTRIES, canonical, registry, replace_spec, specs
 
 ROOT = Path(__file__).parent.parent
 
@@ -37,6 +37,17 @@ def test_spellings_of_one_variant_are_one_config(field, spellings):
     assert canonical(config) == config
     bound = {repr(registry(field).bind(Spec(text)).hyper) for text in (*spellings, flatten(config)[field])}
     assert len(bound) == 1
+
+
+def test_variants_inside_others_are_listed_and_normalized():
+    config = override(Config(), {"model.attention.normalizer": 'milk(score="mine.py:f")', "data.task": "dates"})
+    assert specs(config)["model.attention.normalizer.score"] == "mine.py:f"
+    hub = override(Config(), {"data.task": 'translation(path="hub:wmt")'})
+    assert [name for name in specs(hub) if name.startswith("data.task")] == ["data.task"]
+    changed = replace_spec(config, "model.attention.normalizer.score", Spec("dot"))
+    assert changed.model.attention.normalizer == 'milk(score="dot")'
+    spelled = override(config, {"model.attention.normalizer": 'milk(score="concat(bias=False, units=4)")'})
+    assert canonical(spelled).model.attention.normalizer == 'milk(score="concat(units=4)")'
 
 
 def test_what_differs_stays_apart_and_what_is_unknown_stays():

@@ -108,3 +108,19 @@ def test_other_versions_and_missing_records_are_reported(run, caplog):
     (run / "identity.json").unlink()
     warn_versions(run)
     assert "has no recorded identity" in caplog.text
+
+
+def test_a_variant_inside_another_one_is_user_code_too(run, monkeypatch):
+    """A score that is a hyperparameter of a built-in one is stored, hashed and trusted like any other."""
+    inner, directory = f"{run.parent}/there/score.py:mine(scale=2.0)", run.parent / "inner"
+    write_untrained_run(directory, score=f'relative(score="{inner}")')
+    (run.parent / "imported").unlink()
+    monkeypatch.setattr(user_modules, "_modules", {})
+    with pytest.raises(ValueError, match=r"code/model\.attention\.score\.score/score\.py; --trust allows"):
+        load(directory)
+    assert not (run.parent / "imported").exists()
+    shutil.rmtree(run.parent / "there")
+    assert load(directory, trust=True).translate(["a b c"])
+    (directory / "code/model.attention.score.score/score.py").write_text("raise SystemExit\n")
+    with pytest.raises(ValueError, match=r"is missing or was edited"):
+        load(directory, trust=True)

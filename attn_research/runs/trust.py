@@ -4,13 +4,13 @@ import logging
 from pathlib import Path
 
 from attn_research import user_modules
-from attn_research.config import Config, with_spec
+from attn_research.config import Config
 from attn_research.errors import UserError
 from attn_research.registry import Spec
 from attn_research.runs import identity, records
 from attn_research.runs.identity import Identity
 from attn_research.user_modules import Source
-from attn_research.variants import is_installed, source, specs
+from attn_research.variants import is_installed, replace_spec, source, specs
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +35,7 @@ def with_own_code(config: Config, directory: Path, trust: bool) -> Config:
     if edits:
         log.warning("%s is used with the code that it was made with%s", directory, _format_edits(edits))
     for name, path in files.items():
-        config = with_spec(config, name, own[name].from_file(str(path)))
+        config = replace_spec(config, name, own[name].from_file(str(path)))
     return config
 
 
