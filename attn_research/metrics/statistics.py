@@ -134,6 +134,8 @@ class Comparison:
         if all(row.by_item for row in rows):
             by_seed = self._draws[0]
             items = float(np.var(by_seed[a].mean(1) - by_seed[b].mean(1)))
+        if np.isnan(items):  # the metric is nan in a replicate
+            return None
         return welch(mean, seeds, items, rows[0].parts[0].shape[1])
 
     @cached_property
