@@ -42,6 +42,15 @@ def test_rows_with_two_seeds_are_not_tested():
     assert comparison.pair_tests == {} and comparison.detectable() is None
 
 
+def test_a_row_that_is_nan_in_a_replicate_is_not_tested():
+    values = np.arange(18.0).reshape(3, 6)
+    counted = np.zeros((3, 6))
+    counted[:, 0] = 1  # a replicate without the first item has nothing to count
+    rows = {"a": Scores((0, 1, 2), (values, np.ones((3, 6)))), "b": Scores((0, 1, 2), (values * counted, counted))}
+    comparison = Comparison(UNBOUNDED, rows | {"c": by_item(values)})
+    assert list(comparison.pair_tests) == [("a", "c")]
+
+
 def test_holm_corrects_step_by_step():
     assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])  # by hand
     assert holm([0.5, 0.9]) == pytest.approx([1, 1]) and holm([]) == []
@@ -81,5 +90,7 @@ def test_table_pairs_prints_every_pair_and_no_other_format(capsys):
     assert main(["table", "small.py", "--pairs"]) == 0
     printed = capsys.readouterr().out
     assert "| `dot` | `general` |" in printed and "Holm's correction" in printed
+    assert main(["table", "small.py", "--pairs", "--add", "seed=7"]) == 0
+    assert "`general` has no record of seed 7 yet." in capsys.readouterr().out
     assert main(["table", "small.py", "--pairs", "--format", "csv"]) == 2
     assert "--pairs prints Markdown, not --format csv" in capsys.readouterr().err

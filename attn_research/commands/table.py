@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from attn_research import storage
 from attn_research.commands.arguments import add_command
 from attn_research.commands.console import print_error, print_markdown, report_diverged
 from attn_research.commands.experiment import add_experiment, check_changes, read_experiment
@@ -60,17 +61,13 @@ def table(arguments: argparse.Namespace) -> int:
 def _print_pairs(arguments: argparse.Namespace, experiment: Experiment, committed: Path) -> int:
     """Prints the comparison of every pair of rows."""
     from attn_research.reports.pairs import pairs_page
-    from attn_research.reports.selection import select_same_data
 
     if arguments.format not in (None, "md"):
         raise UserError(f"--pairs prints Markdown, not --format {arguments.format}")
-    by_config, _ = _load_records(experiment, Path(arguments.runs), committed)
-    by_config, _ = select_same_data({config: by_config[config] for config in experiment.runs if config in by_config})
-    rows, _ = experiment.table.group(experiment.runs, by_config)
-    if not any(rows.values()):
-        _reject_empty(experiment, {})
-    print_markdown(pairs_page(rows, experiment.table.columns))
-    return report_diverged(list(by_config.values()))
+    by_config, left_out = _load_records(experiment, Path(arguments.runs), committed)
+    check_changes(arguments, (config for config in experiment.runs if config not in by_config))
+    print_markdown(pairs_page(experiment.table, *_select_rows(experiment, by_config, left_out)))
+    return report_diverged([by_config[config] for config in experiment.runs if config in by_config])
 
 
 def _print_table(arguments: argparse.Namespace, experiment: Experiment, committed: Path) -> int:
@@ -81,9 +78,8 @@ def _print_table(arguments: argparse.Namespace, experiment: Experiment, committe
     check_changes(arguments, (config for config in experiment.runs if config not in by_config))
     data = _build(experiment, by_config, left_out)
     stem = Path(arguments.runs) / "reports" / experiment.name
-    stem.parent.mkdir(parents=True, exist_ok=True)
     for name in FORMATS:
-        stem.with_name(f"{stem.name}.{name}").write_text(data.render(name), encoding="utf-8")
+        storage.write(stem.with_name(f"{stem.name}.{name}"), data.render(name))
     if arguments.format:
         print(data.render(arguments.format), end="")
     else:
@@ -111,10 +107,18 @@ def _load_records(experiment: Experiment, runs: Path, committed: Path) -> tuple[
 def _build(
     experiment: Experiment, by_config: RecordsByConfig, left_out: Mapping[Config, str] | None = None
 ) -> "TableData":
-    """Returns the experiment's table, from the records of one data set.
+    """Returns the experiment's table. Args and errors are as in `_select_rows`."""
+    rows, missing, reasons = _select_rows(experiment, by_config, left_out)
+    return experiment.table.build(rows, experiment.published, missing, reasons)
+
+
+def _select_rows(
+    experiment: Experiment, by_config: RecordsByConfig, left_out: Mapping[Config, str] | None = None
+) -> tuple[dict[str, list], dict[str, list[int]], list[str]]:
+    """Returns the records of one data set by row, the seeds of each row without a record, and why others are left out.
 
     Args:
-      left_out: why a config is not in `by_config` although it has a record, for the notes below the table.
+      left_out: why a config is not in `by_config` although it has a record.
 
     Raises:
       UserError: no record is left.
@@ -133,7 +137,7 @@ def _build(
         f"`{experiment.table.label(config)}`, seed {config.seed}, is left out: {reason}."
         for config, reason in left_out.items()
     ]
-    return experiment.table.build(rows, experiment.published, missing, reasons)
+    return rows, missing, reasons
 
 
 def _reject_empty(experiment: Experiment, left_out: Mapping[Config, str]) -> None:
@@ -158,10 +162,10 @@ def _save(experiment: Experiment, runs: Path, committed: Path) -> int:
     text = _build(experiment, by_config, left_out).render("md")  # its notes name the missing runs
     records.save_committed(committed, saved)
     page = committed.with_suffix(".md")
-    page.write_text(text, encoding="utf-8")
+    storage.write(page, text)
     print(f"{committed}\n{page}")
     for path, page_text in _pages_with(page):
-        path.write_text(_insert_table(page_text, page, text), encoding="utf-8")
+        storage.write(path, _insert_table(page_text, page, text))
         print(path)
     return 0
 

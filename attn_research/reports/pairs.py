@@ -1,29 +1,38 @@
 """Every pair of rows of a table, compared in every metric column."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from attn_research.metrics.difference import DifferenceTest
 from attn_research.reports.columns import MetricColumn, Rows, column_of_records, filter_task
+from attn_research.reports.notes import list_diverged, list_missing
 from attn_research.reports.render import markdown_code, markdown_escape
+from attn_research.reports.tables import Table, check_alike
 
-NOTE = """\
-- Difference of the means over seeds, first row minus second row [95 % bootstrap confidence interval].
-- p: Welch's t-test over seeds and test items, after Holm's correction for all pairs of the column. At p < 0.05 two \
-rows are distinguishable; the chance of any false difference in the column is then at most 5 %.
-"""
+NOTES = (
+    "Difference of the means over seeds, first row minus second row [95 % bootstrap confidence interval].",
+    "p: Welch's t-test over seeds and test items, after Holm's correction for all pairs of the column. At p < 0.05 two "
+    "rows are distinguishable. The chance of any false difference in the column is at most 5 %.",
+)
 
 
-def pairs_page(rows: Rows, columns: Sequence[str]) -> str:
-    """Returns Markdown with a table for each metric among `columns`; diverged runs are left out.
+def pairs_page(table: Table, rows: Rows, missing: Mapping[str, Sequence[int]], left_out: Sequence[str] = ()) -> str:
+    """Returns Markdown with a table for each metric column; diverged runs are left out.
 
     Args:
       rows: label to records.
-      columns: names of columns, as in `Table.columns`.
+      missing: for each row, the seeds that have no record.
+      left_out: sentences about records that are not in `rows`.
+
+    Raises:
+      UserError: as `Table.build`.
     """
+    for label, records in rows.items():
+        check_alike(label, records)
     finished = {label: [r for r in records if r["status"] == "finished"] for label, records in rows.items()}
-    all_columns = [column_of_records(name, finished) for name in columns]
-    tables = [_pairs_table(finished, column) for column in all_columns if isinstance(column, MetricColumn)]
-    return "\n".join([*tables, NOTE])
+    columns = [column_of_records(name, finished) for name in table.columns]
+    tables = [_pairs_table(finished, column) for column in columns if isinstance(column, MetricColumn)]
+    notes = [*NOTES, *list_diverged(rows), *list_missing(missing), *left_out]
+    return "\n".join([*tables, *(f"- {note}" for note in notes), ""])
 
 
 def _pairs_table(rows: Rows, column: MetricColumn) -> str:
@@ -36,7 +45,7 @@ def _pairs_table(rows: Rows, column: MetricColumn) -> str:
         difference = _difference(column, test, comparison.difference(a, b))
         lines.append(f"| {markdown_code(a)} | {markdown_code(b)} | {difference} | {_p(test)} |")
     smallest = comparison.detectable()
-    if smallest is not None:
+    if smallest is not None and column.metric.lower_is_better is not None:
         beyond = smallest > column.metric.maximum - column.metric.minimum
         text = "none" if beyond else column.format_value(smallest, 2)
         lines += ["", f"Smallest difference from the best row that these seeds detect with 80 % power: {text}."]

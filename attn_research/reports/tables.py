@@ -92,7 +92,7 @@ class Table:
             different items, or a published number has no column.
         """
         for label, records in rows.items():
-            _check_alike(label, records)
+            check_alike(label, records)
         finished = {label: [r for r in records if r["status"] == "finished"] for label, records in rows.items()}
         columns = [column_of_records(name, finished) for name in self.columns]
         cells_by_column = {table_column.name: table_column.cells(finished) for table_column in columns}
@@ -107,7 +107,7 @@ class Table:
         )
 
 
-def _check_alike(label: str, records: Sequence[Record]) -> None:
+def check_alike(label: str, records: Sequence[Record]) -> None:
     """Checks that the records of a row differ, for each task, only in the seed, and that no seed occurs twice."""
     configs = [unflatten(record["config"]) for record in records]
     for task in dict.fromkeys(config.data.task for config in configs):
