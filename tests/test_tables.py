@@ -31,7 +31,7 @@ MD = """\
 | Somebody & al. 2015 (published, full size) | – | 5.04 (SEEN-2) | – | – | – |
 
 - Mean over seeds [95 % bootstrap confidence interval over seeds and test items]: 2,000 replicates, the same for all \
-rows. Its part over seeds is as wide as Student's t interval.
+rows. With few seeds it is widened as in Student's t interval.
 - Bold: the best row of its column. †: not distinguishable from it, since the 95 % interval of their paired difference \
 contains 0.
 - Seeds per row: 3.

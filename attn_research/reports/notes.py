@@ -27,8 +27,8 @@ def notes(
     return [
         *_interval(records, columns, cells),
         *_seeds(finished, columns),
-        *_diverged(rows),
-        *_missing(missing),
+        *list_diverged(rows),
+        *list_missing(missing),
         *_ceilings(records, columns),
         *_signatures(records, columns),
         *_free(finished, columns),
@@ -48,7 +48,8 @@ def _interval(records, columns: Sequence[Column], cells: Mapping[str, Sequence[C
     if any(cell.interval for cell in all_cells):
         sentences.append(
             f"Mean over seeds [95 % bootstrap confidence interval over seeds and test items{exception}]: "
-            f"{REPLICATES:,} replicates, the same for all rows. Its part over seeds is as wide as Student's t interval."
+            f"{REPLICATES:,} replicates, the same for all rows. "
+            "With few seeds it is widened as in Student's t interval."
         )
     if any(cell.mark for cell in all_cells):
         tied = "†: not distinguishable from it, since the 95 % interval of their paired difference contains 0."
@@ -79,7 +80,8 @@ def _seeds(finished: Rows, columns: Sequence[Column]) -> list[str]:
     return sentences
 
 
-def _diverged(rows: Rows) -> list[str]:
+def list_diverged(rows: Rows) -> list[str]:
+    """Returns a sentence for each diverged run."""
     return [
         f"`{label}`, seed {record['config']['seed']}, diverged at step {record['steps']} and is left out."
         for label, records in rows.items()
@@ -88,7 +90,8 @@ def _diverged(rows: Rows) -> list[str]:
     ]
 
 
-def _missing(missing: Mapping[str, Sequence[int]]) -> list[str]:
+def list_missing(missing: Mapping[str, Sequence[int]]) -> list[str]:
+    """Returns a sentence for each row without a record of some seeds."""
     distinct = {label: sorted(set(seeds)) for label, seeds in missing.items() if seeds}
     return [
         f"`{label}` has no record of seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))} yet."
