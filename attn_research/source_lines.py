@@ -42,7 +42,9 @@ def file_of(function: Callable) -> str | None:
 
 
 def belongs(path: str, file: str) -> bool:
-    """Returns whether `path` is in the folder of `file` or below, and not of this or an installed package."""
+    """Returns whether the file `path` is in the folder of `file` or below, and not of this or an installed package."""
+    if not Path(path).is_file():  # `<frozen importlib._bootstrap>` and the like
+        return False
     try:
         beside = Path(path).resolve().relative_to(Path(file).resolve().parent)
     except ValueError:

@@ -108,6 +108,14 @@ def test_a_syntax_error_is_reported_on_import(tmp_path):
         load(str(tmp_path / "mine.py"))
 
 
+def test_a_null_byte_is_reported_for_the_file_not_for_pythons_importer(tmp_path, monkeypatch):
+    (tmp_path / "nulls.py").write_bytes(b"x = 1\0\n")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match=r"cannot import 'nulls\.py': \w+: .*null bytes") as caught:
+        load("nulls.py")
+    assert "frozen" not in str(caught.value)
+
+
 def test_two_files_may_register_functions_of_one_name(tmp_path):
     from attn_research.attention.scores import scores
 
