@@ -28,7 +28,7 @@ def exit_on_interrupt() -> None:
     """Makes SIGINT exit at once and without a traceback, until the command handles its signals itself."""
     if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
         signal.signal(signal.SIGINT, _exit)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})  # `process.restart` blocks it
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})  # blocked by `process` across a restart
 
 
 def _exit(number: int, _frame: object) -> NoReturn:

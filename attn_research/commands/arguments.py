@@ -19,7 +19,7 @@ exit status:
   0    {success}
   1    a run failed or diverged, or another process is training it
   2    the command line, a config or a file is wrong; no run was started
-  130  interrupted (Ctrl-C)
+  130  stopped by Ctrl-C (143: by SIGTERM, 129: by SIGHUP)
 
 A run diverges when its loss becomes NaN or infinite. It keeps its record and is
 not trained again. Tables list it without numbers.
