@@ -119,10 +119,10 @@ def verify(folder: Path) -> None:
         try:
             with (folder / name).open("rb") as file:
                 _compare(hashlib.file_digest(file, "sha256").hexdigest(), sums, folder / name)
+        except DamagedFileError:
+            raise
         except (FileNotFoundError, ValueError, IsADirectoryError) as error:
-            raise (
-                error if isinstance(error, DamagedFileError) else DamagedFileError(f"{folder / name} is missing")
-            ) from error
+            raise DamagedFileError(f"{folder / name} is missing") from error
     if not sums or {path.name for path in folder.iterdir()} != {SUMS, *sums}:
         raise DamagedFileError(f"{folder / SUMS} is missing or damaged")
 

@@ -23,7 +23,7 @@ class StopRequest:
     """
 
     def __init__(self, end: Callable[[int], None]):
-        """Args: end: ends the process, given the number of the signal; called in another thread."""
+        """Stores `end`, which ends the process, given the number of the signal. Another thread calls it."""
         self.number: int | None = None
         self._end, self._was_polled, self._since = end, False, 0.0
 

@@ -161,7 +161,11 @@ def _warn_other_symbols(spec: Spec, dev: "pyarrow.Table", segmentation: Segmenta
             log.warning(
                 "task %s: `translate` would split the line %r, item %d of dev, into %s, but its symbols are %s; "
                 'register the task with symbols="words" or another segmentation',
-                *(spec, line, item, result[:8], symbols[:8]),
+                spec,
+                line,
+                item,
+                result[:8],
+                symbols[:8],
             )
             return
 
@@ -172,7 +176,9 @@ def _warn_low_bleu(spec: Spec, dev: "pyarrow.Table", tokenize: str) -> None:
     if lines and (best := perfect_bleu(lines, tokenize)) < PERFECT_BLEU:
         log.warning(
             "task %s: a perfect output has BLEU %.1f on dev, because its lines have fewer than four tokens (tok:%s)",
-            *(spec, best, tokenize),
+            spec,
+            best,
+            tokenize,
         )
 
 
