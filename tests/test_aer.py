@@ -66,11 +66,11 @@ def test_reference_aer_reads_the_weights_of_forced_steps():
     params, inputs = parameters(one, 3), batch()
 
     @jax.jit
-    def weights_of(params, inputs):
+    def teacher_forced_weights(params, inputs):
         return one.apply(params, inputs.source, inputs.source_lengths).teacher_force(inputs.target)[1]
 
     output = make_eval_step(one, config.decode, aligned=True)(params, inputs).attended
-    np.testing.assert_array_equal(output, jnp.argmax(weights_of(params, inputs), -1))
+    np.testing.assert_array_equal(output, jnp.argmax(teacher_forced_weights(params, inputs), -1))
     assert (np.asarray(output) < np.maximum(LENGTHS, 1)).all() and len(np.unique(output)) > 1
     assert jax.eval_shape(make_eval_step(one, config.decode), params, inputs).attended is None
 

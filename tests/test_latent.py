@@ -43,8 +43,8 @@ def bind_latent(spec, dtype="float32"):
 
 
 @functools.cache
-def weights_of(spec):
-    """Returns the parameters in float64."""
+def float64_parameters(spec):
+    """Returns the arrays of the variant's parameters by name."""
     with jax.enable_x64(True):
         return {name: np.asarray(value) for name, value in bind_latent(spec, "float64")[-1].items()}
 
@@ -58,10 +58,9 @@ def transition(spec, t, b):
         every = np.tile(WEIGHTS[t, b, :n], (n, 1))
         masked = np.triu(every) + hyper["leak"] * np.tril(every, -1)
         return masked / masked.sum(1, keepdims=True)
-    W, bias = weights_of(spec)["W"], weights_of(spec)["b"]
-    soft = (
-        hyper["leak"] > 0
-    )  # neural-transducer: softmax over the whole band + 1e-7; backward moves are multiplied by 1e-7
+    W, bias = float64_parameters(spec)["W"], float64_parameters(spec)["b"]
+    # neural-transducer: softmax over the whole band + 1e-7; backward moves are multiplied by 1e-7
+    soft = hyper["leak"] > 0
     offsets = list(range(0 if hyper["monotone"] and not soft else -hyper["band"], hyper["band"] + 1))
     table = np.zeros((n, n))
     for i in range(n):

@@ -144,7 +144,7 @@ def run_steps(spec):
     """Returns a jitted (parameters, states [b s k], queries [t b q]) -> weights [t b s], step by step."""
     attention = Attention(AttentionConfig(score=Spec(spec)))
 
-    def weights(params, states, queries):
+    def scan_weights(params, states, queries):
         bound_attention = attention.apply({"params": {"score": params}}, states, jnp.array(LENGTHS), states[:, -1], 4)
 
         def step(history, query):
@@ -153,7 +153,7 @@ def run_steps(spec):
 
         return jax.lax.scan(step, bound_attention.start, queries)[1]
 
-    return jax.jit(weights)
+    return jax.jit(scan_weights)
 
 
 @functools.cache

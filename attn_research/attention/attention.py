@@ -89,10 +89,6 @@ class Attention(nn.Module):
         self._reject_identical_heads(random)
         concat_size = sum(head.values.shape[-1] for head in heads)
         output = self._projection("output", concat_size)
-        latent = None
-        if c.latent:
-            values = output(jnp.concatenate([head.values for head in heads], -1))
-            latent = self._latent(c.latent, states, lengths, query_size, values, remembers)
         return BoundAttention(
             heads=heads,
             split=c.split,
@@ -101,7 +97,7 @@ class Attention(nn.Module):
             context_size=c.output or concat_size,
             static_input=last[:, :0],
             remembers=remembers,
-            latent=latent,
+            latent=self._bind_latent(states, lengths, query_size, heads, output, remembers),
         )
 
     def components(self) -> dict[str, Bound]:
@@ -151,9 +147,12 @@ class Attention(nn.Module):
         start = History(jnp.zeros((), jnp.int32), lengths, zeros, zeros, memory)
         return Head(components, inputs.values, mask, start, key)
 
-    def _latent(
-        self, spec: Spec, states: Array, lengths: Array, query_size: int, values: Array, remembers: bool
-    ) -> Latent:
+    def _bind_latent(
+        self, states: Array, lengths: Array, query_size: int, heads: tuple[Head, ...], output: Callable, remembers: bool
+    ) -> Latent | None:
+        spec = self.config.latent
+        if spec is None:
+            return None
         bound = latents.bind(spec)
         if remembers and not bound.traits.guided:
             raise UserError(
@@ -162,6 +161,7 @@ class Attention(nn.Module):
             )
         result = Parameters(name="latent")(bound, states, query_size, lengths)
         first, prior = result if isinstance(result, PriorWithStart) else (from_weights, result)
+        values = output(jnp.concatenate([head.values for head in heads], -1))
         return Latent(prior, bound.traits.chained, values, first)
 
     def _check(self, score: Bound, ignores_weights: bool) -> None:

@@ -63,9 +63,14 @@ class PriorInput(NamedTuple):
 
 def make_prior_input(weights: Float[Array, "*t b s"], query: Float[Array, "*t b q"]) -> PriorInput:
     """Returns the weights divided by their sum, as logs, in float32 at least."""
-    total = weights.sum(-1, keepdims=True)
-    shares = (weights / jnp.where(total > 0, total, 1)).astype(jnp.promote_types(weights.dtype, jnp.float32))
-    return PriorInput(jnp.where(shares > 0, jnp.log(jnp.where(shares > 0, shares, 1)), LOG_ZERO), query)
+    return PriorInput(_log_shares(weights), query)
+
+
+def _log_shares(x: Float[Array, "*b s"]) -> Float[Array, "*b s"]:
+    """Returns log(x_j / sum_l x_l), in float32 at least; LOG_ZERO where x_j is 0."""
+    total = x.sum(-1, keepdims=True)
+    shares = (x / jnp.where(total > 0, total, 1)).astype(jnp.promote_types(x.dtype, jnp.float32))
+    return jnp.where(shares > 0, jnp.log(jnp.where(shares > 0, shares, 1)), LOG_ZERO)
 
 
 @latents.register(chained=False)
@@ -138,12 +143,8 @@ def hmm(
     def leaky_prior(log_weights, query, log_posterior):
         p = _to_positions(jax.nn.softmax(energies(query)), offsets) + leak
         p = jnp.triu(p) + leak * jnp.tril(p, -1) if monotone else p
-        p = p * source_mask(lengths, s)[:, None]
-        total = p.sum(-1, keepdims=True)
-        p = p / jnp.where(total > 0, total, 1)
-        return jax.nn.logsumexp(
-            log_posterior[..., None] + jnp.where(p > 0, jnp.log(jnp.where(p > 0, p, 1)), LOG_ZERO), 1
-        )
+        transitions = _log_shares(p * source_mask(lengths, s)[:, None])
+        return jax.nn.logsumexp(log_posterior[..., None] + transitions, 1)
 
     prior = leaky_prior if leak else banded_prior
     if start == "score":
