@@ -242,6 +242,20 @@ def test_large_and_small_models_update_alike(monkeypatch):
     assert leaves > fewer
 
 
+def test_a_users_optimizer_sees_every_array(tmp_path):
+    file = tmp_path / "my_optimizers.py"
+    file.write_text("import optax\n\ndef lamb(rate):\n    return optax.lamb(rate)\n")
+    train = override(TINY, {"train.optimizer": f"{file}:lamb"}).train
+    params = {"W": jnp.arange(6.0).reshape(2, 3), "b": jnp.ones(3)}
+    updates = []
+    for optimizer in (
+        make_optimizer(train, 0.1),
+        optax.chain(optax.clip_by_global_norm(train.clip), optax.lamb(lambda step: 0.1)),
+    ):
+        updates.append(optimizer.update(jax.tree.map(jnp.cos, params), optimizer.init(params), params)[0])
+    jax.tree.map(np.testing.assert_array_equal, *updates)
+
+
 def test_the_learning_rate_is_that_of_the_run(finished, tmp_path):
     _, _, reports = finished
     slow = []
