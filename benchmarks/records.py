@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from attn_research import storage
 from attn_research.runs.environment import RESULT_PATHS, environment, git_state
 from benchmarks.measure import MeasurementPlan
 from benchmarks.server import ROOT
@@ -34,11 +35,8 @@ def add(record: Record, row: str, measurements: Mapping[str, Mapping[str, Any]])
 
 def write(directory: Path, record: Record) -> Path:
     """Writes a record to `directory`, and returns its file."""
-    directory.mkdir(parents=True, exist_ok=True)
     path = directory / f"{record['question']}.json"
-    draft = path.with_suffix(".draft")
-    draft.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
-    draft.replace(path)
+    storage.write(path, json.dumps(record, indent=1) + "\n")
     return path
 
 

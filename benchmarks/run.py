@@ -14,6 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from attn_research.commands.arguments import Parser
 from attn_research.commands.console import print_error, print_markdown
+from attn_research.errors import UserError
 from benchmarks import records, summary, tables
 from benchmarks.measure import MeasurementPlan, measure, skipped_sides
 from benchmarks.questions import QUESTIONS, growth, load_question
@@ -135,7 +136,15 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def make_plan(arguments: argparse.Namespace) -> MeasurementPlan:
-    """Returns the plan that the options ask for."""
+    """Returns the plan that the options ask for.
+
+    Raises:
+      UserError: a number is less than 1.
+    """
+    for option in ("repetitions", "blocks"):
+        value = getattr(arguments, option)
+        if value is not None and value < 1:
+            raise UserError(f"--{option} is {value}, but must be at least 1")
     repetitions, waiting = (5, 60.0) if arguments.full else (1, 5.0)
     blocks = arguments.blocks or 4
     return MeasurementPlan(arguments.full, arguments.repetitions or repetitions, blocks, seconds=1.0, waiting=waiting)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from attn_research import storage
 from benchmarks import measure
 
 Record = Mapping[str, Any]
@@ -133,4 +134,4 @@ def fill(text: str, table_of: Callable[[str], str]) -> str:
 
 def fill_file(path: Path, table_of: Callable[[str], str]) -> None:
     """Fills the markers of a file."""
-    path.write_text(fill(path.read_text(encoding="utf-8"), table_of), encoding="utf-8")
+    storage.write(path, fill(path.read_text(encoding="utf-8"), table_of))

@@ -218,6 +218,12 @@ def test_an_unknown_question_is_one_sentence(capsys):
     assert error.endswith("; did you mean step?\n")
 
 
+@pytest.mark.parametrize("option", ["repetitions", "blocks"])
+def test_a_number_below_one_is_one_sentence(option, capsys):
+    assert main(["step", f"--{option}", "0"]) == 2
+    assert capsys.readouterr().err == f"attn-research: --{option} is 0, but must be at least 1\n"
+
+
 def test_a_failed_setup_is_one_sentence(tmp_path):
     spec = SideSpec("benchmarks.questions.padding:padding", {"name": "nothing"})
     with pytest.raises(ValueError, match=r"^padding, ours: no file .*nothing\.py"):
