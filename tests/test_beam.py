@@ -1,5 +1,6 @@
 """Beam search compared with all possible outputs, with teacher forcing, and with a plain search in Python."""
 
+import contextlib
 import functools
 import itertools
 
@@ -271,6 +272,23 @@ def test_an_invalid_penalty_is_rejected_before_tracing(beam, penalty, message):
     with pytest.raises(ValueError) as error:
         make_eval_step(model(), decode(beam, penalty))
     assert message in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("equation", "message"),
+    [
+        ("log_probability - abs(length - 10)", "both rises and falls with the length"),
+        ("-log_probability * length", "falls as the log probability grows"),
+        ("log_probability + 0.5 * length", None),
+        ("length * float('nan')", "falls as the log probability grows"),
+    ],
+)
+def test_a_users_penalty_with_which_a_search_would_stop_too_early_is_rejected(equation, message, tmp_path):
+    file = tmp_path / "my_penalties.py"
+    file.write_text(f"def mine(log_probability, length):\n    return {equation}\n")
+    expected = pytest.raises(ValueError, match=message) if message else contextlib.nullcontext()
+    with expected:
+        make_eval_step(model(), decode(2, f"{file}:mine"))
 
 
 def test_an_evaluation_uses_the_best_hypothesis():

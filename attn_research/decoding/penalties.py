@@ -1,21 +1,45 @@
 """Length penalties: turn the log probability of a hypothesis into a score that ranks hypotheses of all lengths.
 
 `penalty(log_probability, length, **hyper) -> score`. `length` counts EOS and broadcasts against `log_probability`. The
-score must grow with the log probability, and must be monotonic in the length: beam search relies on both to stop.
+score must not fall as the log probability grows, and must be monotonic in the length: beam search relies on both to
+stop.
 """
 
 from typing import Annotated
 
+import jax
+import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, Int
 
 from attn_research.annotations import Range
-from attn_research.registry import Registry
+from attn_research.registry import Registry, Spec, require
 
 penalties = Registry("length penalty")
 
 LogProbability = Float[Array, "..."]
 Length = Int[Array, "..."]
 Alpha = Annotated[float, Range(above=0, maximum=5)]
+
+TOLERANCE = 1e-5  # relative, for rounding
+
+
+def check_penalty(spec: Spec) -> None:
+    """Checks the penalty that `spec` names, for log probabilities from -1,000 and lengths to 1,000.
+
+    Raises:
+      UserError: the name or a hyperparameter is unknown, or beam search would stop too early.
+    """
+    penalty = penalties.bind(spec)
+    with jax.ensure_compile_time_eval():
+        log_probability, length = map(jnp.asarray, (-np.geomspace(1000, 0.01, 50)[:, None], np.arange(1, 1001)[None]))
+        scores = np.broadcast_to(np.asarray(penalty(log_probability, length), np.float32), (50, 1000))
+    tolerance, title = TOLERANCE * np.abs(scores), f"length penalty {str(spec)!r}"
+    grows = (np.diff(scores, axis=0) >= -tolerance[1:]).all()
+    falls, rises = np.diff(scores) <= tolerance[:, 1:], np.diff(scores) >= -tolerance[:, 1:]
+    monotonic = (falls.all(1) | rises.all(1)).all()
+    require(bool(grows), f"{title} falls as the log probability grows, so beam search would stop too early")
+    require(bool(monotonic), f"{title} both rises and falls with the length, so beam search would stop too early")
 
 
 @penalties.register

@@ -12,7 +12,7 @@ from attn_research import config
 from attn_research.data.vocab import BOS, EOS, PAD
 from attn_research.decoding.beam import beam_search
 from attn_research.decoding.outputs import Outputs, length_limits, writable
-from attn_research.decoding.penalties import penalties
+from attn_research.decoding.penalties import check_penalty
 from attn_research.errors import UserError
 from attn_research.models.session import DecoderSession
 
@@ -21,9 +21,9 @@ def make_search(decode: config.Decode) -> Callable:
     """Returns `(DecoderSession, padded source size, source lengths [b]) -> Outputs` with `decode.beam` hypotheses.
 
     Raises:
-      UserError: the length penalty is unknown, or has no effect because the beam is 1.
+      UserError: the length penalty is unknown, is not monotonic, or has no effect because the beam is 1.
     """
-    penalties.bind(decode.length_penalty)
+    check_penalty(decode.length_penalty)
     if decode.beam > 1:
         return partial(beam_search, decode=decode)
     if decode.length_penalty != config.Decode.length_penalty:
