@@ -67,6 +67,10 @@ def test_a_users_task_loads(mine):
             "return DatasetDict(train=split(source=[['a'], []], target=[['b']] * 2), dev=split(), test=split())",
             "split 'train' .* item 1 has an empty source",
         ),
+        ("return DatasetDict(train=split(attributes=[3]), dev=split(), test=split())", "must be a dict for each item"),
+        ("return DatasetDict(train=split(attributes=[{'length': 3}]), dev=split(), test=split())", "is built in"),
+        ("return DatasetDict(train=split(attributes=[{'x': -1}]), dev=split(), test=split())", "attribute x -1, but"),
+        ("return DatasetDict(train=split(attributes=[{'x': 0.5}]), dev=split(), test=split())", "attribute x 0.5, but"),
     ],
 )
 def test_an_invalid_result_of_a_task_is_reported(mine, body, message):

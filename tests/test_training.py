@@ -79,6 +79,28 @@ def test_the_result_is_the_best_evaluation_on_dev(finished):
     assert record["splits"]["dev"]["metrics"]["loss"] == pytest.approx(dev_losses[record["best_step"]], abs=1e-9)
 
 
+def test_the_record_has_the_dev_curve_and_the_peak_memory(finished):
+    directory, record, _ = finished
+    lines = [line for line in logged_metrics(directory) if "dev/loss" in line]
+    assert record["dev"]["step"] == [20, 40, 60]
+    for name in ("loss", "exact", "aer"):
+        assert record["dev"][name] == [line[f"dev/{name}"] for line in lines]
+    assert 10e6 < record["peak_memory"] < 100e9
+
+
+def test_the_record_has_the_attributes_of_every_item(finished):
+    directory, record, _ = finished
+    for split in record["splits"]:
+        items = [json.loads(line) for line in (directory / "outputs" / f"{split}.jsonl").read_text().splitlines()]
+        attributes = record["splits"][split]["attributes"]
+        actual = {name: records.unpack_attribute(values).tolist() for name, values in attributes.items()}
+        lengths = [len(item["source"]) for item in items]
+        assert {name: actual[name] for name in ("length", "target_length", "size")} == dict.fromkeys(
+            ("length", "target_length", "size"), lengths
+        )
+        assert split == "test_long" or sum(actual["frequency"]) == 0  # no source is in two splits
+
+
 def test_a_translator_repeats_the_outputs_of_the_run(finished):
     directory, _, _ = finished
     items = [json.loads(line) for line in (directory / "outputs" / "test.jsonl").read_text().splitlines()[:5]]
@@ -191,6 +213,7 @@ def test_a_killed_run_resumes_to_the_same_end(tmp_path, finished, signal_number)
     whole, resumed = finished[1], records.read(tmp_path / "run")
     assert resumed["parameters_hash"] == whole["parameters_hash"]
     assert resumed["splits"] == whole["splits"]
+    assert resumed["dev"] == whole["dev"]
     assert logged_metrics(tmp_path / "run") == logged_metrics(finished[0])
 
 

@@ -1,7 +1,8 @@
 """Dates of 1950 to 2049 as people write them in many locales, to ISO 8601, character by character.
 
 Formats, month names and digits are those of the Unicode CLDR (from Babel), in the Gregorian calendar. An item is a
-date, a locale and one of the styles short, medium, long and full, each drawn uniformly. No date is in two splits.
+date, a locale and one of the styles short, medium, long and full, each drawn uniformly. No date is in two splits. The
+attributes of an item are `locale` and `style`.
 """
 
 import datetime
@@ -60,6 +61,7 @@ class Item(NamedTuple):
 
     date: datetime.date
     locale: str
+    style: str
     parts: list[FormatPart]
     text: str
 
@@ -72,7 +74,7 @@ def _draw(split: str, size: int, locales: tuple[str, ...], longest: int) -> list
         parts = format_parts(date, locale, style)
         text = "".join(part.text for part in parts)
         if len(text) <= longest:
-            items.append(Item(date, locale, parts, text))
+            items.append(Item(date, locale, style, parts, text))
     return items
 
 
@@ -93,4 +95,5 @@ def _columns(items: list[Item], with_locale: bool) -> dict[str, list]:
         "source": [[f"<{item.locale}>"] * with_locale + list(item.text) for item in items],
         "target": [list(item.date.isoformat()) for item in items],
         "alignment": [align(item.parts, offset=int(with_locale)) for item in items],
+        "attributes": [{"locale": item.locale, "style": item.style} for item in items],
     }

@@ -14,7 +14,8 @@ from attn_research.registry import Spec
 if TYPE_CHECKING:
     import pyarrow
 
-WHERE = "where"  # not hashed: file and line of an item, only for messages
+# Not hashed: file and line of an item, for messages, and what is known of it, for slices of a table.
+UNHASHED = {"where", "attributes"}
 
 
 @functools.lru_cache(maxsize=4)
@@ -29,7 +30,7 @@ def fingerprint(spec: Spec) -> Mapping[str, str]:
 
 def _hash(table: "pyarrow.Table") -> str:
     sha = hashlib.sha256()
-    for name in sorted(set(table.column_names) - {WHERE}):
+    for name in sorted(set(table.column_names) - UNHASHED):
         sha.update(name.encode() + b"\0")
         for chunk in table.select([name]).combine_chunks()[name].chunks:
             _update(sha, chunk)

@@ -2,7 +2,7 @@
 
 Every task has a size: the number of symbols (`copy`, `reverse`, `sort`, `repeat`), or as the task's docstring says
 (data/probes.py). Train, dev and test draw it uniformly from 1 to `longest`, and `test_long` from `longest + 1` to
-`longest_test`. Dev and `test_long` have as many items as test.
+`longest_test`. Dev and `test_long` have as many items as test. The attribute `size` of an item is its size.
 
 A checksum of a source decides whether it belongs to train, dev or test. So no source is in two of them, even where few
 sources are possible. A short source may occur several times in a split.
@@ -129,8 +129,8 @@ def make_splits(
     sizes = {"train": train, "dev": test, "test": test}
     items = {split: _draw_split(split, size, draw, (shortest, longest), seed) for split, size in sizes.items()}
     rng = random.Random(f"{seed} test_long")
-    items["test_long"] = [draw(rng, rng.randint(longest + 1, longest_test)) for _ in range(test)]
-    return from_columns({split: _columns(sources) for split, sources in items.items()})
+    items["test_long"] = [_draw_sized(rng, draw, (longest + 1, longest_test)) for _ in range(test)]
+    return from_columns({split: _columns(sized) for split, sized in items.items()})
 
 
 def require_at_least(name: str, value: int, minimum: int) -> None:
@@ -138,13 +138,18 @@ def require_at_least(name: str, value: int, minimum: int) -> None:
     require(value >= minimum, f"{name} of a synthetic task is {value}, but must be at least {minimum}")
 
 
-def _draw_split(split: str, number: int, draw: Draw, sizes: tuple[int, int], seed: int) -> list[Item]:
+def _draw_sized(rng: random.Random, draw: Draw, sizes: tuple[int, int]) -> tuple[int, Item]:
+    size = rng.randint(*sizes)
+    return size, draw(rng, size)
+
+
+def _draw_split(split: str, number: int, draw: Draw, sizes: tuple[int, int], seed: int) -> list[tuple[int, Item]]:
     rng = random.Random(f"{seed} {split}")
     items = []
     for _ in range(number * MAX_TRIES):
-        item = draw(rng, rng.randint(*sizes))
+        size, item = _draw_sized(rng, draw, sizes)
         if zlib.crc32(repr(item.source).encode()) % 10 in SPLIT_DIGITS[split]:
-            items.append(item)
+            items.append((size, item))
         if len(items) == number:
             return items
     raise UserError(
@@ -153,9 +158,11 @@ def _draw_split(split: str, number: int, draw: Draw, sizes: tuple[int, int], see
     )
 
 
-def _columns(items: list[Item]) -> dict[str, list]:
+def _columns(sized: list[tuple[int, Item]]) -> dict[str, list]:
+    items = [item for _, item in sized]
     return {
         "source": [[str(symbol) for symbol in item.source] for item in items],
         "target": [[str(item.source[i]) for i in item.source_positions] for item in items],
         "alignment": [[[i, j] for j, i in enumerate(item.source_positions)] for item in items],
+        "attributes": [{"size": size} for size, _ in sized],
     }

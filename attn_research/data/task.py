@@ -26,6 +26,9 @@ Every parameter needs a default and is an option: `my_tasks.py:backwards(train=5
   composed form (NFC) and with single spaces. BLEU's tokenizer follows the script of the lines; an option `tokenize` of
   the task overrides it.
 - `where`: file and line of the item, such as `train.tsv.gz:17`, for messages.
+- `attributes`: a dict for each item, with the same keys for all: strings or whole numbers from 0 to 65,535, such as
+  `{"style": "long"}`. Tables and figures can slice a split by them, as in the column `test[style=long]/exact`. Every
+  task has the attributes of data/attributes.py.
 - `ceiling`: the probability that the best possible system, which sees only the source, gets the item right. Needed only
   where it is below one.
 
@@ -43,6 +46,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from attn_research import user_modules
+from attn_research.data.attributes import check_attributes
 from attn_research.data.segmentation import SEGMENTATIONS, Characters, Segmentation, Words
 from attn_research.data.table_cache import cached_tables
 from attn_research.errors import UserError
@@ -130,6 +134,8 @@ def _check_split(split: Any, title: str) -> None:
             raise UserError(f"{title}: item {lengths.argmin()} has an empty {column}")
     if "alignment" in split.column_names:
         _check_alignment(split, title)
+    if "attributes" in split.column_names:
+        check_attributes(split.with_format("arrow")[:]["attributes"], title)
 
 
 def _check_alignment(split: Any, title: str) -> None:

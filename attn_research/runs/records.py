@@ -6,7 +6,7 @@ new config field with a default that keeps the behavior, old records still match
 
 import base64
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +45,23 @@ def unpack(text: str) -> np.ndarray:
         return np.frombuffer(zlib.decompress(base64.b64decode(text)), "<u2").astype(int)
     except (ValueError, TypeError, zlib.error) as error:
         raise UserError(f"the items {text[:20]!r}... of a record are damaged: {error}") from error
+
+
+def pack_attributes(attributes: Mapping[str, Sequence[int] | Sequence[str]]) -> dict[str, Any]:
+    """Encodes the attributes of a split's items: numbers by `pack`, strings as a list and the packed index of each."""
+    return {name: _pack_attribute(values) for name, values in attributes.items()}
+
+
+def _pack_attribute(values: Sequence[int] | Sequence[str]) -> str | dict[str, Any]:
+    if not isinstance(values[0], str):
+        return pack(np.array(values))
+    labels, codes = np.unique(values, return_inverse=True)
+    return {"labels": labels.tolist(), "codes": pack(codes)}
+
+
+def unpack_attribute(packed: str | Mapping[str, Any]) -> np.ndarray:
+    """Decodes an attribute: int64 or str [n]."""
+    return unpack(packed) if isinstance(packed, str) else np.array(packed["labels"])[unpack(packed["codes"])]
 
 
 def write(directory: str | Path, record: Mapping[str, Any]) -> None:

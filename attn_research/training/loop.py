@@ -11,6 +11,7 @@ import numpy as np
 from attn_research import user_modules
 from attn_research.config import Config
 from attn_research.data import task
+from attn_research.data.attributes import count_targets
 from attn_research.data.batching import Batch, collate, plan_batches
 from attn_research.data.fingerprint import fingerprint
 from attn_research.metrics import METRICS
@@ -18,6 +19,7 @@ from attn_research.models.seq2seq import init_parameters
 from attn_research.runs import identity, records
 from attn_research.runs.clock import Clock
 from attn_research.runs.environment import settings
+from attn_research.runs.memory import reset_peak
 from attn_research.runs.signals import StopRequested, never_stop
 from attn_research.training import auxiliary, output
 from attn_research.training.check import try_out
@@ -31,7 +33,14 @@ from attn_research.training.step import init_state
 
 Report = Callable[[dict[str, Any]], None]
 # Progress before the first step, as in progress.json: the position in the data and the best evaluation so far.
-START = {"epoch": 0, "batch": 0, "best_step": None, "best_value": None, "looks_since_best": 0}
+START: dict[str, Any] = {
+    "epoch": 0,
+    "batch": 0,
+    "best_step": None,
+    "best_value": None,
+    "looks_since_best": 0,
+    "dev": [],
+}
 
 
 class DivergedError(Exception):
@@ -71,6 +80,7 @@ class Training:
 
     def __init__(self, config: Config, clock: Clock, report: Report, stop: Callable[[], bool]):
         self.config, self.clock, self.report, self.stop = config, clock, report, stop
+        reset_peak()
         drop_edited_code()
         self.user_code, self.sources = records.user_code(config), identity.sources(config)
         self.data = load_data(config)
@@ -82,7 +92,7 @@ class Training:
             try_out(config, self.program.model)
             params = init_parameters(self.program.model, config.seed)
         self.state = init_state(params, config.train, config.seed)
-        self.progress: dict[str, Any] = dict(START)
+        self.progress = dict(START)
         self.pending: list[dict[str, Any]] = []  # metrics of the steps since the last line of metrics.jsonl
         self.evaluated = 0  # step of the last evaluation
         self.saved: int | None = None  # step of the last checkpoint
@@ -95,7 +105,7 @@ class Training:
         output.write_inputs(directory, self.config, self.data)
         self.checkpoints = Checkpoints(directory / "checkpoints")
         if restored := self.checkpoints.restore(self.state):
-            self.state, self.progress = restored
+            self.state, self.progress = restored[0], {"dev": None} | restored[1]  # early checkpoints have no dev curve
             self.saved = int(self.state.step)
             self.pending = self.progress.pop("pending", [])
             self.evaluated = self.progress.pop("looked", self.saved)
@@ -165,6 +175,8 @@ class Training:
         select = METRICS[self.config.train.select]
         metrics = self.evaluate("dev", self.state.params).metrics
         self.log(step, {f"dev/{name}": value for name, value in metrics.items()})
+        if self.progress["dev"] is not None:
+            self.progress["dev"] = [*self.progress["dev"], {"step": step, **metrics}]
         value, best = metrics[select.name], self.progress["best_value"]
         if improves(value, best, bool(select.lower_is_better)):
             self.progress |= {"best_step": step, "best_value": value, "looks_since_best": 0}
@@ -197,12 +209,12 @@ class Training:
     def evaluate_all(self) -> dict[str, dict[str, Any]]:
         """Evaluates the best checkpoint on every split except train and writes the outputs."""
         self.best = self.checkpoints.restore_best(self.state.params, self.progress["best_step"])
-        splits = {}
+        splits, targets = {}, count_targets(self.split.encoded)
         for name, split in self.data.splits.items():
             if name != "train":
                 evaluation = self.evaluate(name, self.best)
                 output.write(self.directory / "outputs", name, split, evaluation)
-                splits[name] = describe_split(split, evaluation)
+                splits[name] = describe_split(split, evaluation, targets)
         return splits
 
 

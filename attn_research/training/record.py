@@ -1,6 +1,7 @@
 """Describes a run as a record: its config, parameters, cost, data and environment, and the metrics of its splits."""
 
 import hashlib
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -8,10 +9,12 @@ import jax
 import numpy as np
 
 from attn_research.config import digest, flatten
+from attn_research.data.attributes import read_attributes
 from attn_research.data.batching import plan_batches
 from attn_research.metrics import METRICS
 from attn_research.runs.environment import environment
-from attn_research.runs.records import Record, pack
+from attn_research.runs.memory import peak_memory
+from attn_research.runs.records import Record, pack, pack_attributes
 from attn_research.training.evaluate import Evaluation
 from attn_research.training.prepare import Split
 
@@ -32,6 +35,7 @@ def describe(training: "Training") -> Record:
         "config": flatten(training.config),
         "steps": steps,
         "best_step": training.progress["best_step"],
+        "dev": dev_curve(training.progress["dev"]),
         "parameters": sum(leaf.size for _, leaf in leaves),
         "parameters_hash": hash_arrays(leaves),
         "flops_per_step": mean_flops(training),
@@ -41,12 +45,20 @@ def describe(training: "Training") -> Record:
             "step": seconds["train"] / max(1, steps - training.steps_before),
         },
         "idle": training.clock.idle,
+        "peak_memory": peak_memory(),
         "data": training.data.fingerprint(),
         "user_code": training.user_code,
         "identity": None if training.identity is None else training.identity._asdict(),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         **environment(),
     }
+
+
+def dev_curve(evaluations: Sequence[Mapping[str, float]] | None) -> dict[str, list[float]] | None:
+    """Returns the evaluations on dev by name: `{"step": [500, 1000], "loss": [0.9, 0.7], ...}`; None if unknown."""
+    if evaluations is None:
+        return None
+    return {name: [row[name] for row in evaluations] for name in (evaluations[0] if evaluations else ())}
 
 
 def hash_arrays(leaves: list[tuple[Any, np.ndarray]]) -> str:
@@ -67,8 +79,12 @@ def mean_flops(training: "Training") -> float:
     return float(np.mean([flops_by_shape[shape] for shape, _ in batches]))
 
 
-def describe_split(split: Split, evaluation: Evaluation) -> dict[str, Any]:
-    """Returns the record of a split: metrics, item counts, and the signatures of the metrics."""
+def describe_split(split: Split, evaluation: Evaluation, targets: Mapping[bytes, int]) -> dict[str, Any]:
+    """Returns the record of a split: metrics, item counts, attributes of the items, and signatures of the metrics.
+
+    Args:
+      targets: how often each target occurs in training, as `count_targets` returns it.
+    """
     ceiling = split.column("ceiling")
     return {
         "metrics": evaluation.metrics,
@@ -77,6 +93,7 @@ def describe_split(split: Split, evaluation: Evaluation) -> dict[str, Any]:
             for name, parts in evaluation.items.items()
             if name in COUNT_METRICS
         },
+        "attributes": pack_attributes(read_attributes(split.data, split.encoded, targets)),
         "signatures": evaluation.signatures,
         "ceiling": None if ceiling is None else float(np.mean(ceiling)),
     }
