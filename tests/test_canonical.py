@@ -10,6 +10,7 @@ from attn_research.cli import main
 from attn_research.config import Config, digest, flatten, load, override, unflatten
 from attn_research.registry import Spec
 from attn_research.runs import records
+from attn_research.runs.committed import load_committed
 from attn_research.sweeps.expand import load_experiment
 from attn_research.variants import REGISTRIES, canonical, registry, replace_spec, specs
 
@@ -76,7 +77,7 @@ def test_configs_and_experiments_of_this_checkout_are_in_canonical_form():
         committed = ROOT / "experiments/results" / f"{path.stem}.jsonl"
         runs = load_experiment(path).runs
         assert all(canonical(config) == config for config in runs)
-        for record in records.load_committed(committed):
+        for record in load_committed(committed):
             config = unflatten(record["config"])
             assert canonical(config) == config
             if record["config"].keys() == flatten(config).keys():

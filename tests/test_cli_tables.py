@@ -12,6 +12,7 @@ from user_folder import environment, user_folder  # noqa: F401 (a fixture)
 from attn_research.cli import main
 from attn_research.config import digest
 from attn_research.runs import records
+from attn_research.runs.committed import load_committed, save_committed
 from attn_research.sweeps.expand import load_experiment
 
 pytestmark = pytest.mark.usefixtures("user_folder")
@@ -87,8 +88,8 @@ def test_save_and_check_reject_untraceable_records(other, message, capsys):
     capsys.readouterr()
     assert main(["table", "small.py", "--save"]) == 2
     assert message in capsys.readouterr().err
-    stored = records.load_committed("results/small.jsonl")
-    records.save_committed("results/small.jsonl", [flawed, *(r for r in stored if r["id"] != flawed["id"])])
+    stored = load_committed("results/small.jsonl")
+    save_committed("results/small.jsonl", [flawed, *(r for r in stored if r["id"] != flawed["id"])])
     assert main(["table", "small.py", "--check"]) == 1
     assert message in capsys.readouterr().err
 

@@ -10,7 +10,7 @@ from attn_research.cli import main
 from attn_research.config import digest, load
 from attn_research.data.task import tasks
 from attn_research.models.seq2seq import Seq2Seq, init_parameters
-from attn_research.runs.records import load_committed
+from attn_research.runs.committed import load_committed
 from attn_research.sweeps.expand import load_experiment
 from attn_research.training.optimizers import make_optimizer
 

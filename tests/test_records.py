@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from attn_research.config import Config, digest, override
 from attn_research.errors import UserError
 from attn_research.runs import records
+from attn_research.runs.committed import load_committed, save_committed
 from attn_research.runs.environment import environment, git_state
 from attn_research.runs.record_format import FIELDS, SPLIT_FIELDS
 
@@ -88,7 +89,7 @@ def test_a_record_without_a_field_is_reported_with_its_place(tmp_path, name):
         records.read(tmp_path)
     (tmp_path / "some.jsonl").write_text(json.dumps(record()) + "\n" + json.dumps(short) + "\n")
     with pytest.raises(UserError, match=rf"some\.jsonl:2 is not a record: it has no '{name}'"):
-        records.load_committed(tmp_path / "some.jsonl")
+        load_committed(tmp_path / "some.jsonl")
 
 
 @pytest.mark.parametrize("part", SPLIT_FIELDS)
@@ -102,7 +103,7 @@ def test_a_split_without_a_part_is_reported(tmp_path, part):
 
 def test_committed_records_of_earlier_versions_are_read():
     paths = list((Path(__file__).parent.parent / "experiments" / "results").glob("*.jsonl"))
-    assert paths and all(records.load_committed(path) for path in paths)
+    assert paths and all(load_committed(path) for path in paths)
 
 
 @given(st.text(max_size=30))
@@ -117,22 +118,22 @@ def test_damaged_items_are_reported(text):
 
 def test_a_broken_line_is_reported_with_its_number(tmp_path):
     path = tmp_path / "some.jsonl"
-    records.save_committed(path, [record()])
+    save_committed(path, [record()])
     path.write_text(path.read_text() + "\n{oops\n")
     with pytest.raises(ValueError, match=r"some\.jsonl:3 is not a record"):
-        records.load_committed(path)
+        load_committed(path)
     path.write_bytes(b"\xff")
     with pytest.raises(ValueError, match=r"some\.jsonl is not UTF-8"):
-        records.load_committed(path)
+        load_committed(path)
 
 
 def test_committed_lines_do_not_depend_on_order(tmp_path):
     some = [record(override(Config(), {"seed": seed})) for seed in range(3)]
-    records.save_committed(tmp_path / "a", some)
-    records.save_committed(tmp_path / "b", [dict(reversed(r.items())) for r in reversed(some)])
+    save_committed(tmp_path / "a", some)
+    save_committed(tmp_path / "b", [dict(reversed(r.items())) for r in reversed(some)])
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
-    assert sorted(r["config"]["seed"] for r in records.load_committed(tmp_path / "a")) == [0, 1, 2]
-    assert records.load_committed(tmp_path / "c") == []
+    assert sorted(r["config"]["seed"] for r in load_committed(tmp_path / "a")) == [0, 1, 2]
+    assert load_committed(tmp_path / "c") == []
 
 
 def test_records_are_found_by_config(tmp_path):

@@ -1,15 +1,21 @@
-"""The experiment that a command line names: its arguments, and the experiment with the changes of the user."""
+"""The experiment that a command line names: its arguments, its changes, and the choices of its tuning."""
 
 import argparse
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
 
 from attn_research.commands.arguments import CHANGES, Parser, add_runs
-from attn_research.config import Config, parse_changes
+from attn_research.config import Config, parse_changes, parse_grid
+from attn_research.errors import UserError
 from attn_research.sweeps.expand import Experiment, load_experiment
+from attn_research.sweeps.tuning import Tune, Tuning, trials_by_row, tune_rows
+
+RecordsByConfig = Mapping[Config, Mapping[str, Any]]
 
 
 def add_experiment(command: Parser) -> None:
-    """Adds `EXPERIMENT`, `key=value`, `--add` and `--runs`."""
+    """Adds `EXPERIMENT`, `key=value`, `--add`, `--seeds`, `--tune`, `--no-tune` and `--runs`."""
     command.add_argument("experiment", metavar="EXPERIMENT", help="a file in experiments/")
     command.add_argument("changes", metavar="key=value", nargs="*", help=f"in every run, {CHANGES}")
     command.add_argument(
@@ -19,22 +25,82 @@ def add_experiment(command: Parser) -> None:
         default=[],
         help="add rows: every run once more with this field set, as in --add model.attention.score=my_scores.py:cosine",
     )
+    command.add_argument("--seeds", metavar="N", type=int, help="seeds 0 to N-1 for every row")
+    tuning = command.add_mutually_exclusive_group()
+    tuning.add_argument(
+        "--tune",
+        metavar="key=a,b,c",
+        action="append",
+        default=[],
+        help="train every row with each of these values and one more seed, and take each row's best value on dev",
+    )
+    tuning.add_argument("--no-tune", action="store_true", help="take the values of the configs, without tuning")
     add_runs(command)
 
 
 def read_experiment(arguments: argparse.Namespace) -> Experiment:
-    """Returns the experiment of a command line, with `key=value` and `--add` applied."""
-    additions = [parse_changes([change]) for change in arguments.add]
-    return load_experiment(arguments.experiment, parse_changes(arguments.changes), additions)
+    """Returns the experiment of a command line with its changes.
+
+    Raises:
+      UserError: the experiment, a change, the seeds or the tuning are not valid.
+    """
+    if arguments.seeds is not None and arguments.seeds < 1:
+        raise UserError(f"--seeds is {arguments.seeds}, but must be at least 1")
+    changes, additions = parse_changes(arguments.changes), [parse_changes([change]) for change in arguments.add]
+    if arguments.seeds is not None and "seed" in changes:
+        raise UserError("seed=... and --seeds exclude each other")
+    tune: Any = None if arguments.no_tune else "file"
+    if arguments.tune:
+        tune = Tune(dict(map(parse_grid, arguments.tune)))
+    return load_experiment(arguments.experiment, changes, additions, arguments.seeds, tune)
+
+
+def is_changed(arguments: argparse.Namespace) -> bool:
+    """Whether the command line changes the experiment."""
+    changes = (arguments.changes, arguments.add, arguments.tune, arguments.no_tune)
+    return any(changes) or arguments.seeds is not None
 
 
 def check_changes(arguments: argparse.Namespace, configs: Iterable[Config]) -> None:
     """Checks the configs, which have no record, if the command line changes the experiment.
 
     Raises:
-      UserError: `key=value` or `--add` makes an invalid config.
+      UserError: a change makes an invalid config.
     """
-    if arguments.changes or arguments.add:
+    if is_changed(arguments):
         from attn_research.training.check import check_all
 
         check_all(configs, files=False)
+
+
+def committed_file(arguments: argparse.Namespace, experiment: Experiment) -> Path:
+    """Returns the file of the experiment's committed records."""
+    return Path(arguments.experiment).parent / "results" / f"{experiment.name}.jsonl"
+
+
+def trials_file(committed: Path) -> Path:
+    """Returns the file of the committed tuning trials beside that of the committed records."""
+    return committed.with_name(f"{committed.stem}.trials.jsonl")
+
+
+def read_tuning(experiment: Experiment, *sources: RecordsByConfig) -> Tuning | None:
+    """Returns the trials and choices of an experiment; None without tuning.
+
+    Records of other code or other data than those of most trials play no role.
+
+    Args:
+      sources: records by config; those of the first source come first.
+    """
+    from attn_research.reports.selection import select_current_code, select_same_data
+
+    if experiment.tune is None:
+        return None
+    trials = trials_by_row(experiment.tune, experiment.runs)
+    configs = [trial.config for of_row in trials.values() for trial in of_row]
+    selected, _ = select_same_data(select_current_code(configs, *sources)[0])
+    return tune_rows(experiment.tune, experiment.runs, selected)
+
+
+def executed_runs(experiment: Experiment, tuning: Tuning | None) -> dict[Config, Config]:
+    """Returns the config that is trained for each run: with the chosen setting of its row, if that is known."""
+    return {config: config for config in experiment.runs} if tuning is None else tuning.executed(experiment.runs)

@@ -5,20 +5,29 @@ import functools
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from attn_research.commands.arguments import STATUSES, add_command, add_fresh, add_wandb
 from attn_research.commands.console import diverged, format_outcome, print_error, report_diverged
-from attn_research.commands.experiment import add_experiment, read_experiment
+from attn_research.commands.experiment import (
+    RecordsByConfig,
+    add_experiment,
+    committed_file,
+    executed_runs,
+    read_experiment,
+    read_tuning,
+    trials_file,
+)
 from attn_research.config import Config, digest
 from attn_research.errors import UserError
 from attn_research.runs.environment import worker_settings
 from attn_research.sweeps import local
 from attn_research.sweeps.execute import lock_run
-from attn_research.sweeps.expand import Experiment, labels
+from attn_research.sweeps.expand import Experiment, labels, programs_first
+from attn_research.sweeps.tuning import Tune, trials_by_row
 from attn_research.variants import check_names
 
 if TYPE_CHECKING:
@@ -45,41 +54,96 @@ def add_parser(commands: Any) -> None:
     add_experiment(command)
     command.add_argument("--jobs", metavar="N", type=int, help="runs at a time, one core each (default: all cores)")
     command.add_argument("--list", action="store_true", help="list done and missing runs, and train nothing")
+    command.add_argument(
+        "--retune", action="store_true", help="train tuning trials here that results/ beside the experiment has"
+    )
     add_fresh(command, "runs whose data, code, versions or settings have changed")
     add_wandb(command)
 
 
 def sweep(arguments: argparse.Namespace) -> int:
-    """Trains the missing runs; returns 1 unless every run of the experiment is finished afterwards."""
-    experiment, runs = read_experiment(arguments), Path(arguments.runs)
-    jobs = len(local.cores()) if arguments.jobs is None else arguments.jobs
-    if jobs < 1:
-        raise UserError(f"--jobs is {jobs}, but must be at least 1")
+    """Trains the missing trials and runs; returns 1 unless every run of the experiment is finished afterwards."""
+    experiment = read_experiment(arguments)
+    if arguments.jobs is not None and arguments.jobs < 1:
+        raise UserError(f"--jobs is {arguments.jobs}, but must be at least 1")
+    for config in experiment.runs:
+        check_names(config)
+    if experiment.tune is None:
+        stage = Stage(experiment.name, experiment.runs)
+        return _list(arguments, stage) if arguments.list else _train(arguments, stage)
+    return _sweep_tuned(arguments, experiment, experiment.tune)
+
+
+class Stage(NamedTuple):
+    """Runs that are trained together."""
+
+    title: str
+    configs: Sequence[Config]
+    later: Sequence[Config] = ()  # runs of the next stage, which are checked before the first run of this one
+    trials: bool = False  # a trial may diverge: its setting is then not chosen
+
+
+def _sweep_tuned(arguments: argparse.Namespace, experiment: Experiment, tune: Tune) -> int:
+    """Trains the trials of every row, then the runs with the chosen settings."""
+    committed: RecordsByConfig = {} if arguments.retune else _committed_trials(arguments, experiment)
+    trials = [trial.config for of_row in trials_by_row(tune, experiment.runs).values() for trial in of_row]
+    first = Stage(
+        f"{experiment.name}, tuning", programs_first(t for t in trials if t not in committed), experiment.runs, True
+    )
+    status = 0 if arguments.list else _train(arguments, first)
+    tuning = read_tuning(experiment, _own_records(arguments, trials), committed)
+    executed = executed_runs(experiment, tuning)
+    waiting = len(experiment.runs) - len(executed)
+    second = Stage(experiment.name, list(dict.fromkeys(executed.values())))
+    if arguments.list:
+        status = _list(arguments, first) | _list(arguments, second)
+        print(f"{waiting} runs wait for the choice of their settings")
+        return status
+    if waiting:
+        print_error(f"{waiting} of {len(experiment.runs)} runs left out: trials of their rows are not finished")
+    return max(status, _train(arguments, second) if executed else 0, 1 if waiting else 0)
+
+
+def _committed_trials(arguments: argparse.Namespace, experiment: Experiment) -> RecordsByConfig:
+    """Returns the committed trials of the experiment by config."""
+    from attn_research.runs import records
+    from attn_research.runs.trials import load_trials
+
+    return records.by_config(load_trials(trials_file(committed_file(arguments, experiment))))
+
+
+def _own_records(arguments: argparse.Namespace, configs: Iterable[Config]) -> RecordsByConfig:
+    """Returns the records of those configs that have one in the directory of the runs."""
+    from attn_research.runs import records
+
+    found = {config: records.read(Path(arguments.runs) / digest(config)) for config in configs}
+    return {config: record for config, record in found.items() if record is not None}
+
+
+def _train(arguments: argparse.Namespace, stage: Stage) -> int:
+    """Trains the missing runs of a stage; returns 1 unless every run is finished afterwards."""
     from attn_research.training.check import check_all
     from attn_research.training.run_status import reject_changed, warn_differences
 
-    for config in experiment.runs:
-        check_names(config)
-    names, statuses = labels(experiment.runs), _read_statuses(experiment, runs)
-    if arguments.list:
-        return _list(names, statuses)
+    runs, statuses = Path(arguments.runs), _read_statuses(stage.configs, Path(arguments.runs))
     again = [status for status in statuses.values() if arguments.fresh and status.differences.all]
+    unfinished = [config for config, status in statuses.items() if not status.finished or status in again]
     # Errors of the user are raised here, once, and not in every worker.
-    check_all(config for config, status in statuses.items() if not status.finished or status in again)
+    check_all([*unfinished, *stage.later])
     if arguments.fresh:
         statuses = _set_aside_changed(statuses)
     reject_changed(statuses.values())
     warn_differences(status for status in statuses.values() if status.finished)
     missing = [config for config, status in statuses.items() if not status.finished]
-    summary = f"{experiment.name}: {len(experiment.runs)} runs, {len(experiment.runs) - len(missing)} done"
+    summary = f"{stage.title}: {len(stage.configs)} runs, {len(stage.configs) - len(missing)} done"
     if not missing:
         print(summary)
-        return _report_unfinished(experiment.runs, {}, runs)
+        return _report_unfinished(stage, {}, runs)
     _check_writable(runs)
-    jobs = min(jobs, len(missing))
+    jobs = min(len(local.cores()) if arguments.jobs is None else arguments.jobs, len(missing))
     print(f"{summary}, {len(missing)} to train, {jobs} at a time", flush=True)
-    pool = local.pool(missing, runs, jobs, local.TARGET, arguments.wandb, experiment.name, arguments.stop)
-    return _report_unfinished(experiment.runs, _run_pool(pool, names, missing, runs), runs)
+    pool = local.pool(missing, runs, jobs, local.TARGET, arguments.wandb, stage.title, arguments.stop)
+    return _report_unfinished(stage, _run_pool(pool, labels(stage.configs), missing, runs), runs)
 
 
 def _check_writable(runs: Path) -> None:
@@ -92,18 +156,19 @@ def _check_writable(runs: Path) -> None:
         raise UserError(f"no run can be written into {runs}: {error.strerror}") from error
 
 
-def _read_statuses(experiment: Experiment, runs: Path) -> "dict[Config, RunStatus]":
+def _read_statuses(configs: Iterable[Config], runs: Path) -> "dict[Config, RunStatus]":
     """Returns the status of each run, compared with the run that a worker would train now."""
     from attn_research.training.run_status import check_run
 
     settings = functools.cache(lambda: worker_settings(pinned=local.cores()[0] is not None))
-    return {config: check_run(runs / digest(config), config, settings) for config in experiment.runs}
+    return {config: check_run(runs / digest(config), config, settings) for config in configs}
 
 
-def _list(names: Mapping[Config, str], statuses: "Mapping[Config, RunStatus]") -> int:
+def _list(arguments: argparse.Namespace, stage: Stage) -> int:
     """Prints a line for each run: done, missing, diverged, or different from the run that would be trained now."""
     from attn_research.runs import records
 
+    names, statuses = labels(stage.configs), _read_statuses(stage.configs, Path(arguments.runs))
     finished = {
         config: record
         for config, status in statuses.items()
@@ -113,8 +178,8 @@ def _list(names: Mapping[Config, str], statuses: "Mapping[Config, RunStatus]") -
         status, record = statuses[config], finished.get(config)
         outcome = "diverged" if record is not None and diverged(record) else "done"
         word = "differs" if status.conflicts else "missing" if record is None else outcome
-        print(f"{word:8} {status.directory}  {name}")
-    return report_diverged(finished.values())
+        print(f"{word:8} {status.directory}  {'trial: ' * stage.trials}{name}")
+    return 0 if stage.trials else report_diverged(finished.values())
 
 
 def _set_aside_changed(statuses: "Mapping[Config, RunStatus]") -> "dict[Config, RunStatus]":
@@ -162,10 +227,11 @@ def _format_end(event: local.Event, runs: Path) -> str:
     return format_outcome(record) if record else f"ended without a record in {directory}"
 
 
-def _report_unfinished(configs: Sequence[Config], ends: Mapping[str, int], runs: Path) -> int:
-    """Prints how many runs of the experiment are not finished, and why; returns 1 if there are any."""
+def _report_unfinished(stage: Stage, ends: Mapping[str, int], runs: Path) -> int:
+    """Prints how many runs of the stage are not finished, and why; returns 1 if there are any."""
     from attn_research.runs import records
 
+    configs = stage.configs
     finished = [config for config in configs if records.is_done(runs / digest(config), config)]
     failed, busy = ends.get("failed", 0), ends.get("busy", 0)
     if failed:
@@ -175,6 +241,6 @@ def _report_unfinished(configs: Sequence[Config], ends: Mapping[str, int], runs:
     without = len(configs) - len(finished) - failed - busy
     if without > 0:
         print_error(f"{without} of {len(configs)} runs have no record; the same command trains them")
-    read = [records.read(runs / digest(config)) for config in finished]
+    read = [] if stage.trials else [records.read(runs / digest(config)) for config in finished]
     diverged_status = report_diverged([record for record in read if record is not None])
     return diverged_status or (1 if len(finished) < len(configs) or failed else 0)

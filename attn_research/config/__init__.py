@@ -5,7 +5,7 @@ The schema is in `config.schema`. `override` is the only way to change a value.
 
 from attn_research.config.fields import diff, field_types, flatten, override, with_spec
 from attn_research.config.hashing import LATER, digest, program_config
-from attn_research.config.parsing import load, parse_changes, run_file, unflatten
+from attn_research.config.parsing import load, parse_changes, parse_grid, run_file, unflatten
 from attn_research.config.schema import Attention, Auxiliary, Config, Data, Decode, Decoder, Encoder, Model, Train
 
 __all__ = [
@@ -26,6 +26,7 @@ __all__ = [
     "load",
     "override",
     "parse_changes",
+    "parse_grid",
     "program_config",
     "run_file",
     "unflatten",

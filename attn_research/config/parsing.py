@@ -40,6 +40,30 @@ def parse_changes(arguments: Iterable[str]) -> dict[str, Any]:
     return changes
 
 
+def parse_grid(argument: str) -> tuple[str, tuple]:
+    """Returns the name and the values of `train.learning_rate=1e-3,5e-3`. Commas inside brackets separate no values.
+
+    Raises:
+      UserError: the argument is not of this form.
+    """
+    known = field_types(Config())
+    name, equals, text = argument.partition("=")
+    if not equals or not text:
+        raise UserError(f"{argument!r} is not of the form name=value,value, as in train.learning_rate=1e-3,5e-3")
+    return name, tuple(_parse_value(value, known.get(name)) for value in _split_values(text))
+
+
+def _split_values(text: str) -> list[str]:
+    values, depth = [""], 0
+    for character in text:
+        depth += (character in "([{") - (character in ")]}")
+        if character == "," and depth == 0:
+            values.append("")
+        else:
+            values[-1] += character
+    return values
+
+
 def _parse_value(text: str, hint: Any) -> Any:
     if hint is Spec or typing.get_origin(hint) is Literal:
         return text

@@ -54,6 +54,12 @@ class Table:
         for name in self.columns:
             column(name)
 
+    @property
+    def metrics(self) -> set[str]:
+        """The names of the metrics in the columns, with those under which early records have them."""
+        names = {one.metric.name for one in map(column, self.columns) if isinstance(one, MetricColumn)}
+        return names | ({"aer_free"} if "aer" in names else set())
+
     def label(self, config: Config) -> str:
         """Returns the row label of a config."""
         return str(flatten(config)[self.row]) if isinstance(self.row, str) else self.row(config)

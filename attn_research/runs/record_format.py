@@ -52,6 +52,11 @@ def parse(text: str, path: Path, line: int | None = None) -> dict[str, Any]:
     Raises:
       UserError: the text is not a record, lacks a field or does not match its checksum.
     """
+    return check(*parse_object(text, path, line))
+
+
+def parse_object(text: str, path: Path, line: int | None = None) -> tuple[dict[str, Any], str]:
+    """Returns the JSON object of a text, and its place for messages. Args and errors are as in `parse`."""
     try:
         record = json.loads(text)
     except json.JSONDecodeError as error:
@@ -60,6 +65,18 @@ def parse(text: str, path: Path, line: int | None = None) -> dict[str, Any]:
     location = f"{path}:{line or 1}"
     if not isinstance(record, dict):
         raise UserError(f"{location} is not a record: it is not a JSON object")
+    return record, location
+
+
+def check(record: dict[str, Any], location: str) -> dict[str, Any]:
+    """Checks checksum and fields of a record, and returns it without the checksum.
+
+    Args:
+      location: file and line, for the message.
+
+    Raises:
+      UserError: the record lacks a field or does not match its checksum.
+    """
     checksum = record.pop(CHECKSUM, None)
     if checksum is not None and checksum != _checksum(record):
         raise UserError(f"{location} is damaged: it does not match its checksum")

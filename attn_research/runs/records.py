@@ -1,4 +1,4 @@
-"""Records of finished runs: `runs/<id>/result.json`, and the lines of experiments/results/*.jsonl.
+"""Records of finished runs: `runs/<id>/result.json`. Committed ones are in `runs.committed`.
 
 A record is a dict of JSON values. Its presence means that the run is done. A record matches a config by value: after a
 new config field with a default that keeps the behavior, old records still match.
@@ -77,7 +77,7 @@ def read(directory: str | Path) -> Record | None:
     """
     path = Path(directory) / FILE
     try:
-        return parse(_text(path), path) if path.is_file() else None
+        return parse(read_text(path), path) if path.is_file() else None
     except UserError as error:
         raise UserError(f"{error}; remove the file and train the run again to write it anew") from error
 
@@ -86,24 +86,6 @@ def load_runs(root: str | Path) -> list[Record]:
     """Returns the records of all finished runs in `root`, ordered by id."""
     paths = sorted(Path(root).glob(f"*/{FILE}"))
     return [record for path in paths if REPLACED not in path.parent.name and (record := read(path.parent))]
-
-
-def load_committed(path: str | Path) -> list[Record]:
-    """Returns the records in a file with one record per line; none if the file does not exist.
-
-    Raises:
-      UserError: a line is not a record.
-    """
-    path = Path(path)
-    if not path.is_file():
-        return []
-    return [parse(line, path, number) for number, line in enumerate(_text(path).split("\n"), 1) if line.strip()]
-
-
-def save_committed(path: str | Path, records: Iterable[Record]) -> None:
-    """Writes records to a file, one per line, ordered by id. The same records always give the same file."""
-    lines = [to_json(record) + "\n" for record in sorted(records, key=lambda record: record["id"])]
-    storage.write(Path(path), "".join(lines))
 
 
 def by_config(records: Iterable[Record]) -> dict[Config, Record]:
@@ -138,7 +120,12 @@ def is_done(directory: str | Path, config: Config) -> bool:
     return record is not None and canonical(config) in by_config([record])
 
 
-def _text(path: Path) -> str:
+def read_text(path: Path) -> str:
+    """Returns the text of a file with records.
+
+    Raises:
+      UserError: it is not UTF-8.
+    """
     try:
         return path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:

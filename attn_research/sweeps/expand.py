@@ -3,13 +3,14 @@
 import contextlib
 import traceback
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from attn_research.config import Config, flatten, override, program_config, run_file, unflatten
 from attn_research.errors import UserError
 from attn_research.registry import Spec
+from attn_research.sweeps.tuning import Tune, check_tune
 from attn_research.variants import canonical
 
 
@@ -20,23 +21,30 @@ class Experiment(NamedTuple):
     runs: tuple[Config, ...]  # distinct; the first run of each program comes first
     table: Any
     published: Mapping[Any, Any]
+    tune: Tune | None = None
 
 
 def load_experiment(
-    path: str | Path, changes: Mapping[str, Any] | None = None, additions: Iterable[Mapping[str, Any]] = ()
+    path: str | Path,
+    changes: Mapping[str, Any] | None = None,
+    additions: Iterable[Mapping[str, Any]] = (),
+    seeds: int | None = None,
+    tune: Tune | Literal["file"] | None = "file",
 ) -> Experiment:
     """Returns the experiment in the file at `path`.
 
     Args:
-      path: a file that defines `runs()`, `table` and optionally `PUBLISHED`.
+      path: a file that defines `runs()`, `table` and optionally `PUBLISHED` and `TUNE`.
       changes: changes of every config.
       additions: each set of changes adds a changed copy of every config, which gives new rows with all seeds.
+      seeds: every row gets the seeds 0 to `seeds` - 1; None: those of the file.
+      tune: the tuning budget, None for no tuning; "file": the file's `TUNE`.
 
     Raises:
       UserError: the file cannot be run or is not an experiment, or a change is not valid.
     """
     with locate_errors(path):
-        names = {"PUBLISHED": {}} | run_file(path)
+        names = {"PUBLISHED": {}, "TUNE": None} | run_file(path)
         missing = [name for name in ("runs", "table") if name not in names]
         if missing:
             raise UserError(f"{path} is not an experiment: it does not define {' and '.join(missing)}")
@@ -45,8 +53,26 @@ def load_experiment(
         raise UserError(f"{path} has no runs: its runs() yields nothing")
     configs = [override(config, changes or {}) for config in configs]
     configs += [override(config, change) for change in additions for config in configs]
+    if seeds is not None:
+        configs = [override(config, {"seed": seed}) for seed in range(seeds) for config in configs]
     configs = [canonical(config, import_user_code=True) for config in configs]
-    return Experiment(Path(path).stem, programs_first(dict.fromkeys(configs)), names["table"], names["PUBLISHED"])
+    budget = _read_tune(names["TUNE"], path) if tune == "file" else tune
+    if budget:
+        _check_tuned(budget, configs, changes or {})
+    runs = programs_first(dict.fromkeys(configs))
+    return Experiment(Path(path).stem, runs, names["table"], names["PUBLISHED"], budget)
+
+
+def _read_tune(value: Any, path: str | Path) -> Tune | None:
+    if value is not None and not isinstance(value, Tune):
+        raise UserError(f"{path}: TUNE is {value!r}, but must be a Tune")
+    return value
+
+
+def _check_tuned(tune: Tune, configs: Sequence[Config], changes: Mapping[str, Any]) -> None:
+    if fixed := [name for name in changes if name in tune.fields]:
+        raise UserError(f"{fixed[0]} is tuned; --no-tune takes one value for every row")
+    check_tune(tune, configs)
 
 
 def _check_config(item: Any, path: str | Path) -> Config:

@@ -1,0 +1,93 @@
+"""The records of an experiment: of its runs with the chosen settings, and of the trials that chose them."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from attn_research.commands.experiment import RecordsByConfig, executed_runs, read_tuning, trials_file
+from attn_research.config import Config
+from attn_research.errors import UserError
+from attn_research.sweeps.expand import Experiment
+from attn_research.sweeps.tuning import Tuning
+from attn_research.sweeps.tuning_notes import tuning_notes
+
+if TYPE_CHECKING:
+    from attn_research.reports.render import TableData
+
+
+class ExperimentRecords(NamedTuple):
+    """The records of an experiment that can be shown together, and why others cannot."""
+
+    experiment: Experiment
+    by_config: RecordsByConfig  # of a run with the chosen setting of its row, under the config before tuning
+    left_out: Mapping[Config, str]  # why a run is not in `by_config` although it has a record
+    tuning: Tuning | None
+    trials: list[Mapping[str, Any]]  # their records
+
+    @property
+    def missing(self) -> list[Config]:
+        """The runs without a record."""
+        return [config for config in self.experiment.runs if config not in self.by_config]
+
+    def rows(self) -> tuple[dict[str, list], dict[str, list[int]], list[str]]:
+        """Returns the records by row, the seeds of each row without a record, and notes on tuning and left-out runs.
+
+        Raises:
+          UserError: no record is left.
+        """
+        table = self.experiment.table
+        included = [config for config in self.experiment.runs if config not in self.left_out]
+        rows, missing = table.group(included, self.by_config)
+        if not any(rows.values()):
+            self._reject_empty()
+        reasons = [
+            f"`{table.label(config)}`, seed {config.seed}, is left out: {reason}."
+            for config, reason in self.left_out.items()
+        ]
+        notes = [] if self.tuning is None else tuning_notes(self.tuning, table.label, table.columns)
+        return rows, missing, [*notes, *reasons]
+
+    def table(self) -> "TableData":
+        """Returns the experiment's table. Errors are as in `rows`."""
+        rows, missing, notes = self.rows()
+        return self.experiment.table.build(rows, self.experiment.published, missing, notes)
+
+    def _reject_empty(self) -> None:
+        from attn_research.runs import identity
+
+        name = self.experiment.name
+        if self.left_out:
+            why = identity.join_distinct(self.left_out.values())
+            raise UserError(f"no record of {name} can be shown: {why}; `attn-research sweep --fresh` trains them again")
+        raise UserError(f"no run of {name} is finished; `attn-research sweep` trains them")
+
+
+def load_records(experiment: Experiment, committed: Path, runs: Path | None = None) -> ExperimentRecords:
+    """Loads the records of an experiment: from `runs`, else the committed ones.
+
+    Records of other versions of users' files, and of other data than most records, are left out.
+
+    Args:
+      committed: the file of the committed records.
+      runs: the directory of the runs; None: only committed records are read.
+    """
+    from attn_research.reports import user_metrics
+    from attn_research.reports.selection import select_current_code, select_same_data
+    from attn_research.runs import records
+    from attn_research.runs.committed import load_committed
+    from attn_research.runs.identity import warn_unrecorded
+    from attn_research.runs.trials import load_trials
+
+    own = {} if runs is None else records.by_config(records.load_runs(runs))
+    tuning = read_tuning(experiment, own, records.by_config(load_trials(trials_file(committed))))
+    executed = executed_runs(experiment, tuning)
+    selected, edited = select_current_code(executed.values(), own, records.by_config(load_committed(committed)))
+    warn_unrecorded(list(selected.values()), experiment.name)
+    selected, others = select_same_data(selected)
+    if runs is not None:
+        selected = user_metrics.add(selected, runs, experiment.table.columns)
+    reasons = edited | others
+    by_config = {config: selected[trained] for config, trained in executed.items() if trained in selected}
+    left_out = {config: reasons[trained] for config, trained in executed.items() if trained in reasons}
+    trials = [] if tuning is None else list(tuning.records.values())
+    return ExperimentRecords(experiment, by_config, left_out, tuning, trials)
