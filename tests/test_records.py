@@ -14,7 +14,7 @@ from attn_research.errors import UserError
 from attn_research.runs import records
 from attn_research.runs.committed import load_committed, save_committed
 from attn_research.runs.environment import environment, git_state
-from attn_research.runs.record_format import FIELDS, SPLIT_FIELDS
+from attn_research.runs.record_format import FIELDS, SPLIT_FIELDS, to_json
 
 
 def record(config=None, **more):
@@ -125,6 +125,37 @@ def test_a_broken_line_is_reported_with_its_number(tmp_path):
     path.write_bytes(b"\xff")
     with pytest.raises(ValueError, match=r"some\.jsonl is not UTF-8"):
         load_committed(path)
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers(-2, 2) | st.sampled_from([0.0, -0.0, 1.0, 0.1, "a", ""]),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from("abc"), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@given(st.lists(st.tuples(VALUES, st.sampled_from(["one data set", "another"])), max_size=5))
+def test_shared_fields_stand_once_and_are_lossless(tmp_path_factory, values):
+    path = tmp_path_factory.getbasetemp() / "shared.jsonl"
+    written = [
+        record(override(Config(), {"seed": seed}), more=value, data=data) for seed, (value, data) in enumerate(values)
+    ]
+    save_committed(path, written)
+    actual = sorted(load_committed(path), key=lambda one: one["config"]["seed"])
+    assert [to_json(one) for one in actual] == [to_json(one) for one in written]
+
+
+def test_committed_records_are_small_and_have_the_items_of_the_metrics(tmp_path):
+    counts = {name: {"n": records.pack(np.arange(1000)), "d": records.pack(np.ones(1000, int))} for name in ("a", "b")}
+    split = {"metrics": {"a": 1.0, "b": 2.0}, "items": counts, "ceiling": None}
+    written = [record(override(Config(), {"seed": seed}), splits={"test": split}) for seed in range(10)]
+    save_committed(tmp_path / "all.jsonl", written)
+    save_committed(tmp_path / "some.jsonl", written, {"a"})
+    assert load_committed(tmp_path / "some.jsonl")[0]["splits"]["test"] == split | {"items": {"a": counts["a"]}}
+    save_committed(tmp_path / "none.jsonl", written, set())
+    assert load_committed(tmp_path / "none.jsonl")[0]["splits"]["test"] == split | {"items": {}}
+    size = (tmp_path / "all.jsonl").stat().st_size
+    assert size < 2 * len(to_json(written[0])) + 10 * 200
 
 
 def test_committed_lines_do_not_depend_on_order(tmp_path):

@@ -52,7 +52,7 @@ def save_committed(path: str | Path, records: Iterable[Record], metrics: Iterabl
         groups[record.get(GROUP)].append(leaves if metrics is None else _drop_items(leaves, set(metrics)))
     lines = []
     for name in sorted(groups, key=str):
-        shared = _shared(groups[name]) if name is not None else {}
+        shared = _shared(groups[name]) if name is not None and len(groups[name]) > 1 else {}
         lines += [{SHARED: _nest(shared)}] if shared else []
         lines += [_nest(_own(leaves, shared)) for leaves in groups[name]]
     storage.write(Path(path), "".join(to_json(line) + "\n" for line in lines))

@@ -32,7 +32,7 @@ def save_trials(path: Path, records: Iterable[Mapping[str, Any]], chosen: set[st
 def _shorten(record: Mapping[str, Any], chosen: bool, metric: str) -> Record:
     curve = record["dev"]
     return {
-        **{name: record[name] for name in COPIED},
+        **{name: record.get(name) for name in COPIED},
         "changes": {name: new for name, (_, new) in diff(Config(), unflatten(record["config"])).items()},
         "dev": curve and {name: curve[name] for name in ("step", metric) if name in curve},
         "chosen": chosen,
