@@ -1,4 +1,4 @@
-"""Tests between all pairs of rows: equal to Welch's, corrected by Holm, and reliable on simulated rows."""
+"""Tests between all pairs of rows: equal to Welch's, corrected by Holm; test_simulated_tables.py simulates them."""
 
 import dataclasses
 
@@ -6,11 +6,13 @@ import numpy as np
 import pytest
 import scipy.stats
 from fake_runs import make_runs
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from user_folder import user_folder  # noqa: F401 (a fixture)
 
 from attn_research.cli import main
 from attn_research.metrics import METRICS, Comparison, Scores
-from attn_research.metrics.difference import holm
+from attn_research.metrics.difference import detectable, holm
 
 UNBOUNDED = dataclasses.replace(METRICS["exact"], minimum=-np.inf, maximum=np.inf)
 
@@ -56,32 +58,44 @@ def test_holm_corrects_step_by_step():
     assert holm([0.5, 0.9]) == pytest.approx([1, 1]) and holm([]) == []
 
 
-def simulate(rng, rows, seeds, effect=0.0, spread=0.0, items=60):
-    """Returns a comparison of rows that share the difficulty of items; the last row is better by `effect`."""
-    difficulty = rng.normal(0, 0.3, items)
-    by_seed = 0.05 * np.exp(rng.normal(0, spread, (rows, 1, 1)))
-    noise = rng.normal(0, by_seed, (rows, seeds, 1)) + rng.normal(0, 0.1, (rows, seeds, items))
-    noise[-1] += effect
-    return Comparison(UNBOUNDED, {str(row): by_item(difficulty + own) for row, own in enumerate(noise)})
+def random_table(random, rows, effect=0.1):
+    """Returns a comparison of rows whose means differ by about `effect`."""
+    rng = np.random.default_rng(random)
+    means = rng.normal(0, effect, rows)
+    return Comparison(UNBOUNDED, {str(row): by_item(rng.normal(mean, 0.1, (3, 8))) for row, mean in enumerate(means)})
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("spread", [0.0, 1.0])
-@pytest.mark.parametrize(("rows", "seeds"), [(2, 3), (6, 3), (6, 10)])
-def test_equal_rows_seldom_differ(rows, seeds, spread):
-    rng, trials = np.random.default_rng(0), 150
-    tables = (simulate(rng, rows, seeds, spread=spread) for _ in range(trials))
-    false = sum(any(test.corrected < 0.05 for test in table.pair_tests.values()) for table in tables)
-    assert false / trials < 0.05 + 2 * np.sqrt(0.05 * 0.95 / trials)
+@settings(max_examples=25)
+@given(st.integers(0, 99), st.integers(1, 6), st.sampled_from([0.0, 0.1, 1.0]))
+def test_a_row_is_tied_if_its_corrected_p_is_at_least_5_percent(random, rows, effect):
+    table = random_table(random, rows, effect)
+    with_best = [(pair, test) for pair, test in table.pair_tests.items() if table.best in pair]
+    assert len(with_best) == rows - 1
+    expected = {label for pair, test in with_best if test.corrected >= 0.05 for label in pair} - {table.best}
+    assert table.tied == expected
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("seeds", [3, 5, 10])
-def test_a_detectable_difference_is_found_with_the_power_it_claims(seeds):
-    rng, trials = np.random.default_rng(0), 150
-    smallest = np.median([simulate(rng, 2, seeds).detectable() for _ in range(50)])
-    tests = (simulate(rng, 2, seeds, smallest).pair_tests["0", "1"] for _ in range(trials))
-    assert 0.7 < sum(test.corrected < 0.05 for test in tests) / trials < 0.95
+@settings(max_examples=25)
+@given(st.integers(0, 99), st.integers(2, 5))
+def test_more_rows_never_remove_a_dagger(random, rows):
+    table = random_table(random, rows)
+    worst = min(table.means, key=table.means.__getitem__)
+    more = Comparison(UNBOUNDED, table.rows | {"more": dataclasses.replace(table.rows[worst])})
+    assert table.tied <= more.tied
+
+
+@settings(max_examples=25)
+@given(st.integers(0, 99), st.integers(2, 6), st.floats(0.01, 100))
+def test_the_detectable_difference_has_the_scale_of_the_metric(random, rows, scale):
+    table = random_table(random, rows)
+    scaled = {label: by_item(scores.parts[0] * scale) for label, scores in table.rows.items()}
+    assert Comparison(UNBOUNDED, scaled).detectable() == pytest.approx(scale * table.detectable(), rel=1e-3)
+
+
+@given(st.integers(3, 12), st.floats(0.01, 1), st.floats(0, 1), st.floats(1e-5, 0.05))
+def test_more_seeds_detect_smaller_differences(seeds, variance, items, level):
+    few, many = (detectable([(variance, n)] * 2, items, 100, level) for n in (seeds, seeds + 1))
+    assert 0 < many < few < detectable([(variance, seeds)] * 2, items, 100, level / 2)
 
 
 @pytest.mark.usefixtures("user_folder")

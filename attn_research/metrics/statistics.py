@@ -15,8 +15,12 @@ holds the true mean in 93 to 99.9 of 100 cases. It is too wide if runs err on di
 seeds already contains that noise.
 
 With fewer than three seeds only items are drawn, so the interval does not cover other seeds. If every run is correct on
-every item, the interval is one point. The best row has the best mean, and a table's marks compare every other row with
-it, without a correction for the number of rows. `Comparison.pair_tests` has one.
+every item, the interval is one point.
+
+The best row has the best mean. A table's marks compare every other row with it by Welch's t-test, after Holm's
+correction for all pairs of rows. The comparisons with the best row alone are too small a family: the best row is
+selected by the same numbers, which makes its differences larger than those of a row that was named before. With all
+pairs, the chance that any row is falsely marked as different is at most 5 %.
 """
 
 import itertools
@@ -27,7 +31,7 @@ from functools import cached_property
 import numpy as np
 
 from attn_research.errors import UserError
-from attn_research.metrics.difference import DifferenceTest, holm, welch
+from attn_research.metrics.difference import DifferenceTest, detectable, holm, typical_variance, welch
 from attn_research.metrics.metric import Metric
 
 REPLICATES = 2000
@@ -98,45 +102,69 @@ class Comparison:
             return None
         return _percentile_interval(self.replicates[a] - self.replicates[b])
 
-    def distinguishable(self, a: str, b: str) -> bool | None:
-        """Whether the interval of the difference excludes 0; None with too few seeds."""
-        interval = self.difference(a, b)
-        return None if interval is None else not interval[0] <= 0 <= interval[1]
-
     @cached_property
     def pair_tests(self) -> dict[tuple[str, str], DifferenceTest]:
-        """The test of every pair of rows with enough seeds, corrected for the number of pairs.
-
-        The correction is for all pairs, not for those with the best row alone: the best row is selected by the same
-        numbers, which makes its differences larger than those of a row that was named before.
-        """
-        pairs = itertools.combinations(self.rows, 2)
+        """The test of every pair of rows with enough seeds, after Holm's correction for all of these pairs."""
+        pairs = itertools.combinations(self._seed_variances, 2)
         tests = {pair: test for pair in pairs if (test := self._difference_test(*pair)) is not None}
         corrected = holm([test.p for test in tests.values()])
         return {pair: test._replace(corrected=p) for (pair, test), p in zip(tests.items(), corrected, strict=True)}
 
-    def detectable(self) -> float | None:
-        """The smallest difference from the best row that these seeds detect with 80 % power; the median over rows.
+    @cached_property
+    def tied(self) -> frozenset[str]:
+        """The rows that are not distinguishable from the best row: the corrected p is at least 5 %."""
+        tests = {pair: test for pair, test in self.pair_tests.items() if self.best in pair}
+        return frozenset(
+            label for pair, test in tests.items() if test.corrected >= 1 - LEVEL for label in pair if label != self.best
+        )
 
-        The level is that of Holm's first step, 5 % divided by the number of pairs.
+    def detectable(self) -> float | None:
+        """Estimates the smallest difference from the best row that a test finds with 80 % power.
+
+        The estimate is for two rows with the typical variance over seeds (`difference.typical_variance`). It is too low
+        if the best row varies much less than the others. The level is that of Holm's first step, 5 % divided by the
+        number of pairs. None if no row is tested against the best row.
         """
-        with_best = [test for pair, test in self.pair_tests.items() if self.best in pair]
-        if not with_best:
+        pairs = [pair for pair in self.pair_tests if self.best in pair]
+        if not pairs:
             return None
-        return float(np.median([test.detectable((1 - LEVEL) / len(self.pair_tests)) for test in with_best]))
+        seeds = {label: count for label, (_, count) in self._seed_variances.items()}
+        counts = (seeds.pop(self.best), int(np.median(list(seeds.values()))))
+        variance = typical_variance(list(self._seed_variances.values()))
+        items = float(np.median([self._item_variance(*pair) for pair in pairs]))
+        level = (1 - LEVEL) / len(self.pair_tests)
+        return detectable([(variance, count) for count in counts], items, self._item_count(self.best), level)
 
     def _difference_test(self, a: str, b: str) -> DifferenceTest | None:
-        rows, mean = (self.rows[a], self.rows[b]), self.means[a] - self.means[b]
-        if not all(map(has_enough_seeds, rows)) or np.isnan(mean):
-            return None
-        seeds = [(float(np.var(self._finish(row, _sums(row)), ddof=1)), len(row.seeds)) for row in rows]
-        items = 0.0
-        if all(row.by_item for row in rows):
-            by_seed = self._draws[0]
-            items = float(np.var(by_seed[a].mean(1) - by_seed[b].mean(1)))
+        items = self._item_variance(a, b)
         if np.isnan(items):  # the metric is nan in a replicate
             return None
-        return welch(mean, seeds, items, rows[0].parts[0].shape[1])
+        seeds = [self._seed_variances[a], self._seed_variances[b]]
+        return welch(self.means[a] - self.means[b], seeds, items, self._item_count(a))
+
+    @cached_property
+    def _seed_variances(self) -> dict[str, tuple[float, int]]:
+        """The variance over seeds and the number of seeds of every row that has enough seeds and no nan."""
+        values = {label: self._finish(scores, _sums(scores)) for label, scores in self.rows.items()}
+        return {
+            label: (float(np.var(row, ddof=1)), len(row))
+            for label, row in values.items()
+            if has_enough_seeds(self.rows[label]) and np.isfinite(row).all()
+        }
+
+    def _item_variance(self, a: str, b: str) -> float:
+        """Returns the variance of `a` minus `b` over drawn items; nan if one is nan in a replicate."""
+        if not (self.rows[a].by_item and self.rows[b].by_item):
+            return 0.0
+        return float(np.var(self._item_means[a] - self._item_means[b]))
+
+    @cached_property
+    def _item_means(self) -> dict[str, np.ndarray]:
+        """The mean over all seeds on drawn items, [REPLICATES] for each row."""
+        return {label: values.mean(axis=1) for label, values in self._draws[0].items()}
+
+    def _item_count(self, label: str) -> int:
+        return self.rows[label].parts[0].shape[1]
 
     @cached_property
     def replicates(self) -> dict[str, np.ndarray]:

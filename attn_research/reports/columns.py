@@ -75,19 +75,24 @@ class MetricColumn:
     metric: Metric
     task: str = ""  # only of this task's runs; "": of all
 
-    def cells(self, rows: Rows) -> dict[str, Cell]:
-        rows = filter_task(rows, self.task)
-        comparison = self.comparison(rows)
-        digits = self._digits(comparison)
+    @property
+    def title(self) -> str:
+        """The header without unit and direction, for a sentence."""
+        return self.header.removesuffix(" ↓").removesuffix(" ↑").removesuffix(", %")
+
+    def cells(self, rows: Rows, comparison: Comparison) -> dict[str, Cell]:
+        """Returns the cell of every row, from the comparison of `rows`."""
+        digits = self.digits(comparison)
         cells = {label: self._cell(comparison, label, digits) for label in comparison.rows}
         return {label: cells[label] if label in cells else Cell(None, MISSING) for label in rows}
 
     def comparison(self, rows: Rows) -> Comparison:
-        """Returns the comparison of all rows that have this metric.
+        """Returns the comparison of all rows that have this metric, on the runs of this column's task.
 
         Raises:
           UserError: no row has it, or the rows were tested on different items.
         """
+        rows = filter_task(rows, self.task)
         scores = {label: self._scores(records) for label, records in rows.items()}
         if any(rows.values()) and not any(scores.values()):
             splits = [record["splits"] for records in rows.values() for record in records]
@@ -130,9 +135,19 @@ class MetricColumn:
             return ""
         if label == best:
             return "best"
-        return "tied" if comparison.distinguishable(label, best) is False else ""
+        return "tied" if label in comparison.tied else ""
 
-    def _digits(self, comparison: Comparison) -> int:
+    def detectable(self, comparison: Comparison, digits: int) -> str | None:
+        """Formats the smallest detectable difference from the best row.
+
+        "none" if it is beyond the metric's range; None if no value is better or no row is tested.
+        """
+        if self.metric.lower_is_better is None or (smallest := comparison.detectable()) is None:
+            return None
+        beyond = smallest > self.metric.maximum - self.metric.minimum
+        return "none" if beyond else self.format_value(smallest, digits)
+
+    def digits(self, comparison: Comparison) -> int:
         """Returns the number of decimals that prints two significant digits of the median interval width."""
         intervals = filter(None, map(comparison.interval, comparison.rows))
         widths = [(high - low) * (100 if self.metric.percent else 1) for low, high in intervals if high > low]

@@ -3,16 +3,25 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
+from attn_research.metrics import Comparison
 from attn_research.metrics.statistics import MIN_SEEDS, REPLICATES
 from attn_research.reports.columns import Cell, Column, MetricColumn, Rows, filter_task, recorded_name
 from attn_research.runs import identity
 
 MAX_NAMED = 6  # records that a note names one by one
+DETECTABLE = (
+    "Smallest difference from the best row that these seeds could detect with 80 % power, estimated for rows with the "
+    "median variance over seeds"
+)
 PUBLISHED = "Published numbers are of full-size systems, not of our setting. Their source is in parentheses."
 
 
 def notes(
-    rows: Rows, columns: Sequence[Column], cells: Mapping[str, Sequence[Cell]], missing: Mapping[str, Sequence[int]]
+    rows: Rows,
+    columns: Sequence[Column],
+    cells: Mapping[str, Sequence[Cell]],
+    missing: Mapping[str, Sequence[int]],
+    comparisons: Mapping[str, Comparison],
 ) -> list[str]:
     """Returns the footnotes of a table.
 
@@ -21,17 +30,19 @@ def notes(
       columns: the columns of the table.
       cells: the cells of each row, in the order of `columns`.
       missing: for each row, the seeds that have no record.
+      comparisons: the comparison of the rows, by the name of its metric column.
     """
     finished = {label: [r for r in records if r["status"] == "finished"] for label, records in rows.items()}
     records = [record for row_records in rows.values() for record in row_records]
     return [
         *_interval(records, columns, cells),
+        *_detectable(columns, comparisons),
         *_seeds(finished, columns),
         *list_diverged(rows),
         *list_missing(missing),
         *_ceilings(records, columns),
         *_signatures(records, columns),
-        *_free(finished, columns),
+        *_free(finished, columns, comparisons),
         *_milliseconds(finished, columns),
         *_origin(records),
         *_settings(rows),
@@ -52,9 +63,20 @@ def _interval(records, columns: Sequence[Column], cells: Mapping[str, Sequence[C
             "With few seeds it is widened as in Student's t interval."
         )
     if any(cell.mark for cell in all_cells):
-        tied = "†: not distinguishable from it, since the 95 % interval of their paired difference contains 0."
-        sentences.append(f"Bold: the best row of its column. {tied}")
+        sentences.append(
+            "Bold: the best row of its column. †: not distinguishable from it: p is at least 0.05 in Welch's t-test "
+            "over seeds and test items, after Holm's correction for all pairs of rows."
+        )
     return sentences
+
+
+def _detectable(columns: Sequence[Column], comparisons: Mapping[str, Comparison]) -> list[str]:
+    """The smallest detectable difference of every metric column."""
+    metric_columns = [(c, comparisons[c.name]) for c in columns if isinstance(c, MetricColumn)]
+    texts = [(c.title, c.detectable(comparison, c.digits(comparison))) for c, comparison in metric_columns]
+    values = [f"{title} {text}" for title, text in texts if text]
+    beyond = " None: larger than the range of the metric." if any(text == "none" for _, text in texts) else ""
+    return [f"{DETECTABLE}: {', '.join(values)}.{beyond}"] if values else []
 
 
 def _by_item(record, column: MetricColumn) -> bool:
@@ -129,19 +151,17 @@ def _signatures(records, columns: Sequence[Column]) -> list[str]:
     ]
 
 
-def _free(finished: Rows, columns: Sequence[Column]) -> list[str]:
+def _free(finished: Rows, columns: Sequence[Column], comparisons: Mapping[str, Comparison]) -> list[str]:
     """The share of items that the AER of free outputs covers, and the records without an AER under teacher forcing."""
     sentences = []
     for column in columns:
         if not (isinstance(column, MetricColumn) and column.metric.name == "aer_free"):
             continue
-        rows = filter_task(finished, column.task)
-        shares = [float((row.parts[1] > 0).mean()) for row in column.comparison(rows).rows.values() if row.by_item]
+        compared = comparisons[column.name].rows.values()
+        shares = [float((row.parts[1] > 0).mean()) for row in compared if row.by_item]
         covered = f" ({_range(shares)} of a row's items)" if shares else ""
-        name = column.header.removesuffix(" ↓").removesuffix(", %")
-        sentences.append(
-            f"{name} covers the items whose output is as long as its reference{covered}{_count_old(column, rows)}."
-        )
+        old = _count_old(column, filter_task(finished, column.task))
+        sentences.append(f"{column.title} covers the items whose output is as long as its reference{covered}{old}.")
     return sentences
 
 

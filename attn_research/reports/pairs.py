@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 
 from attn_research.metrics.difference import DifferenceTest
-from attn_research.reports.columns import MetricColumn, Rows, column_of_records, filter_task
-from attn_research.reports.notes import list_diverged, list_missing
+from attn_research.reports.columns import MetricColumn, Rows, column_of_records
+from attn_research.reports.notes import DETECTABLE, list_diverged, list_missing
 from attn_research.reports.render import markdown_code, markdown_escape
 from attn_research.reports.tables import Table, check_alike
 
@@ -36,7 +36,7 @@ def pairs_page(table: Table, rows: Rows, missing: Mapping[str, Sequence[int]], l
 
 
 def _pairs_table(rows: Rows, column: MetricColumn) -> str:
-    comparison = column.comparison(filter_task(rows, column.task))
+    comparison = column.comparison(rows)
     lines = [f"**{markdown_escape(column.header)}**", ""]
     if not comparison.pair_tests:
         return "\n".join([*lines, "Too few rows with three seeds to compare.", ""])
@@ -44,11 +44,8 @@ def _pairs_table(rows: Rows, column: MetricColumn) -> str:
     for (a, b), test in comparison.pair_tests.items():
         difference = _difference(column, test, comparison.difference(a, b))
         lines.append(f"| {markdown_code(a)} | {markdown_code(b)} | {difference} | {_p(test)} |")
-    smallest = comparison.detectable()
-    if smallest is not None and column.metric.lower_is_better is not None:
-        beyond = smallest > column.metric.maximum - column.metric.minimum
-        text = "none" if beyond else column.format_value(smallest, 2)
-        lines += ["", f"Smallest difference from the best row that these seeds detect with 80 % power: {text}."]
+    if smallest := column.detectable(comparison, 2):
+        lines += ["", f"{DETECTABLE}: {smallest}."]
     return "\n".join([*lines, ""])
 
 

@@ -101,9 +101,20 @@ class Table:
             check_alike(label, records)
         finished = {label: [r for r in records if r["status"] == "finished"] for label, records in rows.items()}
         columns = [column_of_records(name, finished) for name in self.columns]
-        cells_by_column = {table_column.name: table_column.cells(finished) for table_column in columns}
-        cells = {label: [cells_by_column[table_column.name][label] for table_column in columns] for label in rows}
-        table_notes = [*notes(rows, columns, cells, missing), *left_out, *([PUBLISHED] if published else []), self.note]
+        comparisons = {one.name: one.comparison(finished) for one in columns if isinstance(one, MetricColumn)}
+        cells_by_column = {
+            one.name: one.cells(finished, comparisons[one.name])
+            if isinstance(one, MetricColumn)
+            else one.cells(finished)
+            for one in columns
+        }
+        cells = {label: [cells_by_column[one.name][label] for one in columns] for label in rows}
+        table_notes = [
+            *notes(rows, columns, cells, missing, comparisons),
+            *left_out,
+            *([PUBLISHED] if published else []),
+            self.note,
+        ]
         return TableData(
             title=self.title,
             columns=columns,
