@@ -14,15 +14,17 @@ from pathlib import Path
 
 from attn_research.config import load, override
 from attn_research.reports.tables import Table
+from attn_research.sweeps.tuning import Tune
 
+TUNE = Tune({"train.learning_rate": (3e-3, 5e-3, 1e-2, 1.5e-2, 2e-2, 3e-2)}, seeds=(100, 101))
 SCORES = ('none(feed="input")', "dot", "scaled_dot", "general", "concat", "location")
 
 
 def runs():
-    """Yields six variants with three seeds each."""
+    """Yields six variants with ten seeds each."""
     base = load(Path(__file__).parent.parent / "configs" / "dates.py")
     for score in SCORES:
-        for seed in range(3):
+        for seed in range(10):
             yield override(base, {"model.attention.score": score, "seed": seed})
 
 

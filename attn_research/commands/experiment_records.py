@@ -1,5 +1,6 @@
 """The records of an experiment: of its runs with the chosen settings, and of the trials that chose them."""
 
+import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -51,6 +52,32 @@ class ExperimentRecords(NamedTuple):
         """Returns the experiment's table. Errors are as in `rows`."""
         rows, missing, notes = self.rows()
         return self.experiment.table.build(rows, self.experiment.published, missing, notes)
+
+    def finished_rows(self) -> dict[str, list]:
+        """Returns the records by row, without diverged runs. Errors are as in `rows`."""
+        return {label: [r for r in records if r["status"] == "finished"] for label, records in self.rows()[0].items()}
+
+    def metric(self, name: str | None) -> str:
+        """Returns the name of the first metric column of the table, if `name` is None."""
+        from attn_research.reports.columns import MetricColumn, column
+
+        metrics = [one for one in self.experiment.table.columns if isinstance(column(one), MetricColumn)]
+        if name is None and not metrics:
+            raise UserError(f"the table of {self.experiment.name} has no metric; name one with --metric")
+        return metrics[0] if name is None else name
+
+    def by_attribute(self, attribute: str, metric: str | None) -> "ExperimentRecords":
+        """Returns the records with a table that shows a metric on slices by an attribute of the items.
+
+        Raises:
+          UserError: the items have no such attribute, or as in `rows`.
+        """
+        from attn_research.reports.axes import slice_columns
+
+        name, table = self.metric(metric), self.experiment.table
+        columns = tuple(slice_columns(name, self.finished_rows(), attribute))
+        sliced = dataclasses.replace(table, columns=columns, title=f"{table.title}, by {attribute}".strip(", "))
+        return self._replace(experiment=self.experiment._replace(table=sliced, published={}))
 
     def _reject_empty(self) -> None:
         from attn_research.runs import identity

@@ -26,6 +26,7 @@ experiments/score_functions.py
 experiments/score_functions.py --format tex
 experiments/score_functions.py --add model.attention.score=my_scores.py:cosine
 experiments/score_functions.py --pairs
+experiments/score_functions.py --by length
 experiments/score_functions.py --check"""
 BEGIN, END = "<!-- table of experiments/results/{} -->", "<!-- end of table -->"
 
@@ -41,8 +42,15 @@ def add_parser(commands: Any) -> None:
     action.add_argument("--save", action="store_true", help="write records and table to results/ beside the experiment")
     action.add_argument("--pairs", action="store_true", help="compare every pair of rows in every metric column")
     action.add_argument(
+        "--by",
+        metavar="ATTRIBUTE",
+        help="show a metric on slices of the test items: by length, target_length, frequency (in training), or an "
+        "attribute of the task",
+    )
+    action.add_argument(
         "--check", action="store_true", help="fail if the table in results/ does not follow from its records"
     )
+    command.add_argument("--metric", metavar="COLUMN", help="metric of --by, as in test/exact (default: the first one)")
 
 
 def table(arguments: argparse.Namespace) -> int:
@@ -56,6 +64,8 @@ def table(arguments: argparse.Namespace) -> int:
         if is_changed(arguments):
             raise UserError("--save and --check need the unchanged experiment, without options that change it")
         return _check(experiment, committed) if arguments.check else _save(experiment, Path(arguments.runs), committed)
+    if arguments.metric and not arguments.by:
+        raise UserError("--metric needs --by")
     if arguments.pairs:
         return _print_pairs(arguments, experiment, committed)
     return _print_table(arguments, experiment, committed)
@@ -79,8 +89,11 @@ def _print_table(arguments: argparse.Namespace, experiment: Experiment, committe
 
     loaded = load_records(experiment, committed, Path(arguments.runs))
     check_changes(arguments, loaded.missing)
-    data = loaded.table()
     stem = Path(arguments.runs) / "reports" / experiment.name
+    if arguments.by:
+        loaded = loaded.by_attribute(arguments.by, arguments.metric)
+        stem = stem.with_name(f"{stem.name}-by-{arguments.by}")
+    data = loaded.table()
     for name in FORMATS:
         storage.write(stem.with_name(f"{stem.name}.{name}"), data.render(name))
     if arguments.format:

@@ -1,5 +1,6 @@
 """The columns of a table: each computes and formats a cell from the records of a row."""
 
+import functools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -7,10 +8,13 @@ from typing import Any, Literal
 
 import numpy as np
 
+from attn_research.config import Config, field_types, flatten, unflatten
+from attn_research.data.task import tasks
 from attn_research.errors import UserError
 from attn_research.metrics import METRICS, Comparison, Metric, Scores, user
 from attn_research.metrics.statistics import has_enough_seeds
 from attn_research.registry import Spec, nearest
+from attn_research.reports.slices import Condition, parse_conditions, select_items
 from attn_research.runs.records import unpack
 
 Record = Mapping[str, Any]
@@ -31,12 +35,23 @@ class Cell:
 
 
 def filter_task(rows: Rows, task: str) -> Rows:
-    """Returns the records of a task; all if its name is empty."""
+    """Returns the records of a task, such as `recall` or, with only these options, `recall(longest=4)`; "": all."""
+    if not task:
+        return {label: list(records) for label, records in rows.items()}
+    pattern = Spec(task)
 
     def fits(record: Record) -> bool:
-        return not task or Spec(record["config"]["data.task"]).name == task
+        spec = Spec(record["config"]["data.task"])
+        return spec.name == pattern.name and pattern.hyper.items() <= _options(spec).items()
 
     return {label: list(filter(fits, records)) for label, records in rows.items()}
+
+
+@functools.cache
+def _options(spec: Spec) -> Mapping[str, Any]:
+    """Returns the options of a task: of a built-in one with the defaults, of another one those that are given."""
+    built_in = not spec.module and spec.name in tasks.functions
+    return tasks.bind(spec).hyper if built_in else spec.hyper
 
 
 def recorded_name(metric: str, split: Mapping[str, Any]) -> str | None:
@@ -74,6 +89,7 @@ class MetricColumn:
     split: str
     metric: Metric
     task: str = ""  # only of this task's runs; "": of all
+    conditions: tuple[Condition, ...] = ()  # on the items
 
     @property
     def title(self) -> str:
@@ -95,6 +111,8 @@ class MetricColumn:
         rows = filter_task(rows, self.task)
         scores = {label: self._scores(records) for label, records in rows.items()}
         if any(rows.values()) and not any(scores.values()):
+            if self.conditions and any(self._splits(records) for records in rows.values()):
+                raise UserError(f"no record has what {self.name!r} needs: the attributes and the metric of every item")
             splits = [record["splits"] for records in rows.values() for record in records]
             known = {
                 f"{split}/{metric}"
@@ -105,18 +123,32 @@ class MetricColumn:
             raise UserError(f"no record has {self.name!r}; {nearest(self.name, known)}")
         return Comparison(self.metric, {label: row for label, row in scores.items() if row})
 
+    def _splits(self, records: Sequence[Record]) -> list[tuple[int, str, Mapping[str, Any]]]:
+        """Returns seed, recorded name of the metric, and split of the records that have this metric."""
+        splits = [(r["config"]["seed"], r["splits"][self.split]) for r in records if self.split in r["splits"]]
+        named = [(seed, recorded_name(self.metric.name, split), split) for seed, split in splits]
+        return [(seed, name, split) for seed, name, split in named if name is not None]
+
+    def can_slice(self, name: str, split: Mapping[str, Any]) -> bool:
+        """Whether a split has the attributes and the metric of every item. Early records have no attributes."""
+        return name in split["items"] and "attributes" in split
+
     def _scores(self, records: Sequence[Record]) -> Scores | None:
-        with_metric = [(r["config"]["seed"], r["splits"][self.split]) for r in records if self.split in r["splits"]]
-        with_metric = [(seed, split) for seed, split in with_metric if recorded_name(self.metric.name, split)]
+        with_metric = self._splits(records)
+        if self.conditions:
+            with_metric = [one for one in with_metric if self.can_slice(*one[1:])]
         if not with_metric:
             return None
-        seeds, splits = zip(*with_metric, strict=True)
-        names = [recorded_name(self.metric.name, split) for split in splits]
+        seeds, names, splits = zip(*with_metric, strict=True)
         if not all(name in split["items"] for name, split in zip(names, splits, strict=True)):
             values = [split["metrics"][name] for name, split in zip(names, splits, strict=True)]
             return Scores.without_items(seeds, [math.nan if value is None else value for value in values])
         items = [split["items"][name] for name, split in zip(names, splits, strict=True)]
-        return Scores(seeds, tuple(np.stack([unpack(item[part]) for item in items]) for part in self.metric.parts))
+        parts = [np.stack([unpack(item[part]) for item in items]) for part in self.metric.parts]
+        if self.conditions:
+            selected = select_items(splits[0], self.conditions)  # all rows have the same items
+            parts = [part[:, selected] for part in parts]
+        return Scores(seeds, tuple(parts))
 
     def _cell(self, comparison: Comparison, label: str, digits: int) -> Cell:
         mean, interval = comparison.means[label], comparison.interval(label)
@@ -203,28 +235,57 @@ RECORD_COLUMNS = {
 }
 
 
-def column(name: str) -> Column:
-    """Returns the column of a name: a key of RECORD_COLUMNS or `split/metric`, either with a prefix `task:`.
+def _field_cell(name: str) -> Callable[[Sequence[Record]], Cell]:
+    """Returns a function that shows a config field of the records; all its values if they differ."""
 
-    The metric is a key of METRICS or, from a user's file, `FILE.py:name`.
+    def cell(records: Sequence[Record]) -> Cell:
+        values = list(dict.fromkeys(flatten(unflatten(record["config"]))[name] for record in records))
+        number = values[0] if len(values) == 1 and type(values[0]) in (int, float) else None
+        return Cell(number, ", ".join(map(str, values)))
+
+    return cell
+
+
+def _split_outside(text: str, separators: str) -> tuple[str, str, str]:
+    """Splits at the first of `separators` that is not inside brackets, as `str.partition` does."""
+    depth = 0
+    for index, character in enumerate(text):
+        depth += (character in "([") - (character in ")]")
+        if character in separators and depth == 0:
+            return text[:index], character, text[index + 1 :]
+    return text, "", ""
+
+
+def column(name: str) -> Column:
+    """Returns the column of a name, which may have a prefix `task:` or, with options, `task(longest=4):`.
+
+    Without the prefix it is a key of RECORD_COLUMNS, a config field, or `split/metric`, where the split may be a slice:
+    `test[length>20]/exact`. The metric is a key of METRICS or, from a user's file, `FILE.py:name`.
 
     Raises:
       UserError: the name is unknown; the message names the nearest match.
     """
-    task, colon, rest = name.partition(":")
-    if colon and "/" not in task:
+    task, separator, rest = _split_outside(name, ":/")
+    if separator == ":":
         unprefixed = column(rest)
         return replace(unprefixed, name=name, header=f"{task}: {unprefixed.header}", task=task)
-    split, slash, metric = name.partition("/")
+    split, slash, metric = _split_outside(name, "/")
     if name in RECORD_COLUMNS:
         return RECORD_COLUMNS[name]
+    fields = field_types(Config())
+    if name in fields:
+        return RecordColumn(name, name, _field_cell(name))
     if not slash:
-        raise UserError(f"a table has no column {name!r}; {nearest(name, [*RECORD_COLUMNS, 'test/exact'])}")
+        raise UserError(f"a table has no column {name!r}; {nearest(name, [*RECORD_COLUMNS, 'test/exact', *fields])}")
     if metric not in METRICS and ":" not in metric:
         raise UserError(f"column {name!r} has no metric {metric!r}; {nearest(metric, METRICS)}")
     inner = METRICS[metric] if metric in METRICS else user.find(metric)
-    header = f"{split.replace('_', ' ')} {inner.label}{', %' if inner.percent else ''}"
-    return MetricColumn(name, header + {True: " ↓", False: " ↑", None: ""}[inner.lower_is_better], split, inner)
+    split, bracket, text = split.partition("[")
+    conditions = parse_conditions(text.removesuffix("]")) if bracket else ()
+    items = f" ({', '.join(map(str, conditions))})" if conditions else ""
+    header = f"{split.replace('_', ' ')}{items} {inner.label}{', %' if inner.percent else ''}"
+    direction = {True: " ↓", False: " ↑", None: ""}[inner.lower_is_better]
+    return MetricColumn(name, header + direction, split, inner, conditions=conditions)
 
 
 def column_of_records(name: str, rows: Rows) -> Column:

@@ -42,6 +42,7 @@ def notes(
         *list_missing(missing),
         *_ceilings(records, columns),
         *_signatures(records, columns),
+        *_sliced(finished, columns),
         *_free(finished, columns, comparisons),
         *_milliseconds(finished, columns),
         *_origin(records),
@@ -163,6 +164,22 @@ def _free(finished: Rows, columns: Sequence[Column], comparisons: Mapping[str, C
         old = _count_old(column, filter_task(finished, column.task))
         sentences.append(f"{column.title} covers the items whose output is as long as its reference{covered}{old}.")
     return sentences
+
+
+def _sliced(finished: Rows, columns: Sequence[Column]) -> list[str]:
+    """How many records are left out of columns of slices, since they do not know the attributes of their items."""
+    without = {
+        record["id"]
+        for column in columns
+        if isinstance(column, MetricColumn) and column.conditions
+        for records in filter_task(finished, column.task).values()
+        for record in records
+        for split in [record["splits"].get(column.split)]
+        if split and (name := recorded_name(column.metric.name, split)) and not column.can_slice(name, split)
+    }
+    if not without:
+        return []
+    return [f"{len(without)} records lack the attributes or the metric of every item and are left out of slices."]
 
 
 def _count_old(column: MetricColumn, rows: Rows) -> str:
