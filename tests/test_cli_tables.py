@@ -6,7 +6,7 @@ from pathlib import Path
 
 import fake_runs
 import pytest
-from fake_runs import make_runs
+from fake_runs import make_record, make_runs
 from user_folder import environment, user_folder  # noqa: F401 (a fixture)
 
 from attn_research.cli import main
@@ -50,6 +50,34 @@ def test_check_compares_a_saved_table_with_its_records(capsys):
     assert "+| `general`" in captured.out
     assert "-| `generous`" in captured.out
     assert captured.err == "attn-research: results/small.md is not the table of its records\n"
+
+
+def test_verify_says_which_committed_intervals_hold_the_numbers_here(capsys):
+    make_runs()
+    main(["table", "small.py", "--save"])
+    capsys.readouterr()
+    assert main(["table", "small.py", "--verify"]) == 0
+    assert "2 of 2 numbers are inside the committed intervals." in capsys.readouterr().out
+    for config in load_experiment("small.py").runs:
+        if config.model.attention.score == "dot":
+            records.write(Path("runs") / digest(config), make_record(config, exact=0.5))
+    assert main(["table", "small.py", "--seeds", "2", "--verify"]) == 0
+    page = capsys.readouterr().out
+    assert "| `dot` | 50.0 **outside** [" in page
+    assert "1 of 2 numbers are inside the committed intervals." in page
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "small has no results/small.jsonl; --save writes it"),
+        (["train.steps=3"], "--verify needs the experiment as it is committed; only --seeds may change it"),
+    ],
+)
+def test_verify_needs_committed_records(capsys, arguments, message):
+    make_runs()
+    assert main(["table", "small.py", "--verify", *arguments]) == 2
+    assert message in capsys.readouterr().err
 
 
 def test_readme_shows_the_saved_table(capsys, tmp_path):

@@ -19,7 +19,9 @@ from attn_research.cli import main
 from attn_research.config import digest, load, override, parse_changes
 from attn_research.data import task
 from attn_research.runs import records
+from attn_research.runs.trials import load_trials
 from attn_research.sweeps.expand import load_experiment
+from attn_research.sweeps.tuning import tune_rows
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 COMMANDS = commands(README)
@@ -79,7 +81,12 @@ def test_make_has_the_target(command):
 @pytest.mark.parametrize("command", FAKED)
 def test_a_command_about_runs(command, checkout):
     if " figure " in command:
-        for config in load_experiment(DEMO).runs:
+        experiment, trials = (
+            load_experiment(DEMO),
+            load_trials(Path(DEMO).parent / "results/score_functions.trials.jsonl"),
+        )
+        tuning = tune_rows(experiment.tune, experiment.runs, records.by_config(trials))
+        for config in tuning.executed(experiment.runs).values():
             write_outputs(Path("runs") / digest(config), config)
     assert run(command) == 0
 

@@ -1,6 +1,7 @@
 """The experiment that a command line names: its arguments, its changes, and the choices of its tuning."""
 
 import argparse
+import logging
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from attn_research.errors import UserError
 from attn_research.sweeps.expand import Experiment, load_experiment
 from attn_research.sweeps.tuning import Tune, Tuning, trials_by_row, tune_rows
 
+log = logging.getLogger(__name__)
 RecordsByConfig = Mapping[Config, Mapping[str, Any]]
 
 
@@ -92,12 +94,17 @@ def read_tuning(experiment: Experiment, *sources: RecordsByConfig) -> Tuning | N
       sources: records by config; those of the first source come first.
     """
     from attn_research.reports.selection import select_current_code, select_same_data
+    from attn_research.runs.identity import join_distinct
 
     if experiment.tune is None:
         return None
     trials = trials_by_row(experiment.tune, experiment.runs)
     configs = [trial.config for of_row in trials.values() for trial in of_row]
-    selected, _ = select_same_data(select_current_code(configs, *sources)[0])
+    selected, edited = select_current_code(configs, *sources)
+    selected, other_data = select_same_data(selected)
+    if left_out := [*edited.values(), *other_data.values()]:
+        reasons = join_distinct(left_out)
+        log.warning("%d trials are left out: %s; sweep --retune --fresh trains them here", len(left_out), reasons)
     return tune_rows(experiment.tune, experiment.runs, selected)
 
 

@@ -89,7 +89,9 @@ class ExperimentRecords(NamedTuple):
         raise UserError(f"no run of {name} is finished; `attn-research sweep` trains them")
 
 
-def load_records(experiment: Experiment, committed: Path, runs: Path | None = None) -> ExperimentRecords:
+def load_records(
+    experiment: Experiment, committed: Path, runs: Path | None = None, own_only: bool = False
+) -> ExperimentRecords:
     """Loads the records of an experiment: from `runs`, else the committed ones.
 
     Records of other versions of users' files, and of other data than most records, are left out.
@@ -97,6 +99,7 @@ def load_records(experiment: Experiment, committed: Path, runs: Path | None = No
     Args:
       committed: the file of the committed records.
       runs: the directory of the runs; None: only committed records are read.
+      own_only: whether only the trials may be committed ones.
     """
     from attn_research.reports import user_metrics
     from attn_research.reports.selection import select_current_code, select_same_data
@@ -108,12 +111,13 @@ def load_records(experiment: Experiment, committed: Path, runs: Path | None = No
     own = {} if runs is None else records.by_config(records.load_runs(runs))
     tuning = read_tuning(experiment, own, records.by_config(load_trials(trials_file(committed))))
     executed = executed_runs(experiment, tuning)
-    selected, edited = select_current_code(executed.values(), own, records.by_config(load_committed(committed)))
+    others = {} if own_only else records.by_config(load_committed(committed))
+    selected, edited = select_current_code(executed.values(), own, others)
     warn_unrecorded(list(selected.values()), experiment.name)
-    selected, others = select_same_data(selected)
+    selected, other_data = select_same_data(selected)
     if runs is not None:
         selected = user_metrics.add(selected, runs, experiment.table.columns)
-    reasons = edited | others
+    reasons = edited | other_data
     by_config = {config: selected[trained] for config, trained in executed.items() if trained in selected}
     left_out = {config: reasons[trained] for config, trained in executed.items() if trained in reasons}
     trials = [] if tuning is None else list(tuning.records.values())

@@ -19,7 +19,7 @@ from attn_research.commands.experiment import (
 )
 from attn_research.commands.experiment_records import ExperimentRecords, load_records
 from attn_research.errors import UserError
-from attn_research.sweeps.expand import Experiment
+from attn_research.sweeps.expand import Experiment, load_experiment
 
 EXAMPLES = """\
 experiments/score_functions.py
@@ -27,6 +27,7 @@ experiments/score_functions.py --format tex
 experiments/score_functions.py --add model.attention.score=my_scores.py:cosine
 experiments/score_functions.py --pairs
 experiments/score_functions.py --by length
+experiments/score_functions.py --seeds 3 --verify
 experiments/score_functions.py --check"""
 BEGIN, END = "<!-- table of experiments/results/{} -->", "<!-- end of table -->"
 
@@ -46,6 +47,11 @@ def add_parser(commands: Any) -> None:
         metavar="ATTRIBUTE",
         help="show a metric on slices of the test items: by length, target_length, frequency (in training), or an "
         "attribute of the task",
+    )
+    action.add_argument(
+        "--verify",
+        action="store_true",
+        help="say for every number of the runs here whether the interval in results/ holds it",
     )
     action.add_argument(
         "--check", action="store_true", help="fail if the table in results/ does not follow from its records"
@@ -68,6 +74,8 @@ def table(arguments: argparse.Namespace) -> int:
         raise UserError("--metric needs --by")
     if arguments.pairs:
         return _print_pairs(arguments, experiment, committed)
+    if arguments.verify:
+        return _verify(arguments, experiment, committed)
     return _print_table(arguments, experiment, committed)
 
 
@@ -81,6 +89,20 @@ def _print_pairs(arguments: argparse.Namespace, experiment: Experiment, committe
     check_changes(arguments, loaded.missing)
     print_markdown(pairs_page(experiment.table, *loaded.rows()))
     return report_diverged(loaded.by_config.values())
+
+
+def _verify(arguments: argparse.Namespace, experiment: Experiment, committed: Path) -> int:
+    """Prints the numbers of the runs here beside the committed intervals."""
+    from attn_research.reports.verify import verify_page
+
+    if arguments.changes or arguments.add or arguments.tune or arguments.no_tune:
+        raise UserError("--verify needs the experiment as it is committed; only --seeds may change it")
+    if not committed.is_file():
+        raise UserError(f"{experiment.name} has no {committed}; --save writes it")
+    whole = load_records(load_experiment(arguments.experiment), committed)
+    here = load_records(experiment, committed, Path(arguments.runs), own_only=True)
+    print_markdown(verify_page(here.table(), whole.table()))
+    return report_diverged(here.by_config.values())
 
 
 def _print_table(arguments: argparse.Namespace, experiment: Experiment, committed: Path) -> int:
