@@ -10,33 +10,10 @@ import numpy as np
 from attn_research.errors import UserError
 from attn_research.metrics import METRICS, Comparison, Metric, Scores, user
 from attn_research.metrics.statistics import has_enough_seeds
-from attn_research.registry import Spec, nearest
+from attn_research.registry import nearest
+from attn_research.reports.cells import MISSING, Cell, Record, Rows, filter_task
+from attn_research.reports.dev_curves import STEPS_TO, StepsToColumn, steps_to_column
 from attn_research.runs.records import unpack
-
-Record = Mapping[str, Any]
-Rows = Mapping[str, Sequence[Record]]
-MISSING = "–"
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One number of a table. A `value` of None prints a dash."""
-
-    value: float | None
-    text: str
-    interval: tuple[float, float] | None = None
-    interval_text: str = ""
-    mark: Literal["", "best", "tied"] = ""
-    source: str = ""  # of a published number
-
-
-def filter_task(rows: Rows, task: str) -> Rows:
-    """Returns the records of a task; all if its name is empty."""
-
-    def fits(record: Record) -> bool:
-        return not task or Spec(record["config"]["data.task"]).name == task
-
-    return {label: list(filter(fits, records)) for label, records in rows.items()}
 
 
 def recorded_name(metric: str, split: Mapping[str, Any]) -> str | None:
@@ -159,7 +136,7 @@ class MetricColumn:
         return f"{value * (100 if self.metric.percent else 1):.{digits}f}"
 
 
-Column = RecordColumn | MetricColumn
+Column = RecordColumn | MetricColumn | StepsToColumn
 
 
 def format_si(value: float) -> str:
@@ -203,14 +180,20 @@ RECORD_COLUMNS = {
 }
 
 
-def column(name: str) -> Column:
-    """Returns the column of a name: a key of RECORD_COLUMNS or `split/metric`, either with a prefix `task:`.
+EXAMPLES = ("test/exact", "steps_to:dev/exact>=0.9")
 
-    The metric is a key of METRICS or, from a user's file, `FILE.py:name`.
+
+def column(name: str) -> Column:
+    """Returns the column of a name, with or without a prefix `task:`.
+
+    The name is a key of RECORD_COLUMNS, `split/metric` or `steps_to:dev/metric>=value`. The metric of a split is a key
+    of METRICS or, from a user's file, `FILE.py:name`.
 
     Raises:
       UserError: the name is unknown; the message names the nearest match.
     """
+    if name.startswith(STEPS_TO):
+        return steps_to_column(name)
     task, colon, rest = name.partition(":")
     if colon and "/" not in task:
         unprefixed = column(rest)
@@ -219,7 +202,9 @@ def column(name: str) -> Column:
     if name in RECORD_COLUMNS:
         return RECORD_COLUMNS[name]
     if not slash:
-        raise UserError(f"a table has no column {name!r}; {nearest(name, [*RECORD_COLUMNS, 'test/exact'])}")
+        raise UserError(f"a table has no column {name!r}; {nearest(name, [*RECORD_COLUMNS, *EXAMPLES])}")
+    if "=" in metric and "(" not in metric:
+        raise UserError(f"a table has no column {name!r}; did you mean {STEPS_TO}{name}?")
     if metric not in METRICS and ":" not in metric:
         raise UserError(f"column {name!r} has no metric {metric!r}; {nearest(metric, METRICS)}")
     inner = METRICS[metric] if metric in METRICS else user.find(metric)
