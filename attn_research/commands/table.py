@@ -10,6 +10,7 @@ from attn_research import storage
 from attn_research.commands.arguments import add_command
 from attn_research.commands.console import print_error, print_markdown, report_diverged
 from attn_research.commands.experiment import add_experiment, check_changes, read_experiment
+from attn_research.commands.experiment_records import RecordsByConfig, committed_records, load_records, select_rows
 from attn_research.config import Config
 from attn_research.errors import UserError
 from attn_research.sweeps.expand import Experiment
@@ -24,7 +25,6 @@ experiments/score_functions.py --add model.attention.score=my_scores.py:cosine
 experiments/score_functions.py --pairs
 experiments/score_functions.py --check"""
 BEGIN, END = "<!-- table of experiments/results/{} -->", "<!-- end of table -->"
-RecordsByConfig = Mapping[Config, Mapping[str, Any]]
 
 
 def add_parser(commands: Any) -> None:
@@ -48,7 +48,7 @@ def table(arguments: argparse.Namespace) -> int:
     Returns 1 if the check fails, or if a run of the printed table diverged.
     """
     experiment = read_experiment(arguments)
-    committed = Path(arguments.experiment).parent / "results" / f"{experiment.name}.jsonl"
+    committed = committed_records(arguments.experiment)
     if arguments.check or arguments.save:
         if arguments.changes or arguments.add:
             raise UserError("--save and --check need the unchanged experiment, without key=value and --add")
@@ -64,9 +64,9 @@ def _print_pairs(arguments: argparse.Namespace, experiment: Experiment, committe
 
     if arguments.format not in (None, "md"):
         raise UserError(f"--pairs prints Markdown, not --format {arguments.format}")
-    by_config, left_out = _load_records(experiment, Path(arguments.runs), committed)
+    by_config, left_out = load_records(experiment, Path(arguments.runs), committed)
     check_changes(arguments, (config for config in experiment.runs if config not in by_config))
-    print_markdown(pairs_page(experiment.table, *_select_rows(experiment, by_config, left_out)))
+    print_markdown(pairs_page(experiment.table, *select_rows(experiment, by_config, left_out)))
     return report_diverged([by_config[config] for config in experiment.runs if config in by_config])
 
 
@@ -74,7 +74,7 @@ def _print_table(arguments: argparse.Namespace, experiment: Experiment, committe
     """Prints the table, and writes it in every format into reports/ below the runs."""
     from attn_research.reports.render import FORMATS
 
-    by_config, left_out = _load_records(experiment, Path(arguments.runs), committed)
+    by_config, left_out = load_records(experiment, Path(arguments.runs), committed)
     check_changes(arguments, (config for config in experiment.runs if config not in by_config))
     data = _build(experiment, by_config, left_out)
     stem = Path(arguments.runs) / "reports" / experiment.name
@@ -88,74 +88,19 @@ def _print_table(arguments: argparse.Namespace, experiment: Experiment, committe
     return report_diverged([by_config[config] for config in experiment.runs if config in by_config])
 
 
-def _load_records(experiment: Experiment, runs: Path, committed: Path) -> tuple[RecordsByConfig, dict[Config, str]]:
-    """Returns the records by config, from `runs` or else the committed ones, and why other records are left out.
-
-    Records of runs with other versions of users' files are left out.
-    """
-    from attn_research.reports import user_metrics
-    from attn_research.reports.selection import select_current_code
-    from attn_research.runs import records
-    from attn_research.runs.identity import warn_unrecorded
-
-    own, others = records.load_runs(runs), records.load_committed(committed)
-    result, left_out = select_current_code(experiment.runs, records.by_config(own), records.by_config(others))
-    warn_unrecorded(list(result.values()), experiment.name)
-    return user_metrics.add(result, runs, experiment.table.columns), left_out
-
-
 def _build(
     experiment: Experiment, by_config: RecordsByConfig, left_out: Mapping[Config, str] | None = None
 ) -> "TableData":
-    """Returns the experiment's table. Args and errors are as in `_select_rows`."""
-    rows, missing, reasons = _select_rows(experiment, by_config, left_out)
+    """Returns the experiment's table. Args and errors are as in `select_rows`."""
+    rows, missing, reasons = select_rows(experiment, by_config, left_out)
     return experiment.table.build(rows, experiment.published, missing, reasons)
-
-
-def _select_rows(
-    experiment: Experiment, by_config: RecordsByConfig, left_out: Mapping[Config, str] | None = None
-) -> tuple[dict[str, list], dict[str, list[int]], list[str]]:
-    """Returns the records of one data set by row, the seeds of each row without a record, and why others are left out.
-
-    Args:
-      left_out: why a config is not in `by_config` although it has a record.
-
-    Raises:
-      UserError: no record is left.
-    """
-    from attn_research.reports.selection import select_same_data
-
-    by_config, others = select_same_data(
-        {config: by_config[config] for config in experiment.runs if config in by_config}
-    )
-    left_out = dict(left_out or {}) | others
-    included = [config for config in experiment.runs if config not in left_out]
-    rows, missing = experiment.table.group(included, by_config)
-    if not any(rows.values()):
-        _reject_empty(experiment, left_out)
-    reasons = [
-        f"`{experiment.table.label(config)}`, seed {config.seed}, is left out: {reason}."
-        for config, reason in left_out.items()
-    ]
-    return rows, missing, reasons
-
-
-def _reject_empty(experiment: Experiment, left_out: Mapping[Config, str]) -> None:
-    from attn_research.runs import identity
-
-    if left_out:
-        why = identity.join_distinct(left_out.values())
-        raise UserError(
-            f"no record of {experiment.name} can be shown: {why}; `attn-research sweep --fresh` trains them again"
-        )
-    raise UserError(f"no run of {experiment.name} is finished; `attn-research sweep` trains them")
 
 
 def _save(experiment: Experiment, runs: Path, committed: Path) -> int:
     """Writes the records and the table, also into the README of the checkout if it shows the table."""
     from attn_research.runs import records
 
-    by_config, left_out = _load_records(experiment, runs, committed)
+    by_config, left_out = load_records(experiment, runs, committed)
     saved = [dict(by_config[config]) for config in experiment.runs if config in by_config]
     if flaws := _flaws(saved):
         raise UserError(f"the records {' and '.join(flaws)}; nothing saved")
@@ -201,9 +146,9 @@ def _check(experiment: Experiment, committed: Path) -> int:
     page = committed.with_suffix(".md")
     if not (committed.is_file() and page.is_file()):
         raise UserError(f"{experiment.name} has no {committed} and {page.name}; --save writes them")
-    committed_records = records.load_committed(committed)
-    flaws = [f"the records {flaw}" for flaw in _flaws(committed_records)]
-    old, new = page.read_text(encoding="utf-8"), _build(experiment, records.by_config(committed_records)).render("md")
+    saved = records.load_committed(committed)
+    flaws = [f"the records {flaw}" for flaw in _flaws(saved)]
+    old, new = page.read_text(encoding="utf-8"), _build(experiment, records.by_config(saved)).render("md")
     if old != new:
         flaws.append(f"{page} is not the table of its records")
         names = (str(page), "from the records")

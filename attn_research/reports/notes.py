@@ -202,7 +202,7 @@ def _steps_to_column(column: StepsToColumn, rows: Rows) -> list[str]:
         for record, first in zip(records, firsts[label], strict=True)
         if first is None
     ]
-    no_curve = f"{column.header}: no dev curve of {_list_first(without)}."
+    no_curve = f"{column.header}: no dev curve of {list_first(without)}."
     if all(first is None for row in firsts.values() for first in row):
         return [f"{column.header}: no record has a dev curve."] if without else []
     not_reached = [f"`{label}` {row.count(math.inf)} of {len(row)}" for label, row in firsts.items() if math.inf in row]
@@ -267,12 +267,13 @@ def _settings(rows: Rows) -> list[str]:
             same = tuple(dict.fromkeys(title for (title, _), own in zip(titled, values, strict=True) if own == value))
             differences.setdefault(same, []).append(f"{name} {value} instead of {usual}")
     return [
-        f"Different versions or settings: {_list_first(titles)}, with {', '.join(phrases)}."
+        f"Different versions or settings: {list_first(titles)}, with {', '.join(phrases)}."
         for titles, phrases in differences.items()
     ]
 
 
-def _list_first(names: Sequence[str]) -> str:
+def list_first(names: Sequence[str]) -> str:
+    """Returns the first names of a list and the number of the others."""
     more = f" and {len(names) - MAX_NAMED} more" if len(names) > MAX_NAMED else ""
     return ", ".join(names[:MAX_NAMED]) + more
 
