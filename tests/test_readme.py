@@ -93,7 +93,8 @@ def test_a_command_about_runs(command, checkout):
 
 def write_outputs(directory: Path, config) -> None:
     """A finished run that has outputs of four items."""
-    records.write(directory, fake_runs.make_record(config))
+    dev = {"step": [500, 1000], "loss": [1.0, 0.5], config.train.select: [1.0, 0.5]}
+    records.write(directory, fake_runs.make_record(config, dev=dev))
     (directory / "outputs").mkdir()
     line = json.dumps({"source": ["a", "b"], "references": [["c"]], "output": ["c"]})
     (directory / "outputs/test.jsonl").write_text(f"{line}\n" * 4)

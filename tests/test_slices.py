@@ -16,7 +16,8 @@ from attn_research.cli import main
 from attn_research.config import Config, digest, override
 from attn_research.errors import UserError
 from attn_research.reports.axes import Curve, slice_lines, to_csv
-from attn_research.reports.columns import column, filter_task
+from attn_research.reports.cells import filter_task
+from attn_research.reports.columns import column
 from attn_research.reports.slices import MAX_BINS, bins, parse_conditions, select_items
 from attn_research.reports.tables import Table
 from attn_research.runs import records

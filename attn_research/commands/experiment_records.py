@@ -31,7 +31,7 @@ class ExperimentRecords(NamedTuple):
         return [config for config in self.experiment.runs if config not in self.by_config]
 
     def rows(self) -> tuple[dict[str, list], dict[str, list[int]], list[str]]:
-        """Returns the records by row, the seeds of each row without a record, and notes on tuning and left-out runs.
+        """Returns the records by row, the seeds of each row without a record, and sentences on left-out runs.
 
         Raises:
           UserError: no record is left.
@@ -45,13 +45,18 @@ class ExperimentRecords(NamedTuple):
             f"`{table.label(config)}`, seed {config.seed}, is left out: {reason}."
             for config, reason in self.left_out.items()
         ]
-        notes = [] if self.tuning is None else tuning_notes(self.tuning, table.label, table.columns)
-        return rows, missing, [*notes, *reasons]
+        return rows, missing, reasons
+
+    @property
+    def notes(self) -> list[str]:
+        """The footnotes on the tuning of the rows."""
+        table = self.experiment.table
+        return [] if self.tuning is None else tuning_notes(self.tuning, table.label, table.columns)
 
     def table(self) -> "TableData":
         """Returns the experiment's table. Errors are as in `rows`."""
-        rows, missing, notes = self.rows()
-        return self.experiment.table.build(rows, self.experiment.published, missing, notes)
+        rows, missing, reasons = self.rows()
+        return self.experiment.table.build(rows, self.experiment.published, missing, [*self.notes, *reasons])
 
     def finished_rows(self) -> dict[str, list]:
         """Returns the records by row, without diverged runs. Errors are as in `rows`."""

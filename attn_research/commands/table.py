@@ -87,7 +87,8 @@ def _print_pairs(arguments: argparse.Namespace, experiment: Experiment, committe
         raise UserError(f"--pairs prints Markdown, not --format {arguments.format}")
     loaded = load_records(experiment, committed, Path(arguments.runs))
     check_changes(arguments, loaded.missing)
-    print_markdown(pairs_page(experiment.table, *loaded.rows()))
+    rows, missing, reasons = loaded.rows()
+    print_markdown(pairs_page(experiment.table, rows, missing, [*loaded.notes, *reasons]))
     return report_diverged(loaded.by_config.values())
 
 

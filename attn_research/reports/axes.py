@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 from attn_research.config import Config, field_types, flatten
 from attn_research.errors import UserError, nearest
-from attn_research.reports.columns import MetricColumn, Record, Rows, column, column_of_records, filter_task
+from attn_research.reports.cells import Record, Rows, filter_task
+from attn_research.reports.columns import MetricColumn, column, column_of_records
 from attn_research.reports.render import csv_escape
 from attn_research.reports.slices import bins, read_attribute, select_items
 from attn_research.reports.tables import check_alike

@@ -1,6 +1,5 @@
 """The columns of a table: each computes and formats a cell from the records of a row."""
 
-import functools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -9,49 +8,14 @@ from typing import Any, Literal
 import numpy as np
 
 from attn_research.config import Config, field_types, flatten, unflatten
-from attn_research.data.task import tasks
 from attn_research.errors import UserError
 from attn_research.metrics import METRICS, Comparison, Metric, Scores, user
 from attn_research.metrics.statistics import has_enough_seeds
-from attn_research.registry import Spec, nearest
+from attn_research.registry import nearest
+from attn_research.reports.cells import MISSING, Cell, Record, Rows, filter_task
+from attn_research.reports.dev_curves import STEPS_TO, StepsToColumn, steps_to_column
 from attn_research.reports.slices import Condition, parse_conditions, select_items
 from attn_research.runs.records import unpack
-
-Record = Mapping[str, Any]
-Rows = Mapping[str, Sequence[Record]]
-MISSING = "–"
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One number of a table. A `value` of None prints a dash."""
-
-    value: float | None
-    text: str
-    interval: tuple[float, float] | None = None
-    interval_text: str = ""
-    mark: Literal["", "best", "tied"] = ""
-    source: str = ""  # of a published number
-
-
-def filter_task(rows: Rows, task: str) -> Rows:
-    """Returns the records of a task, such as `recall` or, with only these options, `recall(longest=4)`; "": all."""
-    if not task:
-        return {label: list(records) for label, records in rows.items()}
-    pattern = Spec(task)
-
-    def fits(record: Record) -> bool:
-        spec = Spec(record["config"]["data.task"])
-        return spec.name == pattern.name and pattern.hyper.items() <= _options(spec).items()
-
-    return {label: list(filter(fits, records)) for label, records in rows.items()}
-
-
-@functools.cache
-def _options(spec: Spec) -> Mapping[str, Any]:
-    """Returns the options of a task: of a built-in one with the defaults, of another one those that are given."""
-    built_in = not spec.module and spec.name in tasks.functions
-    return tasks.bind(spec).hyper if built_in else spec.hyper
 
 
 def recorded_name(metric: str, split: Mapping[str, Any]) -> str | None:
@@ -191,7 +155,7 @@ class MetricColumn:
         return f"{value * (100 if self.metric.percent else 1):.{digits}f}"
 
 
-Column = RecordColumn | MetricColumn
+Column = RecordColumn | MetricColumn | StepsToColumn
 
 
 def format_si(value: float) -> str:
@@ -256,15 +220,21 @@ def _split_outside(text: str, separators: str) -> tuple[str, str, str]:
     return text, "", ""
 
 
+EXAMPLES = ("test/exact", "steps_to:dev/exact>=0.9")
+
+
 def column(name: str) -> Column:
     """Returns the column of a name, which may have a prefix `task:` or, with options, `task(longest=4):`.
 
-    Without the prefix it is a key of RECORD_COLUMNS, a config field, or `split/metric`, where the split may be a slice:
-    `test[length>20]/exact`. The metric is a key of METRICS or, from a user's file, `FILE.py:name`.
+    Without the prefix it is a key of RECORD_COLUMNS, a config field, `steps_to:dev/metric>=value`, or `split/metric`,
+    where the split may be a slice: `test[length>20]/exact`. The metric of a split is a key of METRICS or, from a user's
+    file, `FILE.py:name`.
 
     Raises:
       UserError: the name is unknown; the message names the nearest match.
     """
+    if name.startswith(STEPS_TO):
+        return steps_to_column(name)
     task, separator, rest = _split_outside(name, ":/")
     if separator == ":":
         unprefixed = column(rest)
@@ -276,7 +246,9 @@ def column(name: str) -> Column:
     if name in fields:
         return RecordColumn(name, name, _field_cell(name))
     if not slash:
-        raise UserError(f"a table has no column {name!r}; {nearest(name, [*RECORD_COLUMNS, 'test/exact', *fields])}")
+        raise UserError(f"a table has no column {name!r}; {nearest(name, [*RECORD_COLUMNS, *EXAMPLES, *fields])}")
+    if "=" in metric and "(" not in metric:
+        raise UserError(f"a table has no column {name!r}; did you mean {STEPS_TO}{name}?")
     if metric not in METRICS and ":" not in metric:
         raise UserError(f"column {name!r} has no metric {metric!r}; {nearest(metric, METRICS)}")
     inner = METRICS[metric] if metric in METRICS else user.find(metric)

@@ -1,9 +1,11 @@
 """Attention maps: the attention weights of every output symbol over the source symbols."""
 
+import io
 import math
 import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -15,6 +17,7 @@ from matplotlib.image import AxesImage
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
+from attn_research import storage
 from attn_research.errors import UserError
 from attn_research.reports.fonts import symbol_label, text_label
 from attn_research.reports.items import Item, bin_item
@@ -106,14 +109,20 @@ def bars(item: Item, step: int, path: str | Path, title: str = "") -> list[Path]
 
 
 def save(figure: Figure, path: str | Path) -> list[Path]:
-    """Writes a figure as PNG and PDF. Equal figures give equal files, byte for byte."""
+    """Writes a figure as PNG and PDF, each atomically. Equal figures give equal files, byte for byte."""
     path = Path(path)
     stem = path.with_suffix("") if path.suffix in {".png", ".pdf"} else path
-    stem.parent.mkdir(parents=True, exist_ok=True)
     png, pdf = (stem.with_name(stem.name + suffix) for suffix in (".png", ".pdf"))
-    figure.savefig(png, dpi=min(200, MAX_PIXELS / max(figure.get_size_inches())), metadata={"Software": None})
-    figure.savefig(pdf, metadata={"CreationDate": None})
+    resolution = min(200, MAX_PIXELS / max(figure.get_size_inches()))
+    storage.write(png, _render(figure, format="png", dpi=resolution, metadata={"Software": None}))
+    storage.write(pdf, _render(figure, format="pdf", metadata={"CreationDate": None}))
     return [png, pdf]
+
+
+def _render(figure: Figure, **options: Any) -> bytes:
+    file = io.BytesIO()
+    figure.savefig(file, **options)
+    return file.getvalue()
 
 
 def _group_sizes(items: Sequence[Item]) -> tuple[int, int]:

@@ -1,11 +1,14 @@
 """The footnotes of a table: how its numbers were computed. Code is between backticks."""
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from attn_research.metrics import Comparison
 from attn_research.metrics.statistics import MIN_SEEDS, REPLICATES
-from attn_research.reports.columns import Cell, Column, MetricColumn, Rows, filter_task, recorded_name
+from attn_research.reports.cells import Cell, Rows, filter_task
+from attn_research.reports.columns import Column, MetricColumn, recorded_name
+from attn_research.reports.dev_curves import StepsToColumn
 from attn_research.runs import identity
 
 MAX_NAMED = 6  # records that a note names one by one
@@ -44,6 +47,7 @@ def notes(
         *_signatures(records, columns),
         *_sliced(finished, columns),
         *_free(finished, columns, comparisons),
+        *_steps_to(finished, columns),
         *_milliseconds(finished, columns),
         *_origin(records),
         *_settings(rows),
@@ -197,6 +201,38 @@ def _range(shares: Sequence[float]) -> str:
     return f"{' to '.join(ends)} %"
 
 
+def _steps_to(finished: Rows, columns: Sequence[Column]) -> list[str]:
+    """The resolution of every column of steps, the seeds that do not reach its target, and records without a curve."""
+    return [
+        sentence
+        for column in columns
+        if isinstance(column, StepsToColumn)
+        for sentence in _steps_to_column(column, filter_task(finished, column.task))
+    ]
+
+
+def _steps_to_column(column: StepsToColumn, rows: Rows) -> list[str]:
+    firsts = {label: [column.first_step(record) for record in records] for label, records in rows.items()}
+    without = [
+        f"`{label}` seed {record['config']['seed']}"
+        for label, records in rows.items()
+        for record, first in zip(records, firsts[label], strict=True)
+        if first is None
+    ]
+    no_curve = f"{column.header}: no dev curve of {list_first(without)}."
+    if all(first is None for row in firsts.values() for first in row):
+        return [f"{column.header}: no record has a dev curve."] if without else []
+    not_reached = [f"`{label}` {row.count(math.inf)} of {len(row)}" for label, row in firsts.items() if math.inf in row]
+    intervals = sorted({record["config"]["train.evaluate_every"] for records in rows.values() for record in records})
+    sentence = (
+        f"{column.header}: the first evaluation on dev, which is every {' or '.join(map(str, intervals))} steps, that "
+        "reaches it; median over seeds."
+    )
+    if not_reached:
+        sentence += f" Seeds that do not reach it count as larger than every step: {', '.join(not_reached)}."
+    return [sentence, *([no_curve] if without else [])]
+
+
 def _milliseconds(finished: Rows, columns: Sequence[Column]) -> list[str]:
     tasks = [column.task for column in columns if column.name.removeprefix(f"{column.task}:") == "ms"]
     if not tasks or all(record["idle"] for records in finished.values() for record in records):
@@ -248,12 +284,13 @@ def _settings(rows: Rows) -> list[str]:
             same = tuple(dict.fromkeys(title for (title, _), own in zip(titled, values, strict=True) if own == value))
             differences.setdefault(same, []).append(f"{name} {value} instead of {usual}")
     return [
-        f"Different versions or settings: {_list_first(titles)}, with {', '.join(phrases)}."
+        f"Different versions or settings: {list_first(titles)}, with {', '.join(phrases)}."
         for titles, phrases in differences.items()
     ]
 
 
-def _list_first(names: Sequence[str]) -> str:
+def list_first(names: Sequence[str]) -> str:
+    """Returns the first names of a list and the number of the others."""
     more = f" and {len(names) - MAX_NAMED} more" if len(names) > MAX_NAMED else ""
     return ", ".join(names[:MAX_NAMED]) + more
 

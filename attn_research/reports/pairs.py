@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 
 from attn_research.metrics.difference import DifferenceTest
-from attn_research.reports.columns import MetricColumn, Rows, column_of_records
+from attn_research.reports.cells import Rows
+from attn_research.reports.columns import MetricColumn, column_of_records
 from attn_research.reports.notes import DETECTABLE, list_diverged, list_missing
 from attn_research.reports.render import markdown_code, markdown_escape
 from attn_research.reports.tables import Table, check_alike

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 from attn_research.errors import UserError
 from attn_research.registry import nearest
-from attn_research.reports.columns import Cell, Column, MetricColumn
+from attn_research.reports.cells import Cell
+from attn_research.reports.columns import Column, MetricColumn
 
 FULL_SIZE = " (published, full size)"
 SPECIAL = {
@@ -31,6 +32,8 @@ SPECIAL = {
     "↑": r"$\uparrow$",
     "↓": r"$\downarrow$",
     "†": r"$^\dagger$",
+    "≤": r"$\leq$",
+    "≥": r"$\geq$",
 }
 # First characters of a cell that a spreadsheet may evaluate.
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")

@@ -7,16 +7,8 @@ from types import MappingProxyType
 from attn_research.config import Config, diff, field_types, flatten, unflatten
 from attn_research.errors import UserError
 from attn_research.registry import nearest
-from attn_research.reports.columns import (
-    MISSING,
-    Cell,
-    Column,
-    MetricColumn,
-    Record,
-    Rows,
-    column,
-    column_of_records,
-)
+from attn_research.reports.cells import MISSING, Cell, Record, Rows
+from attn_research.reports.columns import Column, MetricColumn, column, column_of_records
 from attn_research.reports.notes import PUBLISHED, notes
 from attn_research.reports.render import TableData
 
@@ -32,7 +24,8 @@ class Table:
       row: a config field, or a function from a config to a label.
       columns: `split/metric` (`test/exact`, `test_unseen/per` ...), `parameters`, `flops_per_step`, `ms` or `seeds`. If
         the runs of a row have several tasks, `task:column` shows one of them (`reverse:test_long/exact`). A metric
-        from a user's file is `split/FILE.py:name`.
+        from a user's file is `split/FILE.py:name`. `steps_to:dev/exact>=0.9` is the first evaluated step at which a
+        dev metric reaches a value.
       title: printed above the table.
       note: the last footnote.
 

@@ -1,6 +1,7 @@
 """Compares the table of the runs here with the committed one: does its interval hold each number from here?"""
 
-from attn_research.reports.columns import MISSING, Cell, MetricColumn
+from attn_research.reports.cells import MISSING, Cell
+from attn_research.reports.columns import MetricColumn
 from attn_research.reports.render import TableData, markdown_code, markdown_escape
 
 NOTE = (
