@@ -8,7 +8,7 @@ from test_counts import real_flops, real_parameters
 
 from attn_research.attention.normalizers import normalizers
 from attn_research.attention.scores import scores
-from attn_research.config import Config, diff, override
+from attn_research.config import diff, override
 from attn_research.errors import UserError
 from attn_research.sweeps.matching import FIELDS, Match, _first_at_least, describe, match_sizes
 from attn_research.training.counts import count_flops, count_parameters
