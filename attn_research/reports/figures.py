@@ -1,5 +1,6 @@
 """Attention maps: the attention weights of every output symbol over the source symbols."""
 
+import io
 import math
 import textwrap
 from collections.abc import Mapping, Sequence
@@ -15,6 +16,7 @@ from matplotlib.image import AxesImage
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
+from attn_research import storage
 from attn_research.errors import UserError
 from attn_research.reports.fonts import symbol_label, text_label
 from attn_research.reports.items import Item, bin_item
@@ -27,6 +29,7 @@ SIZE = 8.5  # points
 LETTER = SIZE / 72 * 0.62  # inches, average width of a letter
 RATIO = 1.9  # preferred width of a page of maps relative to its height
 GAP = 0.3  # cost of an empty cell of the grid; the cost of the page's shape is |log(width / height / RATIO)|
+METADATA: dict[str, dict] = {".png": {"Software": None}, ".pdf": {"CreationDate": None}, ".svg": {"Date": None}}
 NO_ATTENTION = "no attention:\nnothing to show"
 NO_OUTPUT = "no output"
 
@@ -105,15 +108,18 @@ def bars(item: Item, step: int, path: str | Path, title: str = "") -> list[Path]
     return save(figure, path)
 
 
-def save(figure: Figure, path: str | Path) -> list[Path]:
-    """Writes a figure as PNG and PDF. Equal figures give equal files, byte for byte."""
+def save(figure: Figure, path: str | Path, suffixes: Sequence[str] = (".png", ".pdf")) -> list[Path]:
+    """Writes a figure atomically, by default as PNG and PDF. Equal figures give equal files, byte for byte."""
     path = Path(path)
-    stem = path.with_suffix("") if path.suffix in {".png", ".pdf"} else path
-    stem.parent.mkdir(parents=True, exist_ok=True)
-    png, pdf = (stem.with_name(stem.name + suffix) for suffix in (".png", ".pdf"))
-    figure.savefig(png, dpi=min(200, MAX_PIXELS / max(figure.get_size_inches())), metadata={"Software": None})
-    figure.savefig(pdf, metadata={"CreationDate": None})
-    return [png, pdf]
+    stem = path.with_suffix("") if path.suffix in METADATA else path
+    dpi = min(200, MAX_PIXELS / max(figure.get_size_inches()))
+    paths = [stem.with_name(stem.name + suffix) for suffix in suffixes]
+    for result in paths:
+        buffer = io.BytesIO()
+        with matplotlib.rc_context({"svg.hashsalt": stem.name}):
+            figure.savefig(buffer, dpi=dpi, format=result.suffix[1:], metadata=METADATA[result.suffix])
+        storage.write(result, buffer.getvalue(), synced=False)
+    return paths
 
 
 def _group_sizes(items: Sequence[Item]) -> tuple[int, int]:
