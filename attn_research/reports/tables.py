@@ -30,9 +30,9 @@ class Table:
 
     Attributes:
       row: a config field, or a function from a config to a label.
-      columns: `split/metric` (`test/exact`, `test_unseen/per` ...), `parameters`, `flops_per_step`, `ms` or `seeds`. If
-        the runs of a row have several tasks, `task:column` shows one of them (`reverse:test_long/exact`). A metric
-        from a user's file is `split/FILE.py:name`.
+      columns: `split/metric` (`test/exact`, `test_unseen/per` ...), `parameters`, `flops_per_step`, `ms`,
+        `peak_memory` or `seeds`. If the runs of a row have several tasks, `task:column` shows one of them
+        (`reverse:test_long/exact`). A metric from a user's file is `split/FILE.py:name`.
       title: printed above the table.
       note: the last footnote.
 
