@@ -10,8 +10,11 @@ from attn_research.attention.normalizers import normalizers
 from attn_research.attention.scores import scores
 from attn_research.config import diff, override
 from attn_research.errors import UserError
+from attn_research.storage import cache_root
+from attn_research.sweeps import count_cache
 from attn_research.sweeps.matching import FIELDS, Match, _first_at_least, describe, match_sizes
 from attn_research.training.counts import count_flops, count_parameters
+from attn_research.training.loop import drop_edited_code
 
 SIZES = dict.fromkeys(FIELDS, 120) | {"model.encoder.direction": "forward", "model.embedding": 8}
 BASE = override(TINY, SIZES | {"model.attention.score": "general"})
@@ -28,6 +31,13 @@ OTHERS = (
     {"model.encoder.cell": "gru", "model.encoder.hidden": 200},
     {"model.decoder.hidden": 60},
 )
+SCORE = """
+import jax
+
+def mine(param, keys, query_size):
+    w = param("w", jax.nn.initializers.ones, ({size},))
+    return lambda query, history: keys[..., 0] * w.sum()
+"""
 NORMALIZERS = ("sparsemax", "mocha", "forward(agent=True)")
 VARIANTS = (
     *({"model.attention.score": score} for score in scores.functions if score != "none"),
@@ -35,6 +45,11 @@ VARIANTS = (
     *({"model.attention.normalizer": normalizer} for normalizer in NORMALIZERS),
     *OTHERS,
 )
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("ATTN_RESEARCH_CACHE", str(tmp_path / "cache"))
 
 
 @pytest.mark.parametrize("changes", VARIANTS, ids=str)
@@ -185,3 +200,26 @@ def test_the_search_finds_the_first_step_that_reaches_the_target(growth, first, 
 
 def test_every_normalizer_in_the_tests_is_registered():
     assert {name.partition("(")[0] for name in NORMALIZERS} <= set(normalizers.functions)
+
+
+def test_counts_are_computed_once_for_all_processes(monkeypatch):
+    configs = [override(BASE, {"model.attention.score": score}) for score in ("dot", "concat")]
+    solved = match_sizes(configs, Match("parameters"))
+    monkeypatch.setattr(count_cache, "COUNTS", {})
+    assert match_sizes(configs, Match("parameters")) == solved
+    (file,) = (cache_root() / "counts").iterdir()
+    file.write_text("damaged")
+    with pytest.raises(KeyError):
+        match_sizes(configs, Match("parameters"))
+
+
+def test_an_edited_score_is_counted_again(tmp_path):
+    file = tmp_path / "mine.py"
+    counts = []
+    for size in (3, 50):
+        file.write_text(SCORE.format(size=size))
+        drop_edited_code()
+        cache = count_cache.CountCache()
+        counts.append(cache.count("parameters", override(BASE, {"model.attention.score": f"{file}:mine"})))
+        cache.save()
+    assert counts[1] - counts[0] == 47

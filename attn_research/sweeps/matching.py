@@ -8,11 +8,14 @@ import functools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from attn_research.config import Config, flatten, override, program_config
 from attn_research.errors import UserError, nearest
 from attn_research.variants import canonical
+
+if TYPE_CHECKING:
+    from attn_research.sweeps.count_cache import CountCache
 
 FIELDS = ("model.encoder.hidden", "model.decoder.hidden")
 MAX_SIZE = 8192  # of both fields
@@ -45,16 +48,6 @@ class Match:
             raise UserError(f"the tolerance of Match is {self.tolerance!r}, but must be above 0 and below 1")
         override(Config(), self.reference)
 
-    def count(self, config: Config) -> float:
-        """Returns the count of a config.
-
-        Raises:
-          UserError: its data or its model is invalid.
-        """
-        from attn_research.training import counts
-
-        return {"parameters": counts.count_parameters, "flops": counts.count_flops}[self.quantity](config)
-
 
 @dataclass(frozen=True)
 class Solution:
@@ -83,12 +76,15 @@ def match_sizes(configs: Sequence[Config], match: Match) -> dict[Config, Config]
     Raises:
       UserError: no config is the reference, or for some config no size gives a count within the tolerance.
     """
-    targets = {task: match.count(config) for task, config in references(configs, match).items()}
+    cache = _cache()
+    count = functools.partial(cache.count, match.quantity)
+    targets = {task: count(config) for task, config in references(configs, match).items()}
     solutions: dict[Config, Solution] = {}
     for config in configs:
         program = program_config(config)
         if program not in solutions:
-            solutions[program] = _solve(program, targets[_task(config)], match, configs)
+            solutions[program] = _solve(program, targets[_task(config)], match, count, configs)
+    cache.save()
     _check(solutions, match, configs)
     return {config: override(config, _sizes(solutions[program_config(config)].config)) for config in configs}
 
@@ -121,7 +117,7 @@ def describe(match: Match, sizes: Mapping[Config, Config], label: Callable[[Conf
     names = label or _labels(list(sizes)).__getitem__
     several = len({_task(config) for config in sizes}) > 1
     counts = ", ".join(
-        f"{match.count(config):,.0f}{f' on {task}' if several else ''}"
+        f"{_cache().count(match.quantity, config):,.0f}{f' on {task}' if several else ''}"
         for task, config in references(list(sizes), match).items()
     )
     rows: dict[str, dict[str, list[str]]] = {}  # row -> size -> tasks
@@ -139,13 +135,22 @@ def _format_row(by_size: Mapping[str, Sequence[str]]) -> str:
     return " and ".join(f"{size} ({', '.join(dict.fromkeys(tasks))})" for size, tasks in by_size.items())
 
 
-def _solve(config: Config, target: float, match: Match, configs: Sequence[Config]) -> Solution:
+def _cache() -> "CountCache":
+    """Returns the counts on disk. The import takes a second, which experiment files without MATCH need not wait for."""
+    from attn_research.sweeps.count_cache import CountCache
+
+    return CountCache()
+
+
+def _solve(
+    config: Config, target: float, match: Match, count: Callable[[Config], float], configs: Sequence[Config]
+) -> Solution:
     """Returns the config with the sizes whose count is closest to `target`."""
-    unchanged = Solution(config, match.count(config), target)
+    unchanged = Solution(config, count(config), target)
     if unchanged.error == 0:
         return unchanged
     try:
-        return _search(unchanged, match)
+        return _search(unchanged, count)
     except UserError as error:  # of a size that the model does not allow
         if unchanged.error <= match.tolerance:
             return unchanged
@@ -153,7 +158,7 @@ def _solve(config: Config, target: float, match: Match, configs: Sequence[Config
         raise UserError(f"MATCH needs another hidden size than {size} for row {row!r}, but {error}") from error
 
 
-def _search(unchanged: Solution, match: Match) -> Solution:
+def _search(unchanged: Solution, count: Callable[[Config], float]) -> Solution:
     """Returns the closest solution.
 
     Raises:
@@ -164,7 +169,7 @@ def _search(unchanged: Solution, match: Match) -> Solution:
     @functools.cache
     def solution(step: int) -> Solution:
         config = sizes.apply(unchanged.config, step)
-        return Solution(config, match.count(config), target)
+        return Solution(config, count(config), target)
 
     steps, start = sizes.steps(), sizes.guess(target / unchanged.count)
     at_least = _first_at_least(lambda step: solution(step).count, target, steps, start)

@@ -31,7 +31,7 @@ def count_parameters(run: config.Config) -> int:
     Raises:
       UserError: the data is invalid, or the config has no valid model.
     """
-    sizes = _data_sizes(run.data)
+    sizes = data_sizes(run.data)
     return _count_parameters(Seq2Seq(run.model, sizes.source, sizes.target))
 
 
@@ -41,13 +41,18 @@ def count_flops(run: config.Config) -> float:
     Raises:
       UserError: as in `count_parameters`.
     """
-    batches = _data_sizes(run.data).batches
+    batches = data_sizes(run.data).batches
     by_shape = {shape: _count_flops(config.program_config(run), shape) for shape, _ in batches}
     return sum(by_shape[shape] * number for shape, number in batches) / sum(number for _, number in batches)
 
 
 @functools.lru_cache(maxsize=256)
-def _data_sizes(data: config.Data) -> DataSizes:
+def data_sizes(data: config.Data) -> DataSizes:
+    """Returns the sizes of the vocabularies and the batches of an epoch.
+
+    Raises:
+      UserError: the data is invalid.
+    """
     prepared = prepare(data)
     split = prepared.splits["train"]
     batches = plan_batches(split.encoded, split.shapes, data.batch_size)
@@ -62,7 +67,7 @@ def _count_parameters(model: Seq2Seq) -> int:
 
 @functools.lru_cache(maxsize=4096)
 def _count_flops(run: config.Config, shape: Shape) -> int:
-    sizes, train = _data_sizes(run.data), run.train
+    sizes, train = data_sizes(run.data), run.train
     model = Seq2Seq(run.model, sizes.source, sizes.target)
     state = jax.eval_shape(lambda: init_state(init_parameters(model, 0), train, 0))
     batch = _abstract_batch(run.data.batch_size, shape, auxiliary.needs_links(train))
@@ -82,5 +87,5 @@ def _abstract_batch(rows: int, shape: Shape, has_links: bool) -> Batch:
 
 def clear_counts() -> None:
     """Drops all counts of this process."""
-    for cached in (_data_sizes, _count_parameters, _count_flops):
+    for cached in (data_sizes, _count_parameters, _count_flops):
         cached.cache_clear()
