@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from known_records import first, record, split
 
 from attn_research.config import Config, override, unflatten
-from attn_research.reports.columns import format_si
+from attn_research.reports.columns import format_bytes, format_si
 from attn_research.reports.render import SPECIAL, csv_escape, escape, markdown_code, markdown_escape
 from attn_research.reports.tables import Table
 
@@ -240,6 +240,18 @@ def test_numbers_have_si_prefixes():
     assert [format_si(value) for value in (7, 999, 999.9, 38_200, 1.3e9, 99_960, 123_456, 2e12)] == [
         "7", "999", "1.00 k", "38.2 k", "1.30 G", "100 k", "123 k", "2.00 T",
     ]  # fmt: skip
+
+
+def test_peak_memory_is_a_mean_in_bytes_and_a_footnote_names_rows_without_it():
+    runs = {"dot": row("dot", 180), "general": row("general", 180)}
+    for result, peak in zip(runs["dot"], (400e6, 424e6, None), strict=True):
+        result["peak_memory"] = peak
+    built = Table("model.attention.score", ("peak_memory",)).build(runs)
+    assert [cells[0].text for cells in built.rows.values()] == ["412 MB", "–"]
+    assert built.columns[0].header == "peak memory"
+    assert "memory of the device; not recorded for `general`." in "\n".join(built.notes)
+    assert "Peak memory" not in notes(runs)
+    assert [format_bytes(value) for value in (999, 1500, 3.2e9)] == ["999 B", "1.50 kB", "3.20 GB"]
 
 
 def test_escapes_equal_those_by_hand():

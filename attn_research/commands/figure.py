@@ -1,11 +1,13 @@
-"""`attn-research figure`: an experiment's attention on one test item, or its dev curves."""
+"""`attn-research figure`: pictures of an experiment: attention maps, dev curves, quality against cost or length."""
 
 import argparse
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from attn_research import storage
 from attn_research.commands.arguments import add_command
-from attn_research.commands.console import print_error
+from attn_research.commands.console import print_error, report_diverged
 from attn_research.commands.experiment import (
     add_experiment,
     check_changes,
@@ -15,21 +17,32 @@ from attn_research.commands.experiment import (
     read_tuning,
     trials_file,
 )
-from attn_research.commands.experiment_records import load_records
+from attn_research.commands.experiment_records import ExperimentRecords, load_records
 from attn_research.config import Config
 from attn_research.errors import UserError
 from attn_research.sweeps.expand import Experiment
 
+if TYPE_CHECKING:
+    from attn_research.reports.axes import Lines
+    from attn_research.reports.curves import Panel
+
 EXAMPLES = """\
 experiments/score_functions.py
 experiments/score_functions.py --item 3
-experiments/score_functions.py --curves exact"""
+experiments/score_functions.py --curves exact
+experiments/score_functions.py --by length --metric test/exact
+experiments/score_functions.py --cost parameters
+experiments/battery.py --axes"""
 
 
 def add_parser(commands: Any) -> None:
     """Adds the command to the parser."""
     command = add_command(
-        commands, "figure", figure, "draw the attention of every variant on one test item, or its dev curves", EXAMPLES
+        commands,
+        "figure",
+        figure,
+        "draw the attention of every variant on one test item, or numbers of all variants as lines or points",
+        EXAMPLES,
     )
     add_experiment(command)
     what = command.add_mutually_exclusive_group()
@@ -41,13 +54,42 @@ def add_parser(commands: Any) -> None:
         const="",
         help="draw a dev metric by training step, from the records (default: the metric of train.select)",
     )
+    what.add_argument(
+        "--cost",
+        metavar="COLUMN",
+        help="draw a metric against parameters, flops_per_step, ms or peak_memory, with the Pareto front",
+    )
+    what.add_argument(
+        "--by",
+        metavar="ATTRIBUTE",
+        help="draw a metric against an attribute of the test items: length, target_length, frequency (in training), or "
+        "one of the task",
+    )
+    what.add_argument("--axes", action="store_true", help="draw the curves that the experiment declares")
+    command.add_argument(
+        "--metric", metavar="COLUMN", help="of --cost and --by, as in test/exact (default: the table's first)"
+    )
 
 
 def figure(arguments: argparse.Namespace) -> int:
-    """Draws attention maps of one test item or dev curves, a map or line for each row of the experiment's table."""
-    experiment, runs = read_experiment(arguments), Path(arguments.runs)
+    """Draws the picture that the arguments name, with a map, line or point for each row of the experiment's table."""
+    if arguments.metric and not (arguments.cost or arguments.by):
+        raise UserError("--metric needs --cost or --by")
+    experiment = read_experiment(arguments)
     if arguments.curves is not None:
-        return _draw_curves(arguments, experiment, runs)
+        return _draw_from_records(arguments, experiment, "curves", _draw_dev_curves)
+    if arguments.cost is not None:
+        return _draw_from_records(arguments, experiment, "cost", _draw_cost)
+    if arguments.by is not None:
+        return _draw_from_records(arguments, experiment, f"by-{arguments.by}", _draw_slices)
+    if arguments.axes:
+        return _draw_from_records(arguments, experiment, "axes", _draw_axes)
+    return _draw_maps(arguments, experiment)
+
+
+def _draw_maps(arguments: argparse.Namespace, experiment: Experiment) -> int:
+    """Draws the attention maps of one test item."""
+    runs = Path(arguments.runs)
     check_changes(arguments, experiment.runs)
     directories = _first_runs(experiment, runs, committed_file(arguments, experiment))
     if not directories:
@@ -61,24 +103,92 @@ def figure(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _draw_curves(arguments: argparse.Namespace, experiment: Experiment, runs: Path) -> int:
-    """Draws a dev metric by training step, from the records that `table` shows; prints which records it leaves out."""
-    from attn_research.reports.curves import draw_dev_curves, without_curve
-    from attn_research.reports.notes import list_diverged, list_first, list_missing
+def _draw_from_records(
+    arguments: argparse.Namespace,
+    experiment: Experiment,
+    name: str,
+    draw: Callable[[argparse.Namespace, ExperimentRecords, Path], Sequence[Path]],
+) -> int:
+    """Draws a picture from the records that `table` shows, and prints which records it leaves out."""
+    from attn_research.reports.notes import list_diverged, list_missing
 
-    loaded = load_records(experiment, committed_file(arguments, experiment), runs)
+    loaded = load_records(experiment, committed_file(arguments, experiment), Path(arguments.runs))
     check_changes(arguments, loaded.missing)
     rows, missing, reasons = loaded.rows()
-    first = next(record for records in rows.values() for record in records)
-    metric = arguments.curves.removeprefix("dev/") or first["config"]["train.select"]
-    paths = draw_dev_curves(rows, metric, runs / "reports" / f"{experiment.name}-curves")
-    without = without_curve(rows, metric)
-    no_curve = [f"{list_first(without)}: no dev curve of {metric}"] if without else []
-    for sentence in [*list_diverged(rows), *list_missing(missing), *reasons, *no_curve]:
+    paths = draw(arguments, loaded, Path(arguments.runs) / "reports" / f"{experiment.name}-{name}")
+    for sentence in [*list_diverged(rows), *list_missing(missing), *reasons]:
         print_error(sentence)
     for path in paths:
         print(path)
-    return 0
+    return report_diverged(loaded.by_config.values())
+
+
+def _draw_dev_curves(arguments: argparse.Namespace, loaded: ExperimentRecords, path: Path) -> Sequence[Path]:
+    from attn_research.reports.curves import draw_dev_curves, without_curve
+    from attn_research.reports.notes import list_first
+
+    rows, _, _ = loaded.rows()
+    first = next(record for records in rows.values() for record in records)
+    metric = arguments.curves.removeprefix("dev/") or first["config"]["train.select"]
+    paths = draw_dev_curves(rows, metric, path)
+    if without := without_curve(rows, metric):
+        print_error(f"{list_first(without)}: no dev curve of {metric}")
+    return paths
+
+
+def _draw_cost(arguments: argparse.Namespace, loaded: ExperimentRecords, path: Path) -> Sequence[Path]:
+    from attn_research.reports.cost import cost_figure, cost_table
+
+    table = cost_table(loaded.experiment.table, arguments.cost, arguments.metric)
+    data = loaded._replace(experiment=loaded.experiment._replace(table=table, published={})).table()
+    return cost_figure(data, path)
+
+
+def _draw_slices(arguments: argparse.Namespace, loaded: ExperimentRecords, path: Path) -> Sequence[Path]:
+    from attn_research.reports.axes import metric_column, slice_lines
+
+    name = loaded.metric(arguments.metric)
+    lines = slice_lines(name, loaded.finished_rows(), arguments.by)
+    header = metric_column(name).header
+    return _draw_lines({"": lines}, [_panel("", arguments.by.replace("_", " "), header, lines)], arguments.by, path)
+
+
+def _draw_axes(arguments: argparse.Namespace, loaded: ExperimentRecords, path: Path) -> Sequence[Path]:
+    from attn_research.reports.axes import metric_column
+
+    curves, table = loaded.experiment.curves, loaded.experiment.table
+    if not curves:
+        raise UserError(f"{arguments.experiment} declares no curves")
+    lines = {curve.title or curve.y: curve.lines(loaded.by_config, table.label) for curve in curves}
+    panels = [
+        _panel(title, curve.x_title, metric_column(curve.y).header, lines[title])
+        for curve, title in zip(curves, lines, strict=True)
+    ]
+    return _draw_lines(lines, panels, "x", path)
+
+
+def _panel(title: str, x_label: str, y_label: str, lines: "Lines") -> "Panel":
+    """Returns a panel with the means and intervals of every row; in percent if the header says so."""
+    from attn_research.reports.curves import Line, Panel
+
+    scale = 100 if ", %" in y_label else 1
+    drawn = []
+    for label, points in lines.items():
+        ends = [point.interval or (float("nan"), float("nan")) for point in points]
+        low, high = ([scale * end for end in side] for side in zip(*ends, strict=True))
+        drawn.append(Line(label, [p.x for p in points], [scale * p.mean for p in points], low, high))
+    return Panel(title, x_label, y_label, drawn)
+
+
+def _draw_lines(lines: "Mapping[str, Lines]", panels: "Sequence[Panel]", x_name: str, path: Path) -> Sequence[Path]:
+    """Draws panels and writes their points as CSV."""
+    from attn_research.reports.axes import to_csv
+    from attn_research.reports.curves import draw_lines
+
+    paths = draw_lines(panels, path, "mean over seeds   ·   band: 95 % bootstrap confidence interval")
+    numbers = path.with_name(f"{path.name}.csv")
+    storage.write(numbers, to_csv(lines, x_name))
+    return [*paths, numbers]
 
 
 def _first_runs(experiment: Experiment, runs: Path, committed: Path) -> dict[str, Path]:

@@ -54,6 +54,11 @@ class Curve:
                 raise UserError(f"a curve has {name!r}, which is no config field; {nearest(name, fields)}")
         metric_column(self.y)
 
+    @property
+    def x_title(self) -> str:
+        """The label below the picture."""
+        return self.x_label or (self.x if isinstance(self.x, str) else "")
+
     def lines(self, by_config: Mapping[Config, Record], label: Callable[[Config], str]) -> Lines:
         """Returns the points of every row.
 
@@ -146,7 +151,8 @@ def slice_columns(name: str, rows: Rows, attribute: str) -> dict[str, float]:
 def slice_lines(name: str, rows: Rows, attribute: str) -> Lines:
     """Returns the points of every row on slices by an attribute. Args and errors are as in `slice_columns`."""
     points = [(x, line_points(sliced, rows)) for sliced, x in slice_columns(name, rows, attribute).items()]
-    return {label: [Point(x, *of_rows[label]) for x, of_rows in points if label in of_rows] for label in rows}
+    labels = [label for label in rows if any(label in of_rows for _, of_rows in points)]
+    return {label: [Point(x, *of_rows[label]) for x, of_rows in points if label in of_rows] for label in labels}
 
 
 def to_csv(panels: Mapping[str, Lines], x_name: str) -> str:

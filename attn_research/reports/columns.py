@@ -166,6 +166,12 @@ def format_si(value: float) -> str:
     return f"{value:.0f}"
 
 
+def format_bytes(value: float) -> str:
+    """Formats a number of bytes with three significant digits and an SI prefix: 412000000 as `412 MB`."""
+    text = format_si(value)
+    return f"{text}B" if text[-1].isalpha() else f"{text} B"
+
+
 def _count_cell(name: str) -> Callable[[Sequence[Record]], Cell]:
     """Returns a function that formats a count of the records; its range if they differ."""
 
@@ -184,6 +190,14 @@ def _milliseconds(records: Sequence[Record]) -> Cell:
     return Cell(value, f"{value:.1f}")
 
 
+def _peak_memory(records: Sequence[Record]) -> Cell:
+    values = [record["peak_memory"] for record in records if record.get("peak_memory") is not None]
+    if not values:
+        return Cell(None, MISSING)
+    value = float(np.mean(values))
+    return Cell(value, format_bytes(value))
+
+
 def _seeds(records: Sequence[Record]) -> Cell:
     return Cell(len(records), str(len(records)))
 
@@ -194,6 +208,7 @@ RECORD_COLUMNS = {
         RecordColumn("parameters", "parameters", _count_cell("parameters")),
         RecordColumn("flops_per_step", "FLOPs per step", _count_cell("flops_per_step")),
         RecordColumn("ms", "ms per step", _milliseconds),
+        RecordColumn("peak_memory", "peak memory", _peak_memory),
         RecordColumn("seeds", "seeds", _seeds),
     )
 }

@@ -5,7 +5,6 @@ import math
 import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import matplotlib
 import numpy as np
@@ -30,6 +29,7 @@ SIZE = 8.5  # points
 LETTER = SIZE / 72 * 0.62  # inches, average width of a letter
 RATIO = 1.9  # preferred width of a page of maps relative to its height
 GAP = 0.3  # cost of an empty cell of the grid; the cost of the page's shape is |log(width / height / RATIO)|
+METADATA: dict[str, dict] = {".png": {"Software": None}, ".pdf": {"CreationDate": None}, ".svg": {"Date": None}}
 NO_ATTENTION = "no attention:\nnothing to show"
 NO_OUTPUT = "no output"
 
@@ -108,21 +108,18 @@ def bars(item: Item, step: int, path: str | Path, title: str = "") -> list[Path]
     return save(figure, path)
 
 
-def save(figure: Figure, path: str | Path) -> list[Path]:
-    """Writes a figure as PNG and PDF, each atomically. Equal figures give equal files, byte for byte."""
+def save(figure: Figure, path: str | Path, suffixes: Sequence[str] = (".png", ".pdf")) -> list[Path]:
+    """Writes a figure atomically, by default as PNG and PDF. Equal figures give equal files, byte for byte."""
     path = Path(path)
-    stem = path.with_suffix("") if path.suffix in {".png", ".pdf"} else path
-    png, pdf = (stem.with_name(stem.name + suffix) for suffix in (".png", ".pdf"))
-    resolution = min(200, MAX_PIXELS / max(figure.get_size_inches()))
-    storage.write(png, _render(figure, format="png", dpi=resolution, metadata={"Software": None}))
-    storage.write(pdf, _render(figure, format="pdf", metadata={"CreationDate": None}))
-    return [png, pdf]
-
-
-def _render(figure: Figure, **options: Any) -> bytes:
-    file = io.BytesIO()
-    figure.savefig(file, **options)
-    return file.getvalue()
+    stem = path.with_suffix("") if path.suffix in METADATA else path
+    dpi = min(200, MAX_PIXELS / max(figure.get_size_inches()))
+    paths = [stem.with_name(stem.name + suffix) for suffix in suffixes]
+    for result in paths:
+        buffer = io.BytesIO()
+        with matplotlib.rc_context({"svg.hashsalt": stem.name}):
+            figure.savefig(buffer, dpi=dpi, format=result.suffix[1:], metadata=METADATA[result.suffix])
+        storage.write(result, buffer.getvalue(), synced=False)
+    return paths
 
 
 def _group_sizes(items: Sequence[Item]) -> tuple[int, int]:

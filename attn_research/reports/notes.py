@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from attn_research.metrics import Comparison
 from attn_research.metrics.statistics import MIN_SEEDS, REPLICATES
@@ -49,6 +49,7 @@ def notes(
         *_free(finished, columns, comparisons),
         *_steps_to(finished, columns),
         *_milliseconds(finished, columns),
+        *_peak_memory(finished, columns),
         *_origin(records),
         *_settings(rows),
     ]
@@ -234,14 +235,34 @@ def _steps_to_column(column: StepsToColumn, rows: Rows) -> list[str]:
 
 
 def _milliseconds(finished: Rows, columns: Sequence[Column]) -> list[str]:
-    tasks = [column.task for column in columns if column.name.removeprefix(f"{column.task}:") == "ms"]
+    tasks = _tasks_of("ms", columns)
     if not tasks or all(record["idle"] for records in finished.values() for record in records):
         return []
-    has_idle_runs = {
-        label: any(record["idle"] for record in records) for label, records in filter_task(finished, tasks[0]).items()
-    }
-    without = ", ".join(f"`{label}`" for label, has_idle in has_idle_runs.items() if not has_idle)
+    without = _rows_without(finished, tasks[0], lambda record: record["idle"])
     return [f"Milliseconds: of runs on an otherwise idle machine{without and f'; no such run of {without}'}."]
+
+
+def _peak_memory(finished: Rows, columns: Sequence[Column]) -> list[str]:
+    tasks = _tasks_of("peak_memory", columns)
+    if not tasks:
+        return []
+    without = _rows_without(finished, tasks[0], lambda record: record.get("peak_memory") is not None)
+    missing = without and f"; not recorded for {without}"
+    return [
+        "Peak memory: mean over seeds; on the CPU the peak resident memory of the run's process, elsewhere the peak "
+        f"memory of the device{missing}."
+    ]
+
+
+def _tasks_of(name: str, columns: Sequence[Column]) -> list[str]:
+    """Returns the task of each column of this name, without a prefix; "" for all tasks."""
+    return [column.task for column in columns if column.name.removeprefix(f"{column.task}:") == name]
+
+
+def _rows_without(finished: Rows, task: str, has: Callable[[Mapping], bool]) -> str:
+    """Returns the labels of the rows without a record of the task for which `has` is true."""
+    rows = filter_task(finished, task)
+    return ", ".join(f"`{label}`" for label, records in rows.items() if not any(map(has, records)))
 
 
 def _origin(records) -> list[str]:

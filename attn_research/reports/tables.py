@@ -22,10 +22,11 @@ class Table:
 
     Attributes:
       row: a config field, or a function from a config to a label.
-      columns: `split/metric` (`test/exact`, `test_unseen/per` ...), `parameters`, `flops_per_step`, `ms` or `seeds`. If
-        the runs of a row have several tasks, `task:column` shows one of them (`reverse:test_long/exact`). A metric
-        from a user's file is `split/FILE.py:name`. `steps_to:dev/exact>=0.9` is the first evaluated step at which a
-        dev metric reaches a value.
+      columns: `split/metric` (`test/exact`, `test_unseen/per` ...), `parameters`, `flops_per_step`, `ms`,
+        `peak_memory`, `seeds` or a config field. If the runs of a row have several tasks, `task:column` shows one of
+        them (`reverse:test_long/exact`). A metric from a user's file is `split/FILE.py:name`. A slice of a split is
+        `test[length>20]/exact`. `steps_to:dev/exact>=0.9` is the first evaluated step at which a dev metric reaches a
+        value.
       title: printed above the table.
       note: the last footnote.
 

@@ -22,6 +22,7 @@ class Experiment(NamedTuple):
     table: Any
     published: Mapping[Any, Any]
     tune: Tune | None = None
+    curves: Sequence[Any] = ()
 
 
 def load_experiment(
@@ -34,7 +35,7 @@ def load_experiment(
     """Returns the experiment in the file at `path`.
 
     Args:
-      path: a file that defines `runs()`, `table` and optionally `PUBLISHED` and `TUNE`.
+      path: a file that defines `runs()`, `table` and optionally `PUBLISHED`, `TUNE` and `curves`.
       changes: changes of every config.
       additions: each set of changes adds a changed copy of every config, which gives new rows with all seeds.
       seeds: every row gets the seeds 0 to `seeds` - 1; None: those of the file.
@@ -44,7 +45,7 @@ def load_experiment(
       UserError: the file cannot be run or is not an experiment, or a change is not valid.
     """
     with locate_errors(path):
-        names = {"PUBLISHED": {}, "TUNE": None} | run_file(path)
+        names = {"PUBLISHED": {}, "TUNE": None, "curves": ()} | run_file(path)
         missing = [name for name in ("runs", "table") if name not in names]
         if missing:
             raise UserError(f"{path} is not an experiment: it does not define {' and '.join(missing)}")
@@ -60,7 +61,7 @@ def load_experiment(
     if budget:
         _check_tuned(budget, configs, changes or {})
     runs = programs_first(dict.fromkeys(configs))
-    return Experiment(Path(path).stem, runs, names["table"], names["PUBLISHED"], budget)
+    return Experiment(Path(path).stem, runs, names["table"], names["PUBLISHED"], budget, names["curves"])
 
 
 def _read_tune(value: Any, path: str | Path) -> Tune | None:

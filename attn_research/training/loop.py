@@ -24,6 +24,7 @@ from attn_research.runs.signals import StopRequested, never_stop
 from attn_research.training import auxiliary, output
 from attn_research.training.check import try_out
 from attn_research.training.checkpoint import Checkpoints
+from attn_research.training.counts import clear_counts
 from attn_research.training.evaluate import EvalOutput, Evaluation, evaluate
 from attn_research.training.prepare import load_data, prepare
 from attn_research.training.program import clear_programs, make_program
@@ -243,5 +244,6 @@ def drop_edited_code() -> None:
     """Forgets edited user files and everything computed from them, so that this process uses the current ones."""
     if user_modules.drop_edited():
         clear_programs()
+        clear_counts()
         for cached in (prepare, task.load, fingerprint):
             cached.cache_clear()
