@@ -26,7 +26,7 @@ DEV = {"step": [500, 1000, 1500], "exact": [0.1, None, 0.9], "loss": [2.0, 1.0, 
 def drawn(monkeypatch):
     """The figures that a test draws, instead of their files."""
     result: list[Figure] = []
-    monkeypatch.setattr(curves, "save", lambda figure, path: result.append(figure) or [])
+    monkeypatch.setattr(curves, "save", lambda figure, path, suffixes: result.append(figure) or [])
     return result
 
 
@@ -44,10 +44,10 @@ def run(seed=0, task="dates", dev=DEV):
     return result | {"config": result["config"] | {"data.task": task}} | ({"dev": dev} if dev else {})
 
 
-def test_lines_are_reproducible_png_and_pdf_files(tmp_path):
+def test_lines_are_reproducible_files(tmp_path):
     panels = [panel("dot", "위치", "my_scores.py:cosine(scale=True)"), panel("$x_1$", log_x=True)]
-    one, again = (draw_lines(panels, tmp_path / name, "a caption") for name in ("deep/one", "again.png"))
-    assert [path.name for path in one + again] == ["one.png", "one.pdf", "again.png", "again.pdf"]
+    one, again = (draw_lines(panels, tmp_path / name, "a caption") for name in ("deep/one", "one.png"))
+    assert [path.name for path in one + again] == ["one.png", "one.pdf", "one.svg"] * 2
     assert [path.read_bytes() for path in one] == [path.read_bytes() for path in again]
 
 
@@ -56,7 +56,7 @@ def fail(*_):
 
 
 def test_a_figure_replaces_a_file_only_when_it_is_complete(tmp_path, monkeypatch):
-    png, _ = draw_lines([panel("dot")], tmp_path / "one")
+    png, *_ = draw_lines([panel("dot")], tmp_path / "one")
     old = png.read_bytes()
     monkeypatch.setattr(storage.os, "fsync", fail)
     with pytest.raises(OSError, match=r"one\.png"):
@@ -159,7 +159,8 @@ def test_curves_that_cannot_be_drawn_are_one_sentence(rows, metric, message, tmp
 def test_figure_draws_the_curves_of_the_records_that_table_shows(capsys):
     make_runs(dev=DEV)
     assert main(["figure", "small.py", "--curves"]) == 0
-    assert capsys.readouterr() == ("runs/reports/small-curves.png\nruns/reports/small-curves.pdf\n", "")
+    names = [f"runs/reports/small-curves.{suffix}\n" for suffix in ("png", "pdf", "svg")]
+    assert capsys.readouterr() == ("".join(names), "")
     loss = Path("runs/reports/small-curves.png").read_bytes()
     assert main(["figure", "small.py", "--curves", "dev/exact"]) == 0
     assert Path("runs/reports/small-curves.png").read_bytes() != loss
@@ -176,7 +177,7 @@ def test_figure_draws_the_curves_of_the_records_that_table_shows(capsys):
 def test_figure_says_in_one_sentence_why_it_draws_no_curves(capsys):
     assert main(["figure", "small.py", "--curves"]) == 2
     assert "no run of small is finished" in capsys.readouterr().err
-    make_runs()
+    make_runs(dev=None)
     assert main(["figure", "small.py", "--curves"]) == 2
     assert "no record has a dev curve" in capsys.readouterr().err
     make_runs(dev=DEV)

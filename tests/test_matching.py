@@ -108,7 +108,7 @@ def test_every_task_has_its_own_reference():
             lambda encoder, decoder: encoder % 4 == decoder % 4 == 0 and abs(encoder - 2 * decoder) <= 4,
         ),
     ],
-    ids=str,
+    ids=("two directions", "heads", "ratio", "all"),
 )
 def test_solved_sizes_keep_divisions_and_the_ratio(changes, allowed):
     config = override(BASE, changes)

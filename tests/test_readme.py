@@ -85,8 +85,8 @@ def test_a_command_about_runs(command, checkout):
             load_experiment(DEMO),
             load_trials(Path(DEMO).parent / "results/score_functions.trials.jsonl"),
         )
-        tuning = tune_rows(experiment.tune, experiment.runs, records.by_config(trials))
-        for config in tuning.executed(experiment.runs).values():
+        tuning = tune_rows(experiment.tune, experiment.sizes, records.by_config(trials))
+        for config in tuning.executed(experiment.sizes).values():
             write_outputs(Path("runs") / digest(config), config)
     assert run(command) == 0
 

@@ -150,7 +150,7 @@ def test_committed_records_are_small_and_have_the_items_of_the_metrics(tmp_path)
     split = {"metrics": {"a": 1.0, "b": 2.0}, "items": counts, "ceiling": None}
     written = [record(override(Config(), {"seed": seed}), splits={"test": split}) for seed in range(10)]
     save_committed(tmp_path / "all.jsonl", written)
-    save_committed(tmp_path / "some.jsonl", written, {"a"})
+    save_committed(tmp_path / "some.jsonl", written, {("test", "a"), ("dev", "b")})
     assert load_committed(tmp_path / "some.jsonl")[0]["splits"]["test"] == split | {"items": {"a": counts["a"]}}
     save_committed(tmp_path / "none.jsonl", written, set())
     assert load_committed(tmp_path / "none.jsonl")[0]["splits"]["test"] == split | {"items": {}}

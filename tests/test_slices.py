@@ -201,3 +201,26 @@ def test_the_points_of_a_curve_differ_only_in_the_seed():
 def test_a_wrong_curve_is_reported(arguments, message):
     with pytest.raises(UserError, match=f"^{message}$"):
         Curve(*arguments)
+
+
+def test_a_figure_by_an_attribute_and_its_numbers(runs, capsys):
+    assert main(["figure", "small.py", "--by", "length", "--metric", "test/wer"]) == 0
+    paths = capsys.readouterr().out.split()
+    assert paths == [f"runs/reports/small-by-length.{suffix}" for suffix in ("png", "pdf", "svg", "csv")]
+    lines = list(csv.DictReader(io.StringIO(Path(paths[-1]).read_text())))
+    assert {line["row"] for line in lines} == {"dot", "general"}
+    assert all(float(line["low"]) <= float(line["mean"]) <= float(line["high"]) for line in lines)
+
+
+def test_a_figure_of_the_curves_that_an_experiment_declares(runs, capsys):
+    assert main(["figure", "small.py", "--axes"]) == 2
+    assert "small.py declares no curves" in capsys.readouterr().err
+    text = Path("small.py").read_text() + "\nfrom attn_research.reports.axes import Curve\n"
+    text += 'curves = (Curve("model.decoder.hidden", "test/exact", title="size"),)\n'
+    Path("small.py").write_text(text)
+    assert main(["figure", "small.py", "--axes"]) == 0
+    lines = list(csv.DictReader(io.StringIO(Path("runs/reports/small-axes.csv").read_text())))
+    assert {(line["panel"], line["row"], line["x"]) for line in lines} == {
+        ("size", "dot", "64"),
+        ("size", "general", "64"),
+    }

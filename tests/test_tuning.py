@@ -102,7 +102,8 @@ def test_a_trial_counts_at_its_best_checkpoint():
 def test_every_row_has_the_same_trials_and_its_own_choice():
     rows = [override(Config(), {"model.attention.score": score}) for score in ("dot", "general")]
     found = {trial.config: make_record(trial.config) for row in rows for trial in TUNE.trials(row)}
-    tuning = tune_rows(TUNE, [override(row, {"seed": seed}) for row in rows for seed in range(3)], found)
+    configs = [override(row, {"seed": seed}) for row in rows for seed in range(3)]
+    tuning = tune_rows(TUNE, dict(zip(configs, configs, strict=True)), found)
     assert [len(trials) for trials in tuning.trials.values()] == [6, 6]
     assert {row.model.attention.score: choice.setting for row, choice in tuning.choices.items()} == {
         score: {"train.learning_rate": rate} for score, rate in CHOSEN.items()
@@ -321,7 +322,34 @@ def test_every_row_of_a_committed_table_had_the_same_number_of_trials(path):
     if experiment.tune is None:
         assert not file.exists()
         return
-    tuning = tune_rows(experiment.tune, experiment.runs, records.by_config(load_trials(file)))
+    tuning = tune_rows(experiment.tune, experiment.sizes, records.by_config(load_trials(file)))
     counts = {row: sum(trial.config in tuning.records for trial in trials) for row, trials in tuning.trials.items()}
     assert not file.exists() or set(counts.values()) == {len(experiment.tune.settings) * len(experiment.tune.seeds)}
     assert len(list(itertools.chain(*tuning.trials.values()))) == len(counts) * len(experiment.tune.trials(Config()))
+
+
+MATCHED = TUNED.replace('"fake"', '"reverse(train=50, test=10)"').replace('("dot", "general")', '("dot", "concat")')
+
+
+def test_rows_of_equal_size_are_tuned_and_named(capsys):
+    """The table's rows are those of the base configs, and its footnote says the sizes."""
+    match = "from attn_research.sweeps.matching import Match\nMATCH = Match('parameters', tolerance=0.03)\n"
+    Path("matched.py").write_text(match + MATCHED)
+    experiment = load_experiment("matched.py")
+    sizes = {sized.model.attention.score: sized.model.decoder.hidden for sized in experiment.sizes.values()}
+    assert sizes["dot"] == 64 > sizes["concat"]
+    assert main(["sweep", "matched.py"]) == 0
+    assert {unflatten(one["config"]).model.decoder.hidden for one in records.load_runs("runs")} == {*sizes.values()}
+    capsys.readouterr()
+    assert main(["table", "matched.py"]) == 0
+    page = capsys.readouterr().out
+    assert "Hidden sizes are solved for equal parameters (" in page
+    assert f"`dot` 64, `concat` {sizes['concat']}." in page
+    assert "Chosen settings: `dot` 0.01; `concat` " in page
+
+
+def test_sizes_without_a_solution_are_reported(capsys):
+    Path("matched.py").write_text(MATCHED)
+    assert main(["sweep", "matched.py", "--match", "parameters"]) == 2
+    error = capsys.readouterr().err
+    assert "no hidden size gives row 'concat'" in error and "within 1 %" in error and error.count("\n") == 1

@@ -10,6 +10,7 @@ from attn_research.commands.arguments import CHANGES, Parser, add_runs
 from attn_research.config import Config, parse_changes, parse_grid
 from attn_research.errors import UserError
 from attn_research.sweeps.expand import Experiment, load_experiment
+from attn_research.sweeps.matching import QUANTITIES, Match
 from attn_research.sweeps.tuning import Tune, Tuning, trials_by_row, tune_rows
 
 log = logging.getLogger(__name__)
@@ -37,6 +38,9 @@ def add_experiment(command: Parser) -> None:
         help="train every row with each of these values and one more seed, and take each row's best value on dev",
     )
     tuning.add_argument("--no-tune", action="store_true", help="take the values of the configs, without tuning")
+    command.add_argument(
+        "--match", choices=tuple(QUANTITIES), help="solve every row's hidden sizes so that all rows have equally many"
+    )
     add_runs(command)
 
 
@@ -54,12 +58,13 @@ def read_experiment(arguments: argparse.Namespace) -> Experiment:
     tune: Any = None if arguments.no_tune else "file"
     if arguments.tune:
         tune = Tune(dict(map(parse_grid, arguments.tune)))
-    return load_experiment(arguments.experiment, changes, additions, arguments.seeds, tune)
+    match: Any = Match(arguments.match) if arguments.match else "file"
+    return load_experiment(arguments.experiment, changes, additions, arguments.seeds, tune, match)
 
 
 def is_changed(arguments: argparse.Namespace) -> bool:
     """Whether the command line changes the experiment."""
-    changes = (arguments.changes, arguments.add, arguments.tune, arguments.no_tune)
+    changes = (arguments.changes, arguments.add, arguments.tune, arguments.no_tune, arguments.match)
     return any(changes) or arguments.seeds is not None
 
 
@@ -98,16 +103,16 @@ def read_tuning(experiment: Experiment, *sources: RecordsByConfig) -> Tuning | N
 
     if experiment.tune is None:
         return None
-    trials = trials_by_row(experiment.tune, experiment.runs)
+    trials = trials_by_row(experiment.tune, experiment.sizes)
     configs = [trial.config for of_row in trials.values() for trial in of_row]
     selected, edited = select_current_code(configs, *sources)
     selected, other_data = select_same_data(selected)
     if left_out := [*edited.values(), *other_data.values()]:
         reasons = join_distinct(left_out)
         log.warning("%d trials are left out: %s; sweep --retune --fresh trains them here", len(left_out), reasons)
-    return tune_rows(experiment.tune, experiment.runs, selected)
+    return tune_rows(experiment.tune, experiment.sizes, selected)
 
 
 def executed_runs(experiment: Experiment, tuning: Tuning | None) -> dict[Config, Config]:
     """Returns the config that is trained for each run: with the chosen setting of its row, if that is known."""
-    return {config: config for config in experiment.runs} if tuning is None else tuning.executed(experiment.runs)
+    return dict(experiment.sizes) if tuning is None else tuning.executed(experiment.sizes)

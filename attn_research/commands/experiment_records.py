@@ -9,6 +9,7 @@ from attn_research.commands.experiment import RecordsByConfig, executed_runs, re
 from attn_research.config import Config
 from attn_research.errors import UserError
 from attn_research.sweeps.expand import Experiment
+from attn_research.sweeps.matching import describe
 from attn_research.sweeps.tuning import Tuning
 from attn_research.sweeps.tuning_notes import tuning_notes
 
@@ -49,9 +50,10 @@ class ExperimentRecords(NamedTuple):
 
     @property
     def notes(self) -> list[str]:
-        """The footnotes on the tuning of the rows."""
-        table = self.experiment.table
-        return [] if self.tuning is None else tuning_notes(self.tuning, table.label, table.columns)
+        """The footnotes on the sizes and the tuning of the rows."""
+        table, match = self.experiment.table, self.experiment.match
+        sizes = [] if match is None else [describe(match, self.experiment.sizes, table.label)]
+        return [*sizes, *([] if self.tuning is None else tuning_notes(self.tuning, table.label, table.columns))]
 
     def table(self) -> "TableData":
         """Returns the experiment's table. Errors are as in `rows`."""

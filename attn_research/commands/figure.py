@@ -46,7 +46,7 @@ def add_parser(commands: Any) -> None:
     )
     add_experiment(command)
     what = command.add_mutually_exclusive_group()
-    what.add_argument("--item", metavar="N", type=int, default=0, help="number of the test item (default: 0)")
+    what.add_argument("--item", metavar="N", type=int, help="number of the test item (default: 0)")
     what.add_argument(
         "--curves",
         metavar="METRIC",
@@ -61,7 +61,7 @@ def add_parser(commands: Any) -> None:
     )
     what.add_argument(
         "--by",
-        metavar="ATTRIBUTE",
+        metavar="NAME",
         help="draw a metric against an attribute of the test items: length, target_length, frequency (in training), or "
         "one of the task",
     )
@@ -97,7 +97,7 @@ def _draw_maps(arguments: argparse.Namespace, experiment: Experiment) -> int:
     from attn_research.reports.figures import attention_maps
     from attn_research.reports.items import load_item
 
-    items = {label: load_item(directory, arguments.item) for label, directory in directories.items()}
+    items = {label: load_item(directory, arguments.item or 0) for label, directory in directories.items()}
     for path in attention_maps(items, runs / "reports" / experiment.name):
         print(path)
     return 0

@@ -69,7 +69,7 @@ def sweep(arguments: argparse.Namespace) -> int:
     for config in experiment.runs:
         check_names(config)
     if experiment.tune is None:
-        stage = Stage(experiment.name, experiment.runs)
+        stage = Stage(experiment.name, list(dict.fromkeys(experiment.sizes.values())))
         return _list(arguments, stage) if arguments.list else _train(arguments, stage)
     return _sweep_tuned(arguments, experiment, experiment.tune)
 
@@ -86,9 +86,12 @@ class Stage(NamedTuple):
 def _sweep_tuned(arguments: argparse.Namespace, experiment: Experiment, tune: Tune) -> int:
     """Trains the trials of every row, then the runs with the chosen settings."""
     committed: RecordsByConfig = {} if arguments.retune else _committed_trials(arguments, experiment)
-    trials = [trial.config for of_row in trials_by_row(tune, experiment.runs).values() for trial in of_row]
+    trials = [trial.config for of_row in trials_by_row(tune, experiment.sizes).values() for trial in of_row]
     first = Stage(
-        f"{experiment.name}, tuning", programs_first(t for t in trials if t not in committed), experiment.runs, True
+        f"{experiment.name}, tuning",
+        programs_first(t for t in trials if t not in committed),
+        list(experiment.sizes.values()),
+        True,
     )
     status = 0 if arguments.list else _train(arguments, first)
     tuning = read_tuning(experiment, _own_records(arguments, trials), committed)

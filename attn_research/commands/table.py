@@ -44,7 +44,7 @@ def add_parser(commands: Any) -> None:
     action.add_argument("--pairs", action="store_true", help="compare every pair of rows in every metric column")
     action.add_argument(
         "--by",
-        metavar="ATTRIBUTE",
+        metavar="NAME",
         help="show a metric on slices of the test items: by length, target_length, frequency (in training), or an "
         "attribute of the task",
     )
@@ -96,7 +96,7 @@ def _verify(arguments: argparse.Namespace, experiment: Experiment, committed: Pa
     """Prints the numbers of the runs here beside the committed intervals."""
     from attn_research.reports.verify import verify_page
 
-    if arguments.changes or arguments.add or arguments.tune or arguments.no_tune:
+    if arguments.changes or arguments.add or arguments.tune or arguments.no_tune or arguments.match:
         raise UserError("--verify needs the experiment as it is committed; only --seeds may change it")
     if not committed.is_file():
         raise UserError(f"{experiment.name} has no {committed}; --save writes it")
@@ -129,6 +129,7 @@ def _print_table(arguments: argparse.Namespace, experiment: Experiment, committe
 
 def _save(experiment: Experiment, runs: Path, committed: Path) -> int:
     """Writes the records and the table, also into the README of the checkout if it shows the table."""
+    from attn_research.reports.tables import measured
     from attn_research.runs.committed import save_committed
     from attn_research.runs.trials import save_trials
 
@@ -137,7 +138,8 @@ def _save(experiment: Experiment, runs: Path, committed: Path) -> int:
     if flaws := _flaws([*saved, *loaded.trials]):
         raise UserError(f"the records {' and '.join(flaws)}; nothing saved")
     text = loaded.table().render("md")  # its notes name the missing runs
-    save_committed(committed, saved, experiment.table.metrics)
+    shown = [*experiment.table.columns, *(curve.y for curve in experiment.curves)]
+    save_committed(committed, saved, measured(shown))
     page = committed.with_suffix(".md")
     storage.write(page, text)
     print(f"{committed}\n{page}")

@@ -69,7 +69,7 @@ def draw_lines(panels: Sequence[Panel], path: str | Path, caption: str = "") -> 
       caption: what lines and bands are, printed below the panels.
 
     Returns:
-      The paths of the PNG and the PDF.
+      The paths of the PNG, the PDF and the SVG.
 
     Raises:
       UserError: no panel has a line.
@@ -89,7 +89,7 @@ def draw_lines(panels: Sequence[Panel], path: str | Path, caption: str = "") -> 
     legend = _draw_legend(figure, _by_end(lines), styles, LEGEND_ROWS * panel_rows)
     text_label(caption).apply_to(figure.supxlabel(""), SIZE - 0.5, color="#555555")
     _widen(figure, legend)
-    return save(figure, path)
+    return save(figure, path, (".png", ".pdf", ".svg"))
 
 
 def _styles(labels: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
@@ -161,7 +161,7 @@ def draw_dev_curves(rows: Rows, metric: str, path: str | Path) -> list[Path]:
       path: path of the picture, with or without suffix.
 
     Returns:
-      The paths of the PNG and the PDF.
+      The paths of the PNG, the PDF and the SVG.
 
     Raises:
       UserError: no record has a curve of the metric, or the records of a row differ in more than the seed.

@@ -118,7 +118,7 @@ def save(figure: Figure, path: str | Path, suffixes: Sequence[str] = (".png", ".
         buffer = io.BytesIO()
         with matplotlib.rc_context({"svg.hashsalt": stem.name}):
             figure.savefig(buffer, dpi=dpi, format=result.suffix[1:], metadata=METADATA[result.suffix])
-        storage.write(result, buffer.getvalue(), synced=False)
+        storage.write(result, buffer.getvalue())
     return paths
 
 

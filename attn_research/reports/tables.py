@@ -48,12 +48,6 @@ class Table:
         for name in self.columns:
             column(name)
 
-    @property
-    def metrics(self) -> set[str]:
-        """The names of the metrics in the columns, with those under which early records have them."""
-        names = {one.metric.name for one in map(column, self.columns) if isinstance(one, MetricColumn)}
-        return names | ({"aer_free"} if "aer" in names else set())
-
     def label(self, config: Config) -> str:
         """Returns the row label of a config."""
         return str(flatten(config)[self.row]) if isinstance(self.row, str) else self.row(config)
@@ -116,6 +110,13 @@ class Table:
             published=_published_rows(published, dict(zip(self.columns, columns, strict=True))),
             notes=list(filter(None, table_notes)),
         )
+
+
+def measured(columns: Iterable[str]) -> set[tuple[str, str]]:
+    """Returns split and metric of the columns of metrics. A column of AER may show that of free outputs."""
+    metric_columns = [one for one in map(column, columns) if isinstance(one, MetricColumn)]
+    pairs = {(one.split, one.metric.name) for one in metric_columns}
+    return pairs | {(split, "aer_free") for split, metric in pairs if metric == "aer"}
 
 
 def check_alike(label: str, records: Sequence[Record]) -> None:

@@ -40,16 +40,16 @@ def load_committed(path: str | Path) -> list[Record]:
     return records
 
 
-def save_committed(path: str | Path, records: Iterable[Record], metrics: Iterable[str] | None = None) -> None:
+def save_committed(path: str | Path, records: Iterable[Record], measured: set[tuple[str, str]] | None = None) -> None:
     """Writes records, ordered by id. The same records always give the same file.
 
     Args:
-      metrics: the metrics whose items are retained; None: all.
+      measured: splits and metrics whose items are retained; None: all.
     """
     groups: dict[Any, list[Leaves]] = defaultdict(list)
     for record in sorted(records, key=lambda record: record["id"]):
         leaves = _flatten(json.loads(to_json(record)))
-        groups[record.get(GROUP)].append(leaves if metrics is None else _drop_items(leaves, set(metrics)))
+        groups[record.get(GROUP)].append(leaves if measured is None else _drop_items(leaves, measured))
     lines = []
     for name in sorted(groups, key=str):
         shared = _shared(groups[name]) if name is not None and len(groups[name]) > 1 else {}
@@ -82,12 +82,14 @@ def _text(value: Any) -> str:
     return json.dumps(value, sort_keys=True)
 
 
-def _drop_items(leaves: Leaves, metrics: set[str]) -> Leaves:
-    """Leaves out `splits.<split>.items.<metric>` of other metrics."""
+def _drop_items(leaves: Leaves, measured: set[tuple[str, str]]) -> Leaves:
+    """Leaves out `splits.<split>.items.<metric>` of other splits and metrics, and the attributes of other splits."""
+    sliced = {split for split, _ in measured}
     retained = {
         name: value
         for name, value in leaves.items()
-        if not (len(name) > 3 and name[0] == "splits" and name[2] == "items" and name[3] not in metrics)
+        if not (len(name) > 3 and name[0] == "splits" and name[2] == "items" and (name[1], name[3]) not in measured)
+        and not (len(name) > 3 and name[0] == "splits" and name[2] == "attributes" and name[1] not in sliced)
     }
     splits = {name[1] for name in leaves if name[0] == "splits" and len(name) > 1}
     with_items = {name[1] for name in retained if len(name) > 2 and name[0] == "splits" and name[2] == "items"}

@@ -1,17 +1,21 @@
 """Experiment files: their distinct configs, in the order of execution, and a short label for each."""
 
 import contextlib
+import functools
 import traceback
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeVar
 
 from attn_research.config import Config, flatten, override, program_config, run_file, unflatten
 from attn_research.errors import UserError
 from attn_research.registry import Spec
+from attn_research.sweeps.matching import Match, match_sizes
 from attn_research.sweeps.tuning import Tune, check_tune
 from attn_research.variants import canonical
+
+Value = TypeVar("Value")
 
 
 class Experiment(NamedTuple):
@@ -23,6 +27,21 @@ class Experiment(NamedTuple):
     published: Mapping[Any, Any]
     tune: Tune | None = None
     curves: Sequence[Any] = ()
+    match: Match | None = None
+
+    @property
+    def sizes(self) -> Mapping[Config, Config]:
+        """The runs, with the hidden sizes that are trained: those of the config, or those that `match` solves.
+
+        Raises:
+          UserError: no hidden size gives a row the count of the reference.
+        """
+        return _solve_sizes(self.runs, self.match) if self.match else {config: config for config in self.runs}
+
+
+@functools.lru_cache(maxsize=4)
+def _solve_sizes(runs: tuple[Config, ...], match: Match) -> Mapping[Config, Config]:
+    return match_sizes(runs, match)
 
 
 def load_experiment(
@@ -31,21 +50,23 @@ def load_experiment(
     additions: Iterable[Mapping[str, Any]] = (),
     seeds: int | None = None,
     tune: Tune | Literal["file"] | None = "file",
+    match: Match | Literal["file"] | None = "file",
 ) -> Experiment:
     """Returns the experiment in the file at `path`.
 
     Args:
-      path: a file that defines `runs()`, `table` and optionally `PUBLISHED`, `TUNE` and `curves`.
+      path: a file that defines `runs()`, `table` and optionally `PUBLISHED`, `TUNE`, `MATCH` and `curves`.
       changes: changes of every config.
       additions: each set of changes adds a changed copy of every config, which gives new rows with all seeds.
       seeds: every row gets the seeds 0 to `seeds` - 1; None: those of the file.
       tune: the tuning budget, None for no tuning; "file": the file's `TUNE`.
+      match: what every row has in equal number, None for nothing; "file": the file's `MATCH`.
 
     Raises:
       UserError: the file cannot be run or is not an experiment, or a change is not valid.
     """
     with locate_errors(path):
-        names = {"PUBLISHED": {}, "TUNE": None, "curves": ()} | run_file(path)
+        names = {"PUBLISHED": {}, "TUNE": None, "MATCH": None, "curves": ()} | run_file(path)
         missing = [name for name in ("runs", "table") if name not in names]
         if missing:
             raise UserError(f"{path} is not an experiment: it does not define {' and '.join(missing)}")
@@ -57,16 +78,18 @@ def load_experiment(
     if seeds is not None:
         configs = [override(config, {"seed": seed}) for seed in range(seeds) for config in configs]
     configs = [canonical(config, import_user_code=True) for config in configs]
-    budget = _read_tune(names["TUNE"], path) if tune == "file" else tune
+    budget = _read("TUNE", Tune, names, path) if tune == "file" else tune
+    matched = _read("MATCH", Match, names, path) if match == "file" else match
     if budget:
         _check_tuned(budget, configs, changes or {})
     runs = programs_first(dict.fromkeys(configs))
-    return Experiment(Path(path).stem, runs, names["table"], names["PUBLISHED"], budget, names["curves"])
+    return Experiment(Path(path).stem, runs, names["table"], names["PUBLISHED"], budget, names["curves"], matched)
 
 
-def _read_tune(value: Any, path: str | Path) -> Tune | None:
-    if value is not None and not isinstance(value, Tune):
-        raise UserError(f"{path}: TUNE is {value!r}, but must be a Tune")
+def _read(name: str, kind: type[Value], names: Mapping[str, Any], path: str | Path) -> Value | None:
+    value = names[name]
+    if value is not None and not isinstance(value, kind):
+        raise UserError(f"{path}: {name} is {value!r}, but must be a {kind.__name__}")
     return value
 
 

@@ -38,7 +38,7 @@ class Match:
     """
 
     quantity: str
-    reference: Mapping[str, Any] = field(default_factory=dict)
+    reference: Mapping[str, Any] = field(default_factory=dict, hash=False)
     tolerance: float = 0.01
 
     def __post_init__(self):

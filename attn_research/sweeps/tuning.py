@@ -171,11 +171,15 @@ class Tuning(NamedTuple):
     choices: dict[Config, Choice]  # by row; without rows that lack a trial
     records: Mapping[Config, Record]  # of the trials, by config
 
-    def executed(self, configs: Iterable[Config]) -> dict[Config, Config]:
-        """Returns the config with the chosen setting for each run, except for runs of rows without a choice."""
+    def executed(self, sizes: Mapping[Config, Config]) -> dict[Config, Config]:
+        """Returns the config with the chosen setting for each run, except for runs of rows without a choice.
+
+        Args:
+          sizes: as in `trials_by_row`.
+        """
         return {
-            config: canonical(override(config, self.choices[row].setting), import_user_code=True)
-            for config in configs
+            config: canonical(override(sized, self.choices[row].setting), import_user_code=True)
+            for config, sized in sizes.items()
             if (row := row_of(config)) in self.choices
         }
 
@@ -189,18 +193,26 @@ class Tuning(NamedTuple):
         }
 
 
-def trials_by_row(tune: Tune, configs: Iterable[Config]) -> dict[Config, list[Trial]]:
-    """Returns the trials of every row of `configs`."""
-    return {row: tune.trials(row) for row in dict.fromkeys(map(row_of, configs))}
-
-
-def tune_rows(tune: Tune, configs: Iterable[Config], records: Mapping[Config, Record]) -> Tuning:
-    """Returns the trials and choices of all rows of `configs`.
+def trials_by_row(tune: Tune, sizes: Mapping[Config, Config]) -> dict[Config, list[Trial]]:
+    """Returns the trials of every row.
 
     Args:
+      sizes: the runs of an experiment; the value of each has the hidden sizes that are trained.
+    """
+    rows: dict[Config, Config] = {}
+    for config, sized in sizes.items():
+        rows.setdefault(row_of(config), sized)
+    return {row: tune.trials(sized) for row, sized in rows.items()}
+
+
+def tune_rows(tune: Tune, sizes: Mapping[Config, Config], records: Mapping[Config, Record]) -> Tuning:
+    """Returns the trials and choices of all rows.
+
+    Args:
+      sizes: as in `trials_by_row`.
       records: by config; those of other runs are not read.
     """
-    trials = trials_by_row(tune, configs)
+    trials = trials_by_row(tune, sizes)
     choices = {row: choose(tune, of_row, records) for row, of_row in trials.items()}
     used = {trial.config: records[trial.config] for row in trials for trial in trials[row] if trial.config in records}
     return Tuning(tune, trials, {row: choice for row, choice in choices.items() if choice is not None}, used)
