@@ -103,6 +103,7 @@ def test_a_split_without_a_part_is_reported(tmp_path, part):
 
 def test_committed_records_of_earlier_versions_are_read():
     paths = list((Path(__file__).parent.parent / "experiments" / "results").glob("*.jsonl"))
+    paths = [path for path in paths if ".trials" not in path.name]
     assert paths and all(load_committed(path) for path in paths)
 
 
@@ -148,7 +149,8 @@ def test_shared_fields_stand_once_and_are_lossless(tmp_path_factory, values):
 def test_committed_records_are_small_and_have_the_items_of_the_metrics(tmp_path):
     counts = {name: {"n": records.pack(np.arange(1000)), "d": records.pack(np.ones(1000, int))} for name in ("a", "b")}
     split = {"metrics": {"a": 1.0, "b": 2.0}, "items": counts, "ceiling": None}
-    written = [record(override(Config(), {"seed": seed}), splits={"test": split}) for seed in range(10)]
+    configs = [override(Config(), {"seed": seed}) for seed in range(10)]
+    written = [record(config, splits={"test": split}, data="d" * 16) for config in configs]
     save_committed(tmp_path / "all.jsonl", written)
     save_committed(tmp_path / "some.jsonl", written, {("test", "a"), ("dev", "b")})
     assert load_committed(tmp_path / "some.jsonl")[0]["splits"]["test"] == split | {"items": {"a": counts["a"]}}

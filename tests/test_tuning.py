@@ -353,3 +353,42 @@ def test_sizes_without_a_solution_are_reported(capsys):
     assert main(["sweep", "matched.py", "--match", "parameters"]) == 2
     error = capsys.readouterr().err
     assert "no hidden size gives row 'concat'" in error and "within 1 %" in error and error.count("\n") == 1
+
+
+def test_tune_prints_every_trial_and_the_choice(tuned, capsys):
+    assert main(["tune", "tuned.py"]) == 2
+    assert "no row of tuned is tuned yet; `attn-research sweep` trains the trials" in capsys.readouterr().err
+    main(["sweep", "tuned.py"])
+    capsys.readouterr()
+    assert main(["tune", "tuned.py", "--plot"]) == 0
+    page = capsys.readouterr().out
+    assert "| `dot` | 2.303 | 1.204 | **0** | 1.099 |" in page
+    assert "| `general` | **0** | 1.099 | 2.303 | 3.401 |" in page
+    assert "At an edge of the grid, so a better value may lie beyond it: `general` (0.001)." in page
+    assert [Path(line).is_file() for line in page.splitlines()[-3:]] == [True] * 3
+
+
+def test_tune_names_rows_that_are_not_tuned_yet(tuned, capsys):
+    main(["sweep", "tuned.py"])
+    trial = load_experiment("tuned.py").tune.trials(load_experiment("tuned.py").runs[1])[0].config
+    (Path("runs") / digest(trial) / "result.json").unlink()
+    capsys.readouterr()
+    assert main(["tune", "tuned.py"]) == 1
+    captured = capsys.readouterr()
+    assert "`general`" not in captured.out
+    assert "1 of 2 rows are not tuned yet" in captured.err
+    assert main(["tune", "small.py"]) == 2
+    assert "small is not tuned; --tune names a field and its values" in capsys.readouterr().err
+
+
+def test_rows_of_several_tasks_are_tuned_for_each(capsys):
+    """Their names in the notes have the task."""
+    text = TUNED.replace('"data.task": "fake"', '"data.task": f"fake(n={seed % 2})"')
+    Path("tuned.py").write_text(text)
+    main(["sweep", "tuned.py"])
+    capsys.readouterr()
+    assert main(["tune", "tuned.py"]) == 0
+    page = capsys.readouterr().out
+    assert page.count("| `dot on fake") == 2
+    assert main(["table", "tuned.py"]) == 0
+    assert "Chosen settings: `dot on fake` 0.01;" in capsys.readouterr().out

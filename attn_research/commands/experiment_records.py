@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from attn_research.commands.experiment import RecordsByConfig, executed_runs, read_tuning, trials_file
 from attn_research.config import Config
@@ -94,6 +94,16 @@ class ExperimentRecords(NamedTuple):
             why = identity.join_distinct(self.left_out.values())
             raise UserError(f"no record of {name} can be shown: {why}; `attn-research sweep --fresh` trains them again")
         raise UserError(f"no run of {name} is finished; `attn-research sweep` trains them")
+
+
+def load_tuning(experiment: Experiment, committed: Path, runs: Path | None = None) -> Tuning:
+    """Loads the trials of a tuned experiment: from `runs`, else the committed ones."""
+    from attn_research.runs import records
+    from attn_research.runs.trials import load_trials
+
+    own = {} if runs is None else records.by_config(records.load_runs(runs))
+    tuning = read_tuning(experiment, own, records.by_config(load_trials(trials_file(committed))))
+    return cast(Tuning, tuning)
 
 
 def load_records(

@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.legend import Legend
 from matplotlib.lines import Line2D
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import MaxNLocator, NullLocator
 
 from attn_research.errors import UserError, nearest
 from attn_research.metrics import METRICS, Metric
@@ -28,6 +28,7 @@ COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#000000", "#56B4E9", "#E6
 SHAPES = (("-", "o"), ("--", "s"), (":", "^"), ("-.", "D"), ((0, (5, 1, 1, 1, 1, 1)), "v"))  # line style, marker
 WIDTH, HEIGHT = 5.4, 3.7  # inches of a panel
 MAX_COLUMNS = 2  # of panels
+MAX_TICKS = 8  # of a logarithmic axis that shows the x of the lines
 MAX_MARKERS = 16  # of a line
 LEGEND_ROWS = 16  # entries in a column of the legend, for one row of panels
 
@@ -59,6 +60,7 @@ class Panel:
     y_label: str
     lines: Sequence[Line]
     log_x: bool = False
+    log_y: bool = False
 
 
 def draw_lines(panels: Sequence[Panel], path: str | Path, caption: str = "") -> list[Path]:
@@ -110,8 +112,13 @@ def _draw_panel(axes: Axes, panel: Panel, styles: Mapping[str, Mapping[str, Any]
         every = math.ceil(len(line.x) / MAX_MARKERS) or 1
         axes.plot(line.x, line.y, linewidth=1.4, markersize=3.5, markevery=every, **style)
     axes.set_xscale("log" if panel.log_x else "linear")
+    axes.set_yscale("log" if panel.log_y else "linear")
+    values = sorted({float(x) for line in panel.lines for x in line.x})
     if not panel.log_x:
         axes.xaxis.set_major_locator(MaxNLocator(6, integer=True, steps=[1, 2, 2.5, 5, 10]))
+    elif len(values) <= MAX_TICKS:
+        axes.set_xticks(values, [f"{value:g}" for value in values])
+        axes.xaxis.set_minor_locator(NullLocator())
     axes.grid(color="#dddddd", linewidth=0.6)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)

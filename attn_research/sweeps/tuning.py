@@ -6,7 +6,8 @@ the records of the trials alone, so every command computes it anew.
 
 import itertools
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -182,6 +183,15 @@ class Tuning(NamedTuple):
             for config, sized in sizes.items()
             if (row := row_of(config)) in self.choices
         }
+
+    def names(self, label: Callable[[Config], str]) -> dict[Config, str]:
+        """Returns the name of each tuned row, with its task if a row of the table has several.
+
+        Args:
+          label: the name of a table's row.
+        """
+        counts = Counter(map(label, self.trials))
+        return {row: label(row) + (f" on {row.data.task}" if counts[label(row)] > 1 else "") for row in self.trials}
 
     def chosen_ids(self) -> set[str]:
         """Returns the ids of the trials with the chosen setting of their row."""
