@@ -46,7 +46,7 @@ def run(command: str, *more: str) -> int:
 
 
 FAKED = select(f"attn-research sweep {DEMO}", f"attn-research figure {DEMO}", "attn-research train configs/dates.py")
-PRINTED = select(f"attn-research table {DEMO}", "attn-research config", "attn-research scores")
+PRINTED = select(f"attn-research table {DEMO}", f"attn-research tune {DEMO}", "attn-research config", "attn-research scores")
 CHECKED = select("attn-research check")
 MADE = select("make ")
 TRAINED = select("attn-research train configs/g2p", "attn-research train configs/multi30k")
@@ -80,7 +80,7 @@ def test_make_has_the_target(command):
 @pytest.mark.slow
 @pytest.mark.parametrize("command", FAKED)
 def test_a_command_about_runs(command, checkout):
-    if " figure " in command:
+    if " figure " in command and "--item" in command:  # the others draw the committed records
         experiment, trials = (
             load_experiment(DEMO),
             load_trials(Path(DEMO).parent / "results/score_functions.trials.jsonl"),
