@@ -9,6 +9,7 @@ import fake_runs
 import jax.numpy as jnp
 import pytest
 from documents import ROOT, code_blocks, commands
+from known_records import first, split
 
 from attn_research import user_modules
 from attn_research.cli import main
@@ -16,6 +17,7 @@ from attn_research.config import digest, flatten, load, override, parse_changes
 from attn_research.data import task
 from attn_research.runs import records
 from attn_research.sweeps.expand import load_experiment
+from attn_research.sweeps.tuning import trials_by_row, tune_rows
 from attn_research.training.check import check
 from attn_research.training.optimizers import schedules
 
@@ -137,6 +139,34 @@ def test_an_unknown_metric_is_told_with_the_nearest(capsys, folder):
     (folder / "my_experiment.py").write_text(FILES["my_experiment.py"].replace(":repeats", ":repeat"))
     assert main(["table", "my_experiment.py"]) == 2
     assert "no function 'repeat' in my_metrics.py; known: repeats; did you mean repeats?" in capsys.readouterr().err
+
+
+def test_a_comparison_lists_its_trials_and_solved_sizes(capsys):
+    assert main(["sweep", "my_comparison.py", "--list"]) == 0
+    assert capsys.readouterr().out.count("missing ") == 2 * 3 * 3
+    experiment = load_experiment("my_comparison.py")
+    assert len({config.model.decoder.hidden for config in experiment.sizes.values()}) == 2
+    for words in (words for words in COMMANDS if words[1] == "my_comparison.py" and "--list" not in words):
+        assert main(words) == 2  # nothing is trained yet
+        assert "sweep` trains the" in capsys.readouterr().err
+
+
+def test_the_comparison_has_a_table_and_curves(capsys):
+    experiment = load_experiment("my_comparison.py")
+    trials = [trial.config for of_row in trials_by_row(experiment.tune, experiment.sizes).values() for trial in of_row]
+    attributes = records.pack_attributes({"length": list(range(100))})
+    splits = dict.fromkeys(("dev", "test"), split(first(60)) | {"attributes": attributes})
+    tuning = tune_rows(experiment.tune, experiment.sizes, {one: fake_runs.make_record(one) for one in trials})
+    for config in [*trials, *tuning.executed(experiment.sizes).values()]:
+        record = fake_runs.make_record(config, splits=splits, peak_memory=10**9)
+        records.write(Path("runs") / digest(config), record)
+    assert main(["table", "my_comparison.py"]) == 0
+    page = capsys.readouterr().out
+    assert "| `dot, batches of 32` | **60.0**" in page
+    assert "Hidden sizes are solved for equal parameters" in page and "Tuning budget of every row: 3 settings" in page
+    assert main(["figure", "my_comparison.py", "--axes"]) == 0
+    lines = Path("runs/reports/my_comparison-axes.csv").read_text().splitlines()
+    assert [line.split(",")[1:4] for line in lines[1:4]] == [["dot", str(size), "0.6"] for size in (32, 64, 128)]
 
 
 @pytest.mark.slow

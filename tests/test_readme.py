@@ -46,7 +46,9 @@ def run(command: str, *more: str) -> int:
 
 
 FAKED = select(f"attn-research sweep {DEMO}", f"attn-research figure {DEMO}", "attn-research train configs/dates.py")
-PRINTED = select(f"attn-research table {DEMO}", f"attn-research tune {DEMO}", "attn-research config", "attn-research scores")
+PRINTED = select(
+    f"attn-research table {DEMO}", f"attn-research tune {DEMO}", "attn-research config", "attn-research scores"
+)
 CHECKED = select("attn-research check")
 MADE = select("make ")
 TRAINED = select("attn-research train configs/g2p", "attn-research train configs/multi30k")
