@@ -392,3 +392,27 @@ def test_rows_of_several_tasks_are_tuned_for_each(capsys):
     assert page.count("| `dot on fake") == 2
     assert main(["table", "tuned.py"]) == 0
     assert "Chosen settings: `dot on fake` 0.01;" in capsys.readouterr().out
+
+
+def test_settings_chosen_on_other_data_are_named(tuned, capsys):
+    main(["sweep", "tuned.py"])
+    main(["table", "tuned.py", "--save"])
+    file = Path("results/tuned.trials.jsonl")
+    file.write_text(file.read_text().replace("d" * 16, "e" * 16))
+    for trial in TRIALS:
+        for record in records.load_runs("runs"):
+            if record["config"]["seed"] == trial[2]:
+                (Path("runs") / record["id"] / "result.json").unlink()
+    capsys.readouterr()
+    assert main(["table", "tuned.py"]) == 0
+    assert "The settings were chosen on other data than those of the runs" in capsys.readouterr().out
+
+
+def test_committed_trials_of_edited_code_are_trained_again(capsys):
+    text = TUNED.replace('("dot", "general")', '("dot", "mine.py:cosine")')
+    Path("tuned.py").write_text(text)
+    main(["sweep", "tuned.py"])
+    main(["table", "tuned.py", "--save"])
+    Path("mine.py").write_text(Path("mine.py").read_text().replace("sum(-1)", "sum(-1) * 2"))
+    assert main(["sweep", "tuned.py", "--runs", "other"]) == 0
+    assert len([line for line in trained("other") if line[2] == 100]) == 4  # those of the edited score

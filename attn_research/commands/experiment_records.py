@@ -16,6 +16,10 @@ from attn_research.sweeps.tuning_notes import tuning_notes
 if TYPE_CHECKING:
     from attn_research.reports.render import TableData
 
+OTHER_TRIALS = (
+    "The settings were chosen on other data than those of the runs; `attn-research sweep --retune` chooses anew."
+)
+
 
 class ExperimentRecords(NamedTuple):
     """The records of an experiment that can be shown together, and why others cannot."""
@@ -25,6 +29,7 @@ class ExperimentRecords(NamedTuple):
     left_out: Mapping[Config, str]  # why a run is not in `by_config` although it has a record
     tuning: Tuning | None
     trials: list[Mapping[str, Any]]  # their records
+    other_trials: bool  # whether trials were made with other data than the runs
 
     @property
     def missing(self) -> list[Config]:
@@ -53,7 +58,8 @@ class ExperimentRecords(NamedTuple):
         """The footnotes on the sizes and the tuning of the rows."""
         table, match = self.experiment.table, self.experiment.match
         sizes = [] if match is None else [describe(match, self.experiment.sizes, table.label)]
-        return [*sizes, *([] if self.tuning is None else tuning_notes(self.tuning, table.label, table.columns))]
+        other = [OTHER_TRIALS] if self.other_trials else []
+        return [*sizes, *([] if self.tuning is None else tuning_notes(self.tuning, table.label, table.columns)), *other]
 
     def table(self) -> "TableData":
         """Returns the experiment's table. Errors are as in `rows`."""
@@ -137,5 +143,6 @@ def load_records(
     reasons = edited | other_data
     by_config = {config: selected[trained] for config, trained in executed.items() if trained in selected}
     left_out = {config: reasons[trained] for config, trained in executed.items() if trained in reasons}
-    trials = [] if tuning is None else list(tuning.records.values())
-    return ExperimentRecords(experiment, by_config, left_out, tuning, trials)
+    trials = {} if tuning is None else tuning.records
+    other_trials = bool(select_same_data({**trials, **selected})[1])
+    return ExperimentRecords(experiment, by_config, left_out, tuning, list(trials.values()), other_trials)

@@ -85,8 +85,8 @@ class Stage(NamedTuple):
 
 def _sweep_tuned(arguments: argparse.Namespace, experiment: Experiment, tune: Tune) -> int:
     """Trains the trials of every row, then the runs with the chosen settings."""
-    committed: RecordsByConfig = {} if arguments.retune else _committed_trials(arguments, experiment)
     trials = [trial.config for of_row in trials_by_row(tune, experiment.sizes).values() for trial in of_row]
+    committed = {} if arguments.retune else _committed_trials(arguments, experiment, trials)
     first = Stage(
         f"{experiment.name}, tuning",
         programs_first(t for t in trials if t not in committed),
@@ -100,19 +100,24 @@ def _sweep_tuned(arguments: argparse.Namespace, experiment: Experiment, tune: Tu
     second = Stage(experiment.name, list(dict.fromkeys(executed.values())))
     if arguments.list:
         status = _list(arguments, first) | _list(arguments, second)
-        print(f"{waiting} runs wait for the choice of their settings")
+        if waiting:
+            print(f"{waiting} runs wait for the choice of their settings")
         return status
     if waiting:
         print_error(f"{waiting} of {len(experiment.runs)} runs left out: trials of their rows are not finished")
     return max(status, _train(arguments, second) if executed else 0, 1 if waiting else 0)
 
 
-def _committed_trials(arguments: argparse.Namespace, experiment: Experiment) -> RecordsByConfig:
-    """Returns the committed trials of the experiment by config."""
+def _committed_trials(
+    arguments: argparse.Namespace, experiment: Experiment, configs: Iterable[Config]
+) -> RecordsByConfig:
+    """Returns the committed trials of `configs` that were made with the current version of the users' files."""
+    from attn_research.reports.selection import select_current_code
     from attn_research.runs import records
     from attn_research.runs.trials import load_trials
 
-    return records.by_config(load_trials(trials_file(committed_file(arguments, experiment))))
+    committed = records.by_config(load_trials(trials_file(committed_file(arguments, experiment))))
+    return select_current_code(configs, committed)[0]
 
 
 def _own_records(arguments: argparse.Namespace, configs: Iterable[Config]) -> RecordsByConfig:
