@@ -185,7 +185,7 @@ def test_a_table_prints_budget_choices_and_edges(tuned, capsys):
         "- Tuning budget of every row: 4 settings x 1 seed (100), `train.learning_rate` 0.001, 0.003, 0.01, 0.03, with "
         "`train.steps` 700. Each row takes the setting with the best mean dev loss.\n"
         "- Chosen settings: `dot` 0.01; `general` 0.001.\n"
-        "- At an edge of the grid, so a better value may lie beyond it: `general` (0.001).\n"
+        "- At an edge of the grid, so a better value may lie beyond it (1 of 2 rows): `general` (0.001).\n"
     ) in page
     assert main(["table", "tuned.py", "--no-tune"]) == 2
     assert "no run of tuned is finished" in capsys.readouterr().err
@@ -364,7 +364,7 @@ def test_tune_prints_every_trial_and_the_choice(tuned, capsys):
     page = capsys.readouterr().out
     assert "| `dot` | 2.303 | 1.204 | **0** | 1.099 |" in page
     assert "| `general` | **0** | 1.099 | 2.303 | 3.401 |" in page
-    assert "At an edge of the grid, so a better value may lie beyond it: `general` (0.001)." in page
+    assert "At an edge of the grid, so a better value may lie beyond it (1 of 2 rows): `general` (0.001)." in page
     assert [Path(line).is_file() for line in page.splitlines()[-3:]] == [True] * 3
 
 

@@ -6,7 +6,7 @@ from typing import Any
 from attn_research.config import Config
 from attn_research.sweeps.tuning import Choice, Tune, Tuning
 
-MAX_LISTED = 16  # chosen settings in a note
+MAX_LISTED = 16  # rows that a note names
 
 
 def tuning_notes(tuning: Tuning, label: Callable[[Config], str], columns: Sequence[str]) -> list[str]:
@@ -31,7 +31,7 @@ def tuning_notes(tuning: Tuning, label: Callable[[Config], str], columns: Sequen
         describe_budget(tuning.tune),
         *([f"Chosen settings: {'; '.join(chosen)}."] if listed and chosen else []),
         *describe_choices(choices),
-        *([f"Not tuned yet, so without a number: {', '.join(waiting)}."] if waiting else []),
+        *([f"Not tuned yet, so without a number: {_list_first(waiting)}."] if waiting else []),
     ]
 
 
@@ -55,10 +55,16 @@ def describe_choices(choices: Mapping[str, Choice]) -> list[str]:
     """
     edges = [f"{name} ({_format(choice.setting, choice.edges)})" for name, choice in choices.items() if choice.edges]
     diverged = [name for name, choice in choices.items() if not choice.setting]
+    beyond = "At an edge of the grid, so a better value may lie beyond it"
     return [
-        *([f"At an edge of the grid, so a better value may lie beyond it: {', '.join(edges)}."] if edges else []),
-        *([f"Not tuned, since every setting diverged: {', '.join(diverged)}."] if diverged else []),
+        *([f"{beyond} ({len(edges)} of {len(choices)} rows): {_list_first(edges)}."] if edges else []),
+        *([f"Not tuned, since every setting diverged: {_list_first(diverged)}."] if diverged else []),
     ]
+
+
+def _list_first(names: Sequence[str]) -> str:
+    more = f" and {len(names) - MAX_LISTED} more" if len(names) > MAX_LISTED else ""
+    return ", ".join(names[:MAX_LISTED]) + more
 
 
 def _format(setting: Mapping[str, Any], fields: Sequence[str]) -> str:
