@@ -1,6 +1,7 @@
 """Tests between all pairs of rows: equal to Welch's, corrected by Holm; test_simulated_tables.py simulates them."""
 
 import dataclasses
+import itertools
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from user_folder import user_folder  # noqa: F401 (a fixture)
 from attn_research.cli import main
 from attn_research.metrics import METRICS, Comparison, Scores
 from attn_research.metrics.difference import detectable, holm
+from attn_research.reports.pairs import distinguishable
 
 UNBOUNDED = dataclasses.replace(METRICS["exact"], minimum=-np.inf, maximum=np.inf)
 
@@ -73,6 +75,24 @@ def test_a_row_is_tied_if_its_corrected_p_is_at_least_5_percent(random, rows, ef
     assert len(with_best) == rows - 1
     expected = {label for pair, test in with_best if test.corrected >= 0.05 for label in pair} - {table.best}
     assert table.tied == expected
+
+
+@settings(max_examples=25)
+@given(st.integers(0, 99), st.integers(1, 6), st.sampled_from([0.0, 0.1, 1.0]))
+def test_listed_rows_are_distinguishable_from_one_another(random, rows, effect):
+    table = random_table(random, rows, effect)
+    levels = distinguishable(table)
+    corrected = {frozenset(pair): test.corrected for pair, test in table.pair_tests.items()}
+    assert all(corrected[frozenset(pair)] < 0.05 for pair in itertools.combinations(levels, 2))
+    assert levels[:1] == [table.best][: len(table.pair_tests)]
+    assert (
+        all(
+            any(corrected[frozenset((row, level))] >= 0.05 for level in levels)
+            for row in table.rows
+            if row not in levels
+        )
+        or len(table.rows) == 1
+    )
 
 
 @settings(max_examples=25)

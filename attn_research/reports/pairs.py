@@ -2,13 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 
+from attn_research.metrics import Comparison
 from attn_research.metrics.difference import DifferenceTest
+from attn_research.metrics.statistics import LEVEL
 from attn_research.reports.cells import Rows
 from attn_research.reports.columns import MetricColumn, column_of_records
 from attn_research.reports.notes import DETECTABLE, list_diverged, list_missing
 from attn_research.reports.render import markdown_code, markdown_escape
 from attn_research.reports.tables import Table, check_alike
 
+LEVELS = "Rows that are all distinguishable from one another"
 NOTES = (
     "Difference of the means over seeds, first row minus second row [95 % bootstrap confidence interval].",
     "p: Welch's t-test over seeds and test items, after Holm's correction for all pairs of the column. At p < 0.05 two "
@@ -45,9 +48,26 @@ def _pairs_table(rows: Rows, column: MetricColumn) -> str:
     for (a, b), test in comparison.pair_tests.items():
         difference = _difference(column, test, comparison.difference(a, b))
         lines.append(f"| {markdown_code(a)} | {markdown_code(b)} | {difference} | {_p(test)} |")
+    levels = [markdown_code(label) for label in distinguishable(comparison)]
+    lines += ["", f"{LEVELS} ({len(levels)}): {', '.join(levels)}."]
     if smallest := column.detectable(comparison, 2):
         lines += ["", f"{DETECTABLE}: {smallest}."]
     return "\n".join([*lines, ""])
+
+
+def distinguishable(comparison: Comparison) -> list[str]:
+    """Returns rows that are all distinguishable from one another, in the order of their means, from the best one on.
+
+    The list is greedy: it takes the next row that is distinguishable from all rows before it.
+    """
+    tested = dict.fromkeys(label for pair in comparison.pair_tests for label in pair)
+    better_first = sorted(tested, key=comparison.means.__getitem__, reverse=not comparison.metric.lower_is_better)
+    tests = {frozenset(pair): test.corrected for pair, test in comparison.pair_tests.items()}
+    levels: list[str] = []
+    for label in better_first:
+        if all(tests.get(frozenset((label, other)), 1.0) < 1 - LEVEL for other in levels):
+            levels.append(label)
+    return levels
 
 
 def _difference(column: MetricColumn, test: DifferenceTest, interval: tuple[float, float] | None) -> str:
