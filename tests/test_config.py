@@ -192,7 +192,7 @@ def test_advice_in_messages_is_valid():
     """The command line accepts every `field=value` that appears in the source of the package."""
     sources = (Path(__file__).parent.parent / "attn_research").rglob("*.py")
     text = "".join(path.read_text(encoding="utf-8") for path in sources)
-    advised = set(re.findall(rf"\b((?:{'|'.join(map(re.escape, FIELDS))})=\w+(?:\([^)]*\))?)(?![.:\w])", text))
+    advised = set(re.findall(rf"\b((?:{'|'.join(map(re.escape, FIELDS))})=\w+(?:\([^)]*\))?)(?![.:\w-])", text))
     assert {"model.attention.split=false", "model.decoder.input_feeding=none"} <= advised
     for word in sorted(advised):
         override(Config(), parse_changes([word]))

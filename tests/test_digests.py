@@ -15,7 +15,7 @@ CONFIGS = {
     "long_sort": "0952de82db",
     "multi30k_deen": "fb88a4820a",
 }
-# (number of runs, smallest digest, start of the SHA-256 of all sorted digests)
+# Of the runs with the seeds 0 to 2: (their number, smallest digest, start of the SHA-256 of all sorted digests)
 EXPERIMENTS = {
     "attention_zoo": (366, "005e410feb", "65581a763a"),
     "g2p_scores": (18, "23f44c756c", "9f3e4bf05f"),
@@ -31,7 +31,8 @@ def test_digests_of_configs_never_change(name):
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
 def test_digests_of_experiments_never_change(name):
-    names = sorted({digest(config) for config in load_experiment(TOP / "experiments" / f"{name}.py").runs})
+    runs = load_experiment(TOP / "experiments" / f"{name}.py").runs
+    names = sorted({digest(config) for config in runs if config.seed < 3})
     sha = hashlib.sha256(" ".join(names).encode()).hexdigest()[:10]
     assert (len(names), names[0], sha) == EXPERIMENTS[name]
 
