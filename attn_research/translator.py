@@ -1,6 +1,6 @@
 """Translation with a finished run: `load("runs/<id>").translate(["2 May 1997"])`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,9 +11,18 @@ import numpy as np
 from attn_research import storage
 from attn_research.attention.attention import max_source_length
 from attn_research.config import Config, field_types, override, unflatten
-from attn_research.data.batching import EncodedSplit, Sentences, bucket_sources, collate, max_length
+from attn_research.data.batching import (
+    Bucket,
+    EncodedSplit,
+    Sentences,
+    Shape,
+    bucket_sources,
+    collate,
+    max_length,
+)
 from attn_research.data.segmentation import Segmentation
 from attn_research.data.vocab import EOS, UNK, Vocabulary
+from attn_research.decoding.forced import forced_outputs, forced_rows
 from attn_research.decoding.outputs import Outputs, fits, rows_at_once
 from attn_research.decoding.search import make_search
 from attn_research.errors import UserError
@@ -55,13 +64,23 @@ class Translator:
             session = model.apply(params, batch.source, batch.source_lengths)
             return search(session, batch.source.shape[1], batch.source_lengths)
 
-        self._decode = decode
+        @jax.jit
+        def force(params, batch):
+            session = model.apply(params, batch.source, batch.source_lengths)
+            return forced_outputs(session, batch.target, batch.target_lengths, config.decode).as_n_best()
+
+        self._decode, self._force = decode, force
         self._max_source_length = max_source_length(config.model.attention.score)
         self._max_search_length = max_length(partial(fits, config.decode))
+        self._max_forced_length = max_length(lambda length: forced_rows(length, len(self.target)) > 0)
 
     def split(self, line: str) -> list[str]:
         """Splits a line of text into source symbols; a line break at its end is dropped."""
         return self._segmentations[0].split(_strip_line_break(line))
+
+    def split_target(self, line: str) -> list[str]:
+        """Splits a line of text into target symbols, as `split` does for a source."""
+        return self._segmentations[1].split(_strip_line_break(line))
 
     def flaw(self, source: Sequence[str]) -> str:
         """Returns why a source cannot be translated, as in 'has no symbols'; empty if it can."""
@@ -75,11 +94,19 @@ class Translator:
             return f"has {size} symbols, but {most} with decode.beam {decode.beam} and decode.ratio {decode.ratio}"
         return ""
 
+    def pair_flaw(self, source: Sequence[str], target: Sequence[str]) -> str:
+        """Returns why a target cannot be scored for a source, as `flaw` does; empty if it can."""
+        most, size = self._max_forced_length, max(len(source), len(target) + 1)
+        too_long = f"has a pair of {size} symbols with EOS, but at most {most} fit into memory" if size > most else ""
+        return self.flaw(source) or too_long
+
     def unknown(self, line: str) -> list[str]:
         """Returns the parts of a line that are not in the vocabulary, as they are written."""
-        symbols, texts = self.split(line), self._segmentations[0].texts(_strip_line_break(line))
-        ids = self.source.encode(symbols)
-        return [text for id, text in zip(ids, texts, strict=True) if id == UNK]
+        return _unknown(line, self._segmentations[0], self.source)
+
+    def unknown_target(self, line: str) -> list[str]:
+        """Returns the parts of a target line that are not in the vocabulary, as they are written."""
+        return _unknown(line, self._segmentations[1], self.target)
 
     def join(self, symbols: Sequence[str]) -> str:
         """Joins the symbols of an output into a line of text."""
@@ -102,12 +129,53 @@ class Translator:
         Batches are bucketed by length. An output does not depend on the other sources or on their order.
         """
         sources = self._symbols(sentences)
+        targets: list[list[str]] = [[] for _ in sources]
+        buckets = bucket_sources(list(map(len, sources)), partial(rows_at_once, self.config.decode))
+        return self._run(self._decode, sources, targets, [(bucket, (bucket.length, 1)) for bucket in buckets])
+
+    def score(
+        self, sentences: Sequence[str | Sequence[str]], targets: Sequence[str | Sequence[str]]
+    ) -> list[Translation]:
+        """Returns each target as a translation of its source, with its log probability, score and attention weights.
+
+        The log probability is in nats, a sum over the symbols of the target and EOS. So an output of a search that ends
+        with EOS gets the same log probability, score and weights here.
+
+        Args:
+          sentences: sources, as in `translate`.
+          targets: one for each source: lines of text or lists of symbols; an empty one is EOS alone.
+
+        Raises:
+          UserError: as `translate`, the numbers of sources and targets differ, or a target has too many symbols.
+        """
+        sources = self._symbols(sentences)
+        if isinstance(targets, str):
+            raise UserError(f"targets is a string; write a list, as in score(..., [{targets[:20]!r}])")
+        outputs = _as_symbols(targets, self.split_target, "target")
+        if len(sources) != len(outputs):
+            raise UserError(f"there are {len(sources)} sources, but {len(outputs)} targets")
+        for number, pair in enumerate(zip(sources, outputs, strict=True)):
+            if flaw := self.pair_flaw(*pair):
+                raise UserError(f"source {number} {flaw}")
+        lengths = [max(len(source), len(output) + 1) for source, output in zip(sources, outputs, strict=True)]
+        buckets = bucket_sources(lengths, partial(forced_rows, symbols=len(self.target)))
+        shapes = [(bucket, (bucket.length, bucket.length)) for bucket in buckets]
+        return [translations[0] for translations in self._run(self._force, sources, outputs, shapes)]
+
+    def _run(
+        self,
+        function: Callable,
+        sources: list[list[str]],
+        targets: list[list[str]],
+        buckets: list[tuple[Bucket, Shape]],
+    ) -> list[list[Translation]]:
+        """Returns the outputs of a jitted `(params, Batch) -> Outputs` for every source."""
         ids = [self.source.encode(source) for source in sources]
-        encoded = EncodedSplit(Sentences.from_lists(ids), Sentences.from_lists([[EOS]] * len(ids)))
+        target_ids = [[*self.target.encode(target), EOS] for target in targets]
+        encoded = EncodedSplit(Sentences.from_lists(ids), Sentences.from_lists(target_ids))
         translations: dict[int, list[Translation]] = {}
-        for bucket in bucket_sources([len(source) for source in sources], partial(rows_at_once, self.config.decode)):
-            batch = collate(encoded, bucket.rows, (bucket.length, 1), bucket.size)
-            outputs = jax.device_get(self._decode(self.params, batch))
+        for bucket, shape in buckets:
+            outputs = jax.device_get(function(self.params, collate(encoded, bucket.rows, shape, bucket.size)))
             translations |= {
                 row: self._translations(outputs, index, sources[row]) for index, row in enumerate(bucket.rows)
             }
@@ -116,15 +184,10 @@ class Translator:
     def _symbols(self, sentences: Sequence[str | Sequence[str]]) -> list[list[str]]:
         if isinstance(sentences, str):
             raise UserError(f"sentences is a string; write a list, as in translate([{sentences[:20]!r}])")
-        sources = []
-        for number, sentence in enumerate(sentences):
-            source = self.split(sentence) if isinstance(sentence, str) else list(sentence)
+        sources = _as_symbols(sentences, self.split, "source")
+        for number, source in enumerate(sources):
             if flaw := self.flaw(source):
                 raise UserError(f"source {number} {flaw}")
-            for symbol in source:
-                if not isinstance(symbol, str):
-                    raise UserError(f"source {number} has {symbol!r} among its symbols, which must be strings")
-            sources.append(source)
         return sources
 
     def _translations(self, outputs: Outputs, row: int, sentence: list[str]) -> list[Translation]:
@@ -139,6 +202,26 @@ class Translator:
             for k, length in enumerate(outputs.lengths[:, row])
             if np.isfinite(outputs.score[k, row])
         ]
+
+
+def _as_symbols(sentences: Sequence[str | Sequence[str]], split: Callable, kind: str) -> list[list[str]]:
+    """Returns lists of symbols; `split` splits a line of text.
+
+    Raises:
+      UserError: a symbol is not a string.
+    """
+    lists = [split(sentence) if isinstance(sentence, str) else list(sentence) for sentence in sentences]
+    for number, symbols in enumerate(lists):
+        for symbol in symbols:
+            if not isinstance(symbol, str):
+                raise UserError(f"{kind} {number} has {symbol!r} among its symbols, which must be strings")
+    return lists
+
+
+def _unknown(line: str, segmentation: Segmentation, vocabulary: Vocabulary) -> list[str]:
+    line = _strip_line_break(line)
+    ids, texts = vocabulary.encode(segmentation.split(line)), segmentation.texts(line)
+    return [text for id, text in zip(ids, texts, strict=True) if id == UNK]
 
 
 def _strip_line_break(line: str) -> str:

@@ -6,8 +6,8 @@ import sys
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from itertools import islice
-from typing import Any, NamedTuple
+from itertools import islice, zip_longest
+from typing import Any, NamedTuple, TypeVar
 
 from attn_research.commands.arguments import add_command
 from attn_research.commands.console import print_error
@@ -15,11 +15,14 @@ from attn_research.errors import UserError
 
 BATCH = 512  # lines translated together, unless they are typed
 MAX_LISTED = 5  # unknown symbols that a message names
+EMPTY = "is empty"
+Item = TypeVar("Item")
 EXAMPLES = """\
 runs/0123456789 --input lines.txt
 runs/0123456789 --beam 5 --length-penalty average < lines.txt
 runs/0123456789 --beam 5 --nbest < lines.txt
-runs/0123456789 --attention map.png --step 3 < line.txt"""
+runs/0123456789 --attention map.png --step 3 < line.txt
+runs/0123456789 --input lines.txt --force targets.txt"""
 
 
 def add_parser(commands: Any) -> None:
@@ -40,6 +43,11 @@ def add_parser(commands: Any) -> None:
     command.add_argument(
         "--nbest", action="store_true", help="print the K best outputs: line number, score and output, with tabs"
     )
+    command.add_argument(
+        "--force",
+        metavar="TARGETS",
+        help="one target per line: print the score of every target instead of an output, in nats, with EOS",
+    )
     command.add_argument("--attention", metavar="OUT.png", help="draw the attention weights of the first line")
     command.add_argument("--step", metavar="K", type=int, help="with --attention: bars for output step K, from 0")
     command.set_defaults(only_prints=True)
@@ -54,20 +62,44 @@ def translate(arguments: argparse.Namespace) -> int:
         raise UserError("--step chooses the bars of a picture, so it needs --attention OUT.png")
     from attn_research.translator import load
 
+    if arguments.force is not None:
+        _check_forced(arguments)
     translator = load(arguments.run, _search_changes(arguments), arguments.trust)
     if arguments.nbest and translator.config.decode.beam == 1:
         raise UserError("--nbest lists the hypotheses of a beam, and greedy search has one; it needs --beam 2 or more")
-    first, report = None, LineReport(arguments.input, translator)
-    interactive = arguments.input is None and sys.stdin.isatty()
-    with open_input(arguments.input) as stream:
-        for lines in batches(read_lines(stream), 1 if interactive else BATCH):
-            translations = _translate(translator, lines, report, arguments.nbest)
-            if first is None and translations:
-                first = translations[0][0]
+    first, report = None, LineReport(arguments.input, translator.unknown)
+    for translations in _all_translations(translator, report, arguments):
+        if first is None and translations:
+            first = translations[0][0]
     report.print_unknown()
     if first is not None and arguments.attention is not None:
         _draw(first, arguments.step, arguments.attention)
     return 1 if report.failed else 0
+
+
+def _check_forced(arguments: argparse.Namespace) -> None:
+    """Rejects options of the search, which have no effect on the score of a target."""
+    if arguments.nbest:
+        raise UserError("--nbest has no effect with --force, which prints one score per target")
+    if arguments.beam is not None and arguments.length_penalty is None:
+        raise UserError("--beam has no effect with --force without --length-penalty")
+
+
+def _all_translations(translator: Any, report: "LineReport", arguments: argparse.Namespace) -> Iterator[list[list]]:
+    """Prints the outputs or scores of all lines; yields the translations of a few lines at a time."""
+    interactive = arguments.input is None and sys.stdin.isatty()
+    size = 1 if interactive else BATCH
+    with open_input(arguments.input) as stream:
+        if arguments.force is None:
+            for lines in batches(read_lines(stream), size):
+                yield _translate(translator, lines, report, arguments.nbest)
+            return
+        with open_input(arguments.force) as targets:
+            pairs = _pairs(read_lines(stream), read_lines(targets), report.name, arguments.force)
+            target_report = LineReport(arguments.force, translator.unknown_target)
+            for some in batches(pairs, size):
+                yield _score(translator, some, report, target_report)
+        target_report.print_unknown()
 
 
 def _search_changes(arguments: argparse.Namespace) -> dict[str, int | str]:
@@ -108,31 +140,47 @@ def read_lines(stream: Iterable[bytes]) -> Iterator[Line]:
         if isinstance(line, UnicodeDecodeError):
             yield Line(number, "", f"is not UTF-8: {line.reason} at byte {line.start}")
         else:
-            yield Line(number, line, "" if line.strip() else "is empty")
+            yield Line(number, line, "" if line.strip() else EMPTY)
 
 
-def batches(lines: Iterator[Line], size: int) -> Iterator[list[Line]]:
-    """Yields the lines in lists of at most `size`."""
+def _pairs(
+    sources: Iterator[Line], targets: Iterator[Line], source_name: str, target_name: str
+) -> Iterator[tuple[Line, Line]]:
+    """Yields the pairs of lines of the same number. An empty target is valid.
+
+    Raises:
+      UserError: one file has more lines than the other.
+    """
+    for source, target in zip_longest(sources, targets):
+        if source is None or target is None:
+            shorter, longer = (source_name, target_name) if source is None else (target_name, source_name)
+            line = source or target
+            raise UserError(f"{shorter} has {line.number - 1} lines, but {longer} has more; --force needs pairs")
+        yield source, target
+
+
+def batches(lines: Iterator[Item], size: int) -> Iterator[list[Item]]:
+    """Yields the lines, or pairs of lines, in lists of at most `size`."""
     return iter(lambda: list(islice(lines, size)), [])
 
 
 class LineReport:
     """Reports lines without an output, and symbols that are not in the run's vocabulary."""
 
-    def __init__(self, path: str | None, translator: Any):
-        self.name, self._translator = path or "standard input", translator
+    def __init__(self, path: str | None, unknown: Callable[[str], list[str]]):
+        self.name, self._unknown_in = path or "standard input", unknown
         self.failed = 0  # lines without an output
         self._unknown = 0
         self._first_unknown: dict[str, int] = {}  # with the number of their lines
 
-    def fail(self, line: Line) -> None:
-        """Prints why a line has no output."""
+    def fail(self, line: Line, result: str = "output") -> None:
+        """Prints why a line has no output, or no other result."""
         self.failed += 1
-        print_error(f"{self.name}:{line.number} {line.flaw}, so its output is empty")
+        print_error(f"{self.name}:{line.number} {line.flaw}, so its {result} is empty")
 
     def count_unknown(self, line: Line) -> None:
         """Counts the unknown symbols of a line."""
-        for text in self._translator.unknown(line.text):
+        for text in self._unknown_in(line.text):
             self._unknown += 1
             if len(self._first_unknown) < MAX_LISTED:
                 self._first_unknown.setdefault(text, line.number)
@@ -158,6 +206,35 @@ def _translate(translator: Any, lines: list[Line], report: LineReport, nbest: bo
             report.count_unknown(line)
             _print_outputs(next(outputs), translator.join, line.number if nbest else None)
     return translations
+
+
+def _score(
+    translator: Any, pairs: list[tuple[Line, Line]], report: LineReport, target_report: LineReport
+) -> list[list]:
+    """Prints the scores of some targets in their order; returns the translations of the lines that have a score."""
+    pairs = [(_with_flaw(source, target, translator), target) for source, target in pairs]
+    valid = [(source.text, target.text) for source, target in pairs if not source.flaw]
+    translations = translator.score(*map(list, zip(*valid, strict=True))) if valid else []
+    scores = iter(translations)
+    for source, target in pairs:
+        if source.flaw:
+            report.fail(source, "score")
+            print(flush=True)
+        else:
+            report.count_unknown(source)
+            target_report.count_unknown(target)
+            print(f"{next(scores).score:.4f}", flush=True)
+    return [[one] for one in translations]
+
+
+def _with_flaw(source: Line, target: Line, translator: Any) -> Line:
+    """Returns the source line with the reason why the pair has no score, if there is one."""
+    if source.flaw:
+        return source
+    if target.flaw != EMPTY and target.flaw:
+        return source._replace(flaw=f"has a target that {target.flaw}")
+    flaw = translator.pair_flaw(translator.split(source.text), translator.split_target(target.text))
+    return source._replace(flaw=flaw)
 
 
 def _print_outputs(n_best: list, join: Callable, number: int | None) -> None:
