@@ -1,5 +1,6 @@
 """Translation with a finished run: `load("runs/<id>").translate(["2 May 1997"])`."""
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -10,8 +11,10 @@ import numpy as np
 
 from attn_research import storage
 from attn_research.attention.attention import max_source_length
+from attn_research.attention.scores import scores
 from attn_research.config import Config, field_types, override, unflatten
 from attn_research.data.batching import (
+    EMPTY,
     Bucket,
     EncodedSplit,
     Sentences,
@@ -19,11 +22,13 @@ from attn_research.data.batching import (
     bucket_sources,
     collate,
     max_length,
+    padded_length,
 )
 from attn_research.data.segmentation import Segmentation
 from attn_research.data.vocab import EOS, UNK, Vocabulary
 from attn_research.decoding.forced import forced_outputs, forced_rows
 from attn_research.decoding.outputs import Outputs, fits, rows_at_once
+from attn_research.decoding.penalties import require_attention
 from attn_research.decoding.search import make_search
 from attn_research.errors import UserError
 from attn_research.models.seq2seq import Seq2Seq, init_parameters
@@ -42,7 +47,7 @@ class Translation(NamedTuple):
     output: list[str]
     weights: np.ndarray  # attention weights [t s]; t includes the end symbol, s is 0 without attention
     log_probability: float  # of the output, in nats
-    score: float  # log probability with length penalty; the search ranks by it
+    score: float  # log probability with length and coverage penalty; the search ranks by it
 
 
 class Translator:
@@ -56,20 +61,29 @@ class Translator:
         checkpoints: Checkpoints,
     ):
         self.config, (self.source, self.target), self._segmentations = config, vocabularies, segmentations
-        model, search = Seq2Seq(config.model, len(self.source), len(self.target)), make_search(config.decode)
+        require_attention(config.decode, scores.bind(config.model.attention.score).traits.attends)
+        model = Seq2Seq(config.model, len(self.source), len(self.target))
         self.params = checkpoints.restore_best(jax.eval_shape(lambda: init_parameters(model, config.seed)))
 
-        @jax.jit
-        def decode(params, batch):
-            session = model.apply(params, batch.source, batch.source_lengths)
-            return search(session, batch.source.shape[1], batch.source_lengths)
+        @functools.cache
+        def make_decode(samples):
+            search = make_search(config.decode, samples)
+
+            @jax.jit
+            def decode(params, batch):
+                session = model.apply(params, batch.source, batch.source_lengths)
+                return search(session, batch.source.shape[1], batch.source_lengths, batch.rows)
+
+            return decode
 
         @jax.jit
         def force(params, batch):
             session = model.apply(params, batch.source, batch.source_lengths)
-            return forced_outputs(session, batch.target, batch.target_lengths, config.decode).as_n_best()
+            rest = batch.source_lengths, batch.target, batch.target_lengths
+            return forced_outputs(session, *rest, config.decode).as_n_best()
 
-        self._decode, self._force = decode, force
+        make_search(config.decode)  # checks the fields
+        self._make_decode, self._force = make_decode, force
         self._max_source_length = max_source_length(config.model.attention.score)
         self._max_search_length = max_length(partial(fits, config.decode))
         self._max_forced_length = max_length(lambda length: forced_rows(length, len(self.target)) > 0)
@@ -123,15 +137,38 @@ class Translator:
         """
         return [translations[0] for translations in self.n_best(sentences)]
 
-    def n_best(self, sentences: Sequence[str | Sequence[str]]) -> list[list[Translation]]:
+    def n_best(
+        self, sentences: Sequence[str | Sequence[str]], samples: int = 1, items: Sequence[int] | None = None
+    ) -> list[list[Translation]]:
         """Returns the `decode.beam` best outputs for each source, best first; fewer if the search finds fewer.
 
-        Batches are bucketed by length. An output does not depend on the other sources or on their order.
+        With `decode.sampling` returns samples, in the order in which they are drawn. Batches are bucketed by length. An
+        output does not depend on the other sources, and a search does not depend on their order.
+
+        Args:
+          sentences: as in `translate`.
+          samples: samples per source.
+          items: a number for each source, on which its samples depend; None: its position.
+
+        Raises:
+          UserError: as `translate`, or there is no sampling to take `samples` from, or they do not fit into memory.
         """
-        sources = self._symbols(sentences)
+        sources, decode = self._symbols(sentences), self.config.decode
+        self._check_samples(samples, max(map(len, sources), default=1))
         targets: list[list[str]] = [[] for _ in sources]
-        buckets = bucket_sources(list(map(len, sources)), partial(rows_at_once, self.config.decode))
-        return self._run(self._decode, sources, targets, [(bucket, (bucket.length, 1)) for bucket in buckets])
+        buckets = bucket_sources(list(map(len, sources)), partial(rows_at_once, decode, samples=samples))
+        shapes = [(bucket, (bucket.length, 1)) for bucket in buckets]
+        return self._run(self._make_decode(samples), sources, targets, shapes, items)
+
+    def _check_samples(self, samples: int, longest: int) -> None:
+        decode = self.config.decode
+        if samples < 1:
+            raise UserError(f"samples is {samples}, but must be at least 1")
+        if samples > 1 and decode.sampling is None:
+            raise UserError(f"samples is {samples}, but decode.sampling is None; set it to sample to draw samples")
+        most = rows_at_once(decode, padded_length(longest))
+        if samples > most:
+            raise UserError(f"samples is {samples}, but at most {most} fit into memory for {longest} source symbols")
 
     def score(
         self, sentences: Sequence[str | Sequence[str]], targets: Sequence[str | Sequence[str]]
@@ -168,14 +205,17 @@ class Translator:
         sources: list[list[str]],
         targets: list[list[str]],
         buckets: list[tuple[Bucket, Shape]],
+        items: Sequence[int] | None = None,
     ) -> list[list[Translation]]:
         """Returns the outputs of a jitted `(params, Batch) -> Outputs` for every source."""
+        numbers = np.array([*(range(len(sources)) if items is None else items), EMPTY], np.int32)
         ids = [self.source.encode(source) for source in sources]
         target_ids = [[*self.target.encode(target), EOS] for target in targets]
         encoded = EncodedSplit(Sentences.from_lists(ids), Sentences.from_lists(target_ids))
         translations: dict[int, list[Translation]] = {}
         for bucket, shape in buckets:
-            outputs = jax.device_get(function(self.params, collate(encoded, bucket.rows, shape, bucket.size)))
+            batch = collate(encoded, bucket.rows, shape, bucket.size)
+            outputs = jax.device_get(function(self.params, batch._replace(rows=numbers[batch.rows])))
             translations |= {
                 row: self._translations(outputs, index, sources[row]) for index, row in enumerate(bucket.rows)
             }

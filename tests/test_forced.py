@@ -17,13 +17,14 @@ VARIANTS = {
     "location": {"placement": "before"},
     "coverage_gru": {"input_feeding": "none", "cell": "gru"},
 }
-SEARCHES = [{}, {"decode.beam": 3}, {"decode.beam": 3, "decode.length_penalty": "wu(alpha=1.0)"}]
+SEARCHES = [{}, {"decode.beam": 3, "decode.length_penalty": "wu(alpha=1.0)"}]
 
 
 @pytest.mark.parametrize("score", VARIANTS)
 def test_a_hypothesis_has_its_forced_score_and_weights(tmp_path, score):
     directory = write_untrained_run(tmp_path / "run", score, seed=1, **VARIANTS[score])
-    for changes in SEARCHES:
+    penalty = {} if score == "none" else {"decode.coverage_penalty": 0.2}
+    for changes in (SEARCHES[0], SEARCHES[1] | penalty):
         translator = load(directory, changes | {"decode.extra": 30})
         every = [one for n_best in translator.n_best([*LINES, *MORE]) for one in n_best]
         found = [one for one in every if len(one.weights) > len(one.output)]  # they end with EOS
@@ -79,7 +80,8 @@ def test_the_command_prints_one_score_per_line(run, tmp_path, capsys):
     ("words", "message"),
     [
         ("--nbest", "--nbest has no effect with --force"),
-        ("--beam 2", "--beam has no effect with --force without --length-penalty"),
+        ("--beam 2", "--beam has no effect with --force without a penalty"),
+        ("--min-length 2", "--min-length has no effect with --force, which"),
         ("", "targets.txt has 1 lines, but "),
     ],
 )

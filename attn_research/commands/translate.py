@@ -15,12 +15,16 @@ from attn_research.errors import UserError
 
 BATCH = 512  # lines translated together, unless they are typed
 MAX_LISTED = 5  # unknown symbols that a message names
+PENALTIES = ("length_penalty", "coverage_penalty")  # fields of `decode` that change the score of an output
+SEARCH = ("beam", *PENALTIES, "min_length", "max_length", "no_repeat_ngram_size", "sampling")  # fields that options set
 EMPTY = "is empty"
 Item = TypeVar("Item")
 EXAMPLES = """\
 runs/0123456789 --input lines.txt
 runs/0123456789 --beam 5 --length-penalty average < lines.txt
 runs/0123456789 --beam 5 --nbest < lines.txt
+runs/0123456789 --no-repeat-ngram-size 3 --max-length 80 < lines.txt
+runs/0123456789 --sampling "sample(top_k=10, seed=1)" --samples 5 < lines.txt
 runs/0123456789 --attention map.png --step 3 < line.txt
 runs/0123456789 --input lines.txt --force targets.txt"""
 
@@ -41,12 +45,36 @@ def add_parser(commands: Any) -> None:
         help=f"ranks outputs of different lengths: none, average or wu {default}",
     )
     command.add_argument(
+        "--coverage-penalty",
+        metavar="BETA",
+        type=float,
+        help=f"ranks outputs that attend to the whole source higher; 0: off {default}",
+    )
+    command.add_argument(
+        "--min-length", metavar="N", type=int, help=f"symbols of an output before its end, at least {default}"
+    )
+    command.add_argument(
+        "--max-length", metavar="N", type=int, help=f"symbols of an output with its end symbol, at most {default}"
+    )
+    command.add_argument(
+        "--no-repeat-ngram-size",
+        metavar="N",
+        type=int,
+        help=f"an output has no N symbols in a row twice; 0: off {default}",
+    )
+    command.add_argument(
         "--nbest", action="store_true", help="print the K best outputs: line number, score and output, with tabs"
     )
     command.add_argument(
         "--force",
         metavar="TARGETS",
         help="one target per line: print the score of every target instead of an output, in nats, with EOS",
+    )
+    command.add_argument(
+        "--sampling", metavar="SPEC", help=f"draws every symbol at random, as in sample(temperature=0.8) {default}"
+    )
+    command.add_argument(
+        "--samples", metavar="N", type=int, help="with --sampling: print N samples of every line, as --nbest does"
     )
     command.add_argument("--attention", metavar="OUT.png", help="draw the attention weights of the first line")
     command.add_argument("--step", metavar="K", type=int, help="with --attention: bars for output step K, from 0")
@@ -65,8 +93,7 @@ def translate(arguments: argparse.Namespace) -> int:
     if arguments.force is not None:
         _check_forced(arguments)
     translator = load(arguments.run, _search_changes(arguments), arguments.trust)
-    if arguments.nbest and translator.config.decode.beam == 1:
-        raise UserError("--nbest lists the hypotheses of a beam, and greedy search has one; it needs --beam 2 or more")
+    _check_lists(arguments, translator.config.decode)
     first, report = None, LineReport(arguments.input, translator.unknown)
     for translations in _all_translations(translator, report, arguments):
         if first is None and translations:
@@ -77,12 +104,27 @@ def translate(arguments: argparse.Namespace) -> int:
     return 1 if report.failed else 0
 
 
+def _check_lists(arguments: argparse.Namespace, decode: Any) -> None:
+    """Rejects --nbest and --samples if there is one output per line."""
+    if arguments.samples is not None and decode.sampling is None:
+        raise UserError("--samples prints samples, so it needs --sampling, as in --sampling sample")
+    if arguments.nbest and decode.sampling is not None:
+        raise UserError("--nbest lists the hypotheses of a beam, and sampling has none; use --samples N")
+    if arguments.nbest and decode.beam == 1:
+        raise UserError("--nbest lists the hypotheses of a beam, and greedy search has one; it needs --beam 2 or more")
+
+
 def _check_forced(arguments: argparse.Namespace) -> None:
     """Rejects options of the search, which have no effect on the score of a target."""
     if arguments.nbest:
         raise UserError("--nbest has no effect with --force, which prints one score per target")
-    if arguments.beam is not None and arguments.length_penalty is None:
-        raise UserError("--beam has no effect with --force without --length-penalty")
+    if arguments.samples is not None:
+        raise UserError("--samples has no effect with --force, which prints one score per target")
+    is_set = {name: getattr(arguments, name) is not None for name in SEARCH}
+    for name in SEARCH:
+        if is_set[name] and not (name in PENALTIES or (name == "beam" and any(map(is_set.get, PENALTIES)))):
+            rest = " without a penalty" if name == "beam" else ""
+            raise UserError(f"--{name.replace('_', '-')} has no effect with --force{rest}, which scores given targets")
 
 
 def _all_translations(translator: Any, report: "LineReport", arguments: argparse.Namespace) -> Iterator[list[list]]:
@@ -92,7 +134,7 @@ def _all_translations(translator: Any, report: "LineReport", arguments: argparse
     with open_input(arguments.input) as stream:
         if arguments.force is None:
             for lines in batches(read_lines(stream), size):
-                yield _translate(translator, lines, report, arguments.nbest)
+                yield _translate(translator, lines, report, arguments)
             return
         with open_input(arguments.force) as targets:
             pairs = _pairs(read_lines(stream), read_lines(targets), report.name, arguments.force)
@@ -102,9 +144,9 @@ def _all_translations(translator: Any, report: "LineReport", arguments: argparse
         target_report.print_unknown()
 
 
-def _search_changes(arguments: argparse.Namespace) -> dict[str, int | str]:
+def _search_changes(arguments: argparse.Namespace) -> dict[str, Any]:
     """Returns the changes that the command line makes to the run's config."""
-    options = {"decode.beam": arguments.beam, "decode.length_penalty": arguments.length_penalty}
+    options = {f"decode.{name}": getattr(arguments, name) for name in SEARCH}
     return {name: value for name, value in options.items() if value is not None}
 
 
@@ -193,18 +235,20 @@ class LineReport:
             print_error(f"{self.name}: {total} not in the run's vocabulary and read as unknown; the first: {listed}")
 
 
-def _translate(translator: Any, lines: list[Line], report: LineReport, nbest: bool) -> list[list]:
+def _translate(translator: Any, lines: list[Line], report: LineReport, arguments: argparse.Namespace) -> list[list]:
     """Prints the outputs of some lines in their order; returns the translations of the lines that have an output."""
     lines = [line if line.flaw else line._replace(flaw=translator.flaw(translator.split(line.text))) for line in lines]
-    translations = translator.n_best([line.text for line in lines if not line.flaw])
-    outputs = iter(translations)
+    valid, samples = [line for line in lines if not line.flaw], arguments.samples
+    numbers = [line.number for line in valid]
+    translations = translator.n_best([line.text for line in valid], 1 if samples is None else samples, numbers)
+    outputs, numbered = iter(translations), arguments.nbest or samples is not None
     for line in lines:
         if line.flaw:
             report.fail(line)
-            print(f"{line.number}\t\t" if nbest else "", flush=True)
+            print(f"{line.number}\t\t" if numbered else "", flush=True)
         else:
             report.count_unknown(line)
-            _print_outputs(next(outputs), translator.join, line.number if nbest else None)
+            _print_outputs(next(outputs), translator.join, line.number if numbered else None, distinct=arguments.nbest)
     return translations
 
 
@@ -237,14 +281,14 @@ def _with_flaw(source: Line, target: Line, translator: Any) -> Line:
     return source._replace(flaw=flaw)
 
 
-def _print_outputs(n_best: list, join: Callable, number: int | None) -> None:
-    """Prints the best output; with a line number, all of them with their scores."""
+def _print_outputs(n_best: list, join: Callable, number: int | None, distinct: bool) -> None:
+    """Prints the best output; with a line number, all of them with their scores. `distinct` drops repeated texts."""
     if number is None:
         print(join(n_best[0].output), flush=True)
         return
     best = {join(one.output): one for one in reversed(n_best)}  # several segmentations may give the same text
     for one in n_best:
-        if one is best[text := join(one.output)]:
+        if one is best[text := join(one.output)] or not distinct:
             print(number, f"{one.score:.4f}", text, sep="\t", flush=True)
 
 

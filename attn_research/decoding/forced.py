@@ -6,14 +6,18 @@ from jaxtyping import Array, Int
 
 from attn_research import config
 from attn_research.decoding.outputs import MEMORY, Outputs
-from attn_research.decoding.penalties import penalties
+from attn_research.decoding.penalties import coverage_penalty, penalties, require_attention
 from attn_research.models.session import DecoderSession
 
 MAX_LOGITS = 2**28  # bytes of the logits of a batch
 
 
 def forced_outputs(
-    session: DecoderSession, target: Int[Array, "b t"], lengths: Int[Array, " b"], decode: config.Decode
+    session: DecoderSession,
+    source_lengths: Int[Array, " b"],
+    target: Int[Array, "b t"],
+    lengths: Int[Array, " b"],
+    decode: config.Decode,
 ) -> Outputs:
     """Returns the given outputs as a search with `decode` returns them.
 
@@ -26,7 +30,11 @@ def forced_outputs(
     log_p = jnp.take_along_axis(jax.nn.log_softmax(logits), target.T[..., None], -1)[..., 0]
     log_probability = jnp.where(inside, log_p, 0).sum(0)
     score = penalties.bind(decode.length_penalty)(log_probability, jnp.maximum(lengths, 1))
-    return Outputs(target.T, weights * inside[..., None], lengths, log_probability, score)
+    weights *= inside[..., None]
+    require_attention(decode, weights.shape[-1] > 0)
+    if decode.coverage_penalty:
+        score += coverage_penalty(weights.sum(0), source_lengths, decode.coverage_penalty)
+    return Outputs(target.T, weights, lengths, log_probability, score)
 
 
 def forced_rows(length: int, symbols: int) -> int:
