@@ -1,6 +1,7 @@
-"""Translation with a finished run: `load("runs/<id>").translate(["2 May 1997"])`."""
+"""Translation with a finished run, or several: `load("runs/<id>").translate(["2 May 1997"])`."""
 
 import functools
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -24,8 +25,9 @@ from attn_research.data.batching import (
     max_length,
     padded_length,
 )
-from attn_research.data.segmentation import Segmentation
+from attn_research.data.segmentation import LearnedSegmentation, Segmentation
 from attn_research.data.vocab import EOS, UNK, Vocabulary
+from attn_research.decoding.ensemble import join_sessions
 from attn_research.decoding.forced import forced_outputs, forced_rows
 from attn_research.decoding.outputs import Outputs, fits, rows_at_once
 from attn_research.decoding.penalties import require_attention
@@ -37,7 +39,7 @@ from attn_research.runs.compilation_cache import enable_compilation_cache
 from attn_research.runs.identity import warn_versions
 from attn_research.runs.trust import with_own_code
 from attn_research.training.checkpoint import Checkpoints
-from attn_research.training.prepare import load_sides, saved_files
+from attn_research.training.prepare import SIDES, load_sides, saved_files
 
 
 class Translation(NamedTuple):
@@ -51,19 +53,35 @@ class Translation(NamedTuple):
 
 
 class Translator:
-    """The model of a run with the parameters of its best checkpoint."""
+    """The model of a run with the parameters of its best checkpoint, or an ensemble of several runs.
+
+    Attributes:
+      config: of the first run, whose `decode` the search follows.
+      configs: of every run.
+      params: of every run.
+      attends: whether a model has attention weights.
+    """
 
     def __init__(
         self,
-        config: Config,
+        configs: Sequence[Config],
         vocabularies: Sequence[Vocabulary],
         segmentations: Sequence[Segmentation],
-        checkpoints: Checkpoints,
+        checkpoints: Sequence[Checkpoints],
     ):
+        self.configs, config = configs, configs[0]
         self.config, (self.source, self.target), self._segmentations = config, vocabularies, segmentations
-        require_attention(config.decode, scores.bind(config.model.attention.score).traits.attends)
-        model = Seq2Seq(config.model, len(self.source), len(self.target))
-        self.params = checkpoints.restore_best(jax.eval_shape(lambda: init_parameters(model, config.seed)))
+        self.attends = any(scores.bind(one.model.attention.score).traits.attends for one in configs)
+        require_attention(config.decode, self.attends)
+        models = [Seq2Seq(one.model, len(self.source), len(self.target)) for one in configs]
+        self.params = [
+            one.restore_best(jax.eval_shape(functools.partial(init_parameters, model, 0)))
+            for model, one in zip(models, checkpoints, strict=True)
+        ]
+
+        def encode(params, batch):
+            pairs = zip(models, params, strict=True)
+            return join_sessions([model.apply(one, batch.source, batch.source_lengths) for model, one in pairs])
 
         @functools.cache
         def make_decode(samples):
@@ -71,20 +89,19 @@ class Translator:
 
             @jax.jit
             def decode(params, batch):
-                session = model.apply(params, batch.source, batch.source_lengths)
-                return search(session, batch.source.shape[1], batch.source_lengths, batch.rows)
+                return search(encode(params, batch), batch.source.shape[1], batch.source_lengths, batch.rows)
 
             return decode
 
         @jax.jit
         def force(params, batch):
-            session = model.apply(params, batch.source, batch.source_lengths)
             rest = batch.source_lengths, batch.target, batch.target_lengths
-            return forced_outputs(session, *rest, config.decode).as_n_best()
+            return forced_outputs(encode(params, batch), *rest, config.decode).as_n_best()
 
         make_search(config.decode)  # checks the fields
         self._make_decode, self._force = make_decode, force
-        self._max_source_length = max_source_length(config.model.attention.score)
+        limits = {one.model.attention.score: max_source_length(one.model.attention.score) for one in configs}
+        self._max_source_lengths = {score: limit for score, limit in limits.items() if limit is not None}
         self._max_search_length = max_length(partial(fits, config.decode))
         self._max_forced_length = max_length(lambda length: forced_rows(length, len(self.target)) > 0)
 
@@ -98,14 +115,15 @@ class Translator:
 
     def flaw(self, source: Sequence[str]) -> str:
         """Returns why a source cannot be translated, as in 'has no symbols'; empty if it can."""
-        size, decode, score = len(source), self.config.decode, self.config.model.attention.score
+        size, decode = len(source), self.config.decode
         if not source:
             return "has no symbols"
-        if self._max_source_length is not None and size > self._max_source_length:
-            return f"has {size} symbols, but score {score} allows at most {self._max_source_length}"
+        for score, most in self._max_source_lengths.items():
+            if size > most:
+                return f"has {size} symbols, but score {score} allows at most {most}"
         if size > self._max_search_length:
-            most = f"at most {self._max_search_length} fit into the memory of a search"
-            return f"has {size} symbols, but {most} with decode.beam {decode.beam} and decode.ratio {decode.ratio}"
+            fitting = f"at most {self._max_search_length} fit into the memory of a search"
+            return f"has {size} symbols, but {fitting} with decode.beam {decode.beam} and decode.ratio {decode.ratio}"
         return ""
 
     def pair_flaw(self, source: Sequence[str], target: Sequence[str]) -> str:
@@ -268,29 +286,81 @@ def _strip_line_break(line: str) -> str:
     return line.removesuffix("\n").removesuffix("\r")
 
 
-def load(directory: str | Path, changes: Mapping[str, Any] | None = None, trust: bool = False) -> Translator:
-    """Loads the translator of a run.
+def load(
+    directory: str | Path | Sequence[str | Path], changes: Mapping[str, Any] | None = None, trust: bool = False
+) -> Translator:
+    """Loads the translator of a run, or of an ensemble of runs.
 
     Args:
-      directory: of the run.
+      directory: of the run; several for an ensemble, whose search follows the config of the first run.
       changes: fields of `decode` to change, as in `{"decode.beam": 5}`.
-      trust: allows users' code that is stored in the directory to run.
+      trust: allows users' code that is stored in a directory to run.
 
     Raises:
-      UserError: the directory has no trained run, a file is missing, a change is invalid, or the run needs code that is
-        not trusted.
+      UserError: a directory has no trained run, a file is missing, a change is invalid, a run needs code that is not
+        trusted, or the runs of an ensemble read or write different symbols.
     """
-    directory = Path(directory)
-    checkpoints = Checkpoints(directory / "checkpoints")
-    if checkpoints.best_step() is None:
-        raise UserError(f"{directory} holds no trained run; `attn-research train` trains one in runs/<id>")
-    config = override(with_own_code(_read_config(directory), directory, trust), _check_changes(changes or {}))
-    warn_versions(directory)
-    sides = _load_sides(directory, config.data.task)
+    directories = [Path(directory)] if isinstance(directory, str | Path) else [Path(one) for one in directory]
+    if not directories:
+        raise UserError("no run is given; an ensemble needs at least one")
+    runs = [_load_run(one, changes or {}, trust) for one in directories]
+    for one, run in zip(directories[1:], runs[1:], strict=True):
+        _check_same_symbols(directories[0], runs[0], one, run)
     cache = jax.config.jax_compilation_cache_dir  # type: ignore[attr-defined]  # jax adds it at run time
     if cache is None:  # the calling program may have set its own
         enable_compilation_cache()
-    return Translator(config, *sides, checkpoints)
+    return Translator(
+        [run.config for run in runs], runs[0].vocabularies, runs[0].segmentations, [run.checkpoints for run in runs]
+    )
+
+
+class _Run(NamedTuple):
+    """A trained run; the parts are source and target."""
+
+    config: Config
+    vocabularies: list[Vocabulary]
+    segmentations: Sequence[Segmentation]
+    checkpoints: Checkpoints
+
+
+def _load_run(directory: Path, changes: Mapping[str, Any], trust: bool) -> _Run:
+    checkpoints = Checkpoints(directory / "checkpoints")
+    if checkpoints.best_step() is None:
+        raise UserError(f"{directory} holds no trained run; `attn-research train` trains one in runs/<id>")
+    config = override(with_own_code(_read_config(directory), directory, trust), _check_changes(changes))
+    warn_versions(directory)
+    return _Run(config, *_load_sides(directory, config.data.task), checkpoints)
+
+
+def _check_same_symbols(first: Path, run: _Run, other: Path, other_run: _Run) -> None:
+    """Rejects an ensemble of two runs with different vocabularies or segmentations; names the first difference."""
+    for side, left, right in zip(SIDES, run.vocabularies, other_run.vocabularies, strict=True):
+        if left != right:
+            number, a, b = _first_difference(left.symbols, right.symbols)
+            raise UserError(
+                f"the {side} vocabularies of {first} and {other} differ, first in symbol {number}, which is {a} and "
+                f"{b}; an ensemble needs runs with the same vocabularies"
+            )
+    for side, one, two in zip(SIDES, run.segmentations, other_run.segmentations, strict=True):
+        if type(one) is not type(two) or _content(one) != _content(two):
+            raise UserError(
+                f"the {side} segmentations of {first} and {other} differ; an ensemble needs runs that split alike"
+            )
+
+
+def _first_difference(left: Sequence[str], right: Sequence[str]) -> tuple[int, str, str]:
+    """Returns the first index at which two lists differ, from 0, and the two values for a message."""
+    pairs = list(itertools.zip_longest(left, right))
+    number = next(number for number, (a, b) in enumerate(pairs) if a != b)
+    a, b = ("missing" if one is None else repr(one) for one in pairs[number])
+    return number, a, b
+
+
+def _content(segmentation: Segmentation) -> Any:
+    """Returns a value that is equal for two segmentations of the same type that split alike."""
+    if isinstance(segmentation, LearnedSegmentation):
+        return segmentation.tokenizer.to_str()
+    return vars(segmentation)
 
 
 def _read_config(directory: Path) -> Config:

@@ -25,6 +25,7 @@ runs/0123456789 --beam 5 --length-penalty average < lines.txt
 runs/0123456789 --beam 5 --nbest < lines.txt
 runs/0123456789 --no-repeat-ngram-size 3 --max-length 80 < lines.txt
 runs/0123456789 --sampling "sample(top_k=10, seed=1)" --samples 5 < lines.txt
+runs/0123456789 runs/1123456789 --beam 5 < lines.txt
 runs/0123456789 --attention map.png --step 3 < line.txt
 runs/0123456789 --input lines.txt --force targets.txt"""
 
@@ -32,7 +33,13 @@ runs/0123456789 --input lines.txt --force targets.txt"""
 def add_parser(commands: Any) -> None:
     """Adds the command to the parser."""
     command = add_command(commands, "translate", translate, "translate lines of text with a finished run", EXAMPLES)
-    command.add_argument("run", metavar="RUN", help="the directory of a finished run")
+    command.add_argument(
+        "runs",
+        metavar="RUN",
+        nargs="+",
+        help="the directory of a finished run; several with the same vocabularies form an ensemble, which averages "
+        "their probabilities and searches as the config of the first one says",
+    )
     command.add_argument("--input", metavar="FILE", help="one source per line (default: standard input)")
     command.add_argument(
         "--trust", action="store_true", help="allow the code of users that is stored in the run's directory to run"
@@ -92,7 +99,7 @@ def translate(arguments: argparse.Namespace) -> int:
 
     if arguments.force is not None:
         _check_forced(arguments)
-    translator = load(arguments.run, _search_changes(arguments), arguments.trust)
+    translator = load(arguments.runs, _search_changes(arguments), arguments.trust)
     _check_lists(arguments, translator.config.decode)
     first, report = None, LineReport(arguments.input, translator.unknown)
     for translations in _all_translations(translator, report, arguments):

@@ -18,7 +18,7 @@ from attn_research.data.vocab import BOS, EOS, PAD
 from attn_research.decoding.limits import HypothesisState, make_step, start_state
 from attn_research.decoding.outputs import Outputs, length_limits
 from attn_research.decoding.penalties import coverage_penalty, penalties
-from attn_research.models.session import DecoderSession
+from attn_research.models.session import Session
 from attn_research.registry import Bound
 
 BLOCK = 100  # symbols in a block of `top_k`
@@ -61,7 +61,7 @@ class _Beam(NamedTuple):
     backpointers: _Backpointers
 
 
-def beam_search(session: DecoderSession, source_size: int, lengths: Int[Array, " b"], decode: config.Decode) -> Outputs:
+def beam_search(session: Session, source_size: int, lengths: Int[Array, " b"], decode: config.Decode) -> Outputs:
     """Returns the `decode.beam` best outputs of every row.
 
     An output ends with EOS or at the length limit of its row.
@@ -96,7 +96,7 @@ def beam_search(session: DecoderSession, source_size: int, lengths: Int[Array, "
     return _backtrack(beam.finished, beam.backpointers)
 
 
-def _initial_beam(session: DecoderSession, decode: config.Decode, limits: Int[Array, " b"], steps: int) -> _Beam:
+def _initial_beam(session: Session, decode: config.Decode, limits: Int[Array, " b"], steps: int) -> _Beam:
     """Returns one empty hypothesis per row, and `decode.beam` empty slots for finished ones."""
     width, one, size = decode.beam, (1, len(limits)), (decode.beam, len(limits))
     first, neg_inf, zero = jnp.full(one, BOS, jnp.int32), jnp.full(size, -jnp.inf), jnp.zeros(size, jnp.int32)

@@ -7,13 +7,13 @@ from jaxtyping import Array, Int
 from attn_research import config
 from attn_research.decoding.outputs import MEMORY, Outputs
 from attn_research.decoding.penalties import coverage_penalty, penalties, require_attention
-from attn_research.models.session import DecoderSession
+from attn_research.models.session import Session
 
 MAX_LOGITS = 2**28  # bytes of the logits of a batch
 
 
 def forced_outputs(
-    session: DecoderSession,
+    session: Session,
     source_lengths: Int[Array, " b"],
     target: Int[Array, "b t"],
     lengths: Int[Array, " b"],

@@ -14,7 +14,7 @@ from attn_research import config
 from attn_research.data.vocab import EOS, PAD
 from attn_research.decoding.outputs import writable
 from attn_research.decoding.penalties import require_attention
-from attn_research.models.session import DecoderSession
+from attn_research.models.session import Session
 
 
 class HypothesisState(NamedTuple):
@@ -25,7 +25,7 @@ class HypothesisState(NamedTuple):
     coverage: Float[Array, "b s"] | None  # sum of the attention weights; for the coverage penalty
 
 
-def start_state(session: DecoderSession, decode: config.Decode, first: Int[Array, " b"], steps: int) -> HypothesisState:
+def start_state(session: Session, decode: config.Decode, first: Int[Array, " b"], steps: int) -> HypothesisState:
     """Returns the state before the first step.
 
     Args:
@@ -39,7 +39,7 @@ def start_state(session: DecoderSession, decode: config.Decode, first: Int[Array
     return HypothesisState(session.start, inputs, coverage)
 
 
-def make_step(session: DecoderSession, decode: config.Decode) -> Callable:
+def make_step(session: Session, decode: config.Decode) -> Callable:
     """Returns `(HypothesisState, symbols [b], t) -> HypothesisState, logits [b n], choices [b n], weights [b s]`.
 
     The choices are the logits, with -inf for every symbol that a hypothesis may not write in step t.

@@ -15,12 +15,12 @@ from attn_research.decoding.outputs import Outputs, length_limits
 from attn_research.decoding.penalties import check_penalty
 from attn_research.decoding.sampling import samplings
 from attn_research.errors import UserError
-from attn_research.models.session import DecoderSession
+from attn_research.models.session import Session
 from attn_research.registry import Spec
 
 
 def make_search(decode: config.Decode, samples: int = 1) -> Callable:
-    """Returns `(DecoderSession, padded source size, source lengths [b], items [b]) -> Outputs`.
+    """Returns `(Session, padded source size, source lengths [b], items [b]) -> Outputs`.
 
     The outputs are `decode.beam` hypotheses, or the samples of `decode.sampling`.
 
@@ -40,7 +40,7 @@ def make_search(decode: config.Decode, samples: int = 1) -> Callable:
     if decode.sampling is not None:
         return make_sampling(decode, decode.sampling, samples)
 
-    def search(session: DecoderSession, source_size: int, lengths: Int[Array, " b"], items: Int[Array, " b"]):
+    def search(session: Session, source_size: int, lengths: Int[Array, " b"], items: Int[Array, " b"]):
         return greedy_search(session, source_size, lengths, decode).as_n_best()
 
     return search
@@ -50,9 +50,7 @@ def make_sampling(decode: config.Decode, spec: Spec, samples: int) -> Callable:
     """Returns a search, as `make_search` does, that draws every symbol: its outputs are `samples` independent ones."""
     sampling = samplings.bind(spec)
 
-    def search(
-        session: DecoderSession, source_size: int, lengths: Int[Array, " b"], items: Int[Array, " b"]
-    ) -> Outputs:
+    def search(session: Session, source_size: int, lengths: Int[Array, " b"], items: Int[Array, " b"]) -> Outputs:
         def draw(number):
             choose = lambda choices, t: sampling(choices, items, number, t)  # noqa: E731
             return greedy_search(session, source_size, lengths, decode, choose)
@@ -108,7 +106,7 @@ def likeliest(choices: Float[Array, "b n"], t: Int[Array, ""]) -> Int[Array, " b
 
 
 def greedy_search(
-    session: DecoderSession,
+    session: Session,
     source_size: int,
     lengths: Int[Array, " b"],
     decode: config.Decode,
