@@ -25,13 +25,14 @@ from attn_research.data.batching import (
     max_length,
     padded_length,
 )
-from attn_research.data.segmentation import LearnedSegmentation, Segmentation
+from attn_research.data.segmentation import SPACE, LearnedSegmentation, Segmentation
 from attn_research.data.vocab import EOS, UNK, Vocabulary
 from attn_research.decoding.ensemble import join_sessions
 from attn_research.decoding.forced import forced_outputs, forced_rows
 from attn_research.decoding.outputs import Outputs, fits, rows_at_once
 from attn_research.decoding.penalties import require_attention
 from attn_research.decoding.search import make_search
+from attn_research.decoding.unknown import replace_unknown
 from attn_research.errors import UserError
 from attn_research.models.seq2seq import Seq2Seq, init_parameters
 from attn_research.registry import Spec, nearest
@@ -143,6 +144,43 @@ class Translator:
     def join(self, symbols: Sequence[str]) -> str:
         """Joins the symbols of an output into a line of text."""
         return self._segmentations[1].join(symbols)
+
+    def require_attention(self) -> None:
+        """Checks that unknown symbols can be replaced.
+
+        Raises:
+          UserError: no model has attention.
+        """
+        if not self.attends:
+            score = str(self.config.model.attention.score)
+            raise UserError(
+                f"an unknown symbol is replaced by the source word with the largest attention weight, but score "
+                f"{score!r} has no attention"
+            )
+
+    def replace_unknown(
+        self, translation: Translation, line: str | None = None, dictionary: Mapping[str, str] | None = None
+    ) -> list[str]:
+        """Returns the output, in which every unknown symbol is the source word with its step's largest weight.
+
+        Args:
+          translation: of this translator.
+          line: the source as text, from which the text of a symbol is copied as it is written; None: its symbols are
+            copied.
+          dictionary: translations of source words; a word that it does not have is copied.
+
+        Raises:
+          UserError: no model has attention.
+        """
+        self.require_attention()
+        words, known = translation.source, dictionary or {}
+        if line is not None:
+            words = self._segmentations[0].texts(_strip_line_break(line))
+        prefix = ""
+        if isinstance(self._segmentations[1], LearnedSegmentation):
+            prefix, words = SPACE, [word.removeprefix(SPACE).strip() for word in words]
+        lookup = lambda word: prefix + known.get(word, word)  # noqa: E731
+        return replace_unknown(translation.output, translation.weights, words, lookup)
 
     def translate(self, sentences: Sequence[str | Sequence[str]]) -> list[Translation]:
         """Translates sources; returns the best output for each, in their order.

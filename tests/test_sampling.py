@@ -121,6 +121,18 @@ def test_a_sample_does_not_depend_on_its_batch_or_on_further_samples(tmp_path):
     assert [one.score for one in sampled] == close([one.score for one in forced])
 
 
+def test_a_users_function_is_a_sampling(tmp_path):
+    file = tmp_path / "mine.py"
+    file.write_text(
+        "def second(logits, items, number, t, rank: int = 1):\n    return logits.argsort(-1)[:, -1 - rank]\n"
+    )
+    one, how = model(), decode(1)
+    params = parameters(one, 0)
+    first = draw(one, how, f"{file}:second(rank=0)", params)
+    np.testing.assert_array_equal(first.symbols[:, 0], run_search(one, how, params, search=greedy_search).symbols)
+    assert (draw(one, how, f"{file}:second", params).symbols != first.symbols).any()
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [

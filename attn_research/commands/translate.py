@@ -4,7 +4,7 @@ import argparse
 import gzip
 import sys
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import islice, zip_longest
 from typing import Any, NamedTuple, TypeVar
@@ -26,6 +26,7 @@ runs/0123456789 --beam 5 --nbest < lines.txt
 runs/0123456789 --no-repeat-ngram-size 3 --max-length 80 < lines.txt
 runs/0123456789 --sampling "sample(top_k=10, seed=1)" --samples 5 < lines.txt
 runs/0123456789 runs/1123456789 --beam 5 < lines.txt
+runs/0123456789 --input lines.txt --replace-unknown dictionary.tsv
 runs/0123456789 --attention map.png --step 3 < line.txt
 runs/0123456789 --input lines.txt --force targets.txt"""
 
@@ -83,6 +84,14 @@ def add_parser(commands: Any) -> None:
     command.add_argument(
         "--samples", metavar="N", type=int, help="with --sampling: print N samples of every line, as --nbest does"
     )
+    command.add_argument(
+        "--replace-unknown",
+        metavar="DICTIONARY.tsv",
+        nargs="?",
+        const="",
+        help="write the source word with the largest attention weight for every unknown symbol, or its translation in "
+        "the dictionary: word, tab, translation",
+    )
     command.add_argument("--attention", metavar="OUT.png", help="draw the attention weights of the first line")
     command.add_argument("--step", metavar="K", type=int, help="with --attention: bars for output step K, from 0")
     command.set_defaults(only_prints=True)
@@ -101,8 +110,9 @@ def translate(arguments: argparse.Namespace) -> int:
         _check_forced(arguments)
     translator = load(arguments.runs, _search_changes(arguments), arguments.trust)
     _check_lists(arguments, translator.config.decode)
+    dictionary = _dictionary(arguments.replace_unknown, translator)
     first, report = None, LineReport(arguments.input, translator.unknown)
-    for translations in _all_translations(translator, report, arguments):
+    for translations in _all_translations(translator, report, arguments, dictionary):
         if first is None and translations:
             first = translations[0][0]
     report.print_unknown()
@@ -125,8 +135,9 @@ def _check_forced(arguments: argparse.Namespace) -> None:
     """Rejects options of the search, which have no effect on the score of a target."""
     if arguments.nbest:
         raise UserError("--nbest has no effect with --force, which prints one score per target")
-    if arguments.samples is not None:
-        raise UserError("--samples has no effect with --force, which prints one score per target")
+    for name in ("samples", "replace_unknown"):
+        if getattr(arguments, name) is not None:
+            raise UserError(f"--{name.replace('_', '-')} has no effect with --force, which prints one score per target")
     is_set = {name: getattr(arguments, name) is not None for name in SEARCH}
     for name in SEARCH:
         if is_set[name] and not (name in PENALTIES or (name == "beam" and any(map(is_set.get, PENALTIES)))):
@@ -134,14 +145,29 @@ def _check_forced(arguments: argparse.Namespace) -> None:
             raise UserError(f"--{name.replace('_', '-')} has no effect with --force{rest}, which scores given targets")
 
 
-def _all_translations(translator: Any, report: "LineReport", arguments: argparse.Namespace) -> Iterator[list[list]]:
+def _dictionary(path: str | None, translator: Any) -> Mapping[str, str] | None:
+    """Returns the dictionary of --replace-unknown, which may be empty; None without the option."""
+    if path is None:
+        return None
+    from pathlib import Path
+
+    from attn_research.data import files
+    from attn_research.decoding.unknown import read_dictionary
+
+    translator.require_attention()
+    return read_dictionary(files.read_lines(Path(path)), path) if path else {}
+
+
+def _all_translations(
+    translator: Any, report: "LineReport", arguments: argparse.Namespace, dictionary: Mapping[str, str] | None
+) -> Iterator[list[list]]:
     """Prints the outputs or scores of all lines; yields the translations of a few lines at a time."""
     interactive = arguments.input is None and sys.stdin.isatty()
     size = 1 if interactive else BATCH
     with open_input(arguments.input) as stream:
         if arguments.force is None:
             for lines in batches(read_lines(stream), size):
-                yield _translate(translator, lines, report, arguments)
+                yield _translate(translator, lines, report, arguments, dictionary)
             return
         with open_input(arguments.force) as targets:
             pairs = _pairs(read_lines(stream), read_lines(targets), report.name, arguments.force)
@@ -242,12 +268,26 @@ class LineReport:
             print_error(f"{self.name}: {total} not in the run's vocabulary and read as unknown; the first: {listed}")
 
 
-def _translate(translator: Any, lines: list[Line], report: LineReport, arguments: argparse.Namespace) -> list[list]:
-    """Prints the outputs of some lines in their order; returns the translations of the lines that have an output."""
+def _translate(
+    translator: Any,
+    lines: list[Line],
+    report: LineReport,
+    arguments: argparse.Namespace,
+    dictionary: Mapping[str, str] | None,
+) -> list[list]:
+    """Prints the outputs of some lines in their order; returns the translations of the lines that have an output.
+
+    With a dictionary, unknown symbols are replaced.
+    """
     lines = [line if line.flaw else line._replace(flaw=translator.flaw(translator.split(line.text))) for line in lines]
     valid, samples = [line for line in lines if not line.flaw], arguments.samples
     numbers = [line.number for line in valid]
     translations = translator.n_best([line.text for line in valid], 1 if samples is None else samples, numbers)
+    if dictionary is not None:
+        translations = [
+            [one._replace(output=translator.replace_unknown(one, line.text, dictionary)) for one in n_best]
+            for line, n_best in zip(valid, translations, strict=True)
+        ]
     outputs, numbered = iter(translations), arguments.nbest or samples is not None
     for line in lines:
         if line.flaw:

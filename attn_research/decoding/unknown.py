@@ -22,9 +22,7 @@ def replace_unknown(
       words: the text of every source symbol.
     """
     attended = weights.argmax(-1)
-    return [
-        lookup(words[attended[step]]) if symbol == UNKNOWN else symbol for step, symbol in enumerate(output)
-    ]
+    return [lookup(words[attended[step]]) if symbol == UNKNOWN else symbol for step, symbol in enumerate(output)]
 
 
 def read_dictionary(lines: Iterable[str], name: str) -> Mapping[str, str]:
