@@ -5,7 +5,7 @@ import itertools
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast, get_args
 
 import jax
 import numpy as np
@@ -39,7 +39,7 @@ from attn_research.registry import Spec, nearest
 from attn_research.runs.compilation_cache import enable_compilation_cache
 from attn_research.runs.identity import warn_versions
 from attn_research.runs.trust import with_own_code
-from attn_research.training.checkpoint import Checkpoints
+from attn_research.training.checkpoint import Checkpoints, Kind
 from attn_research.training.prepare import SIDES, load_sides, saved_files
 
 
@@ -54,12 +54,12 @@ class Translation(NamedTuple):
 
 
 class Translator:
-    """The model of a run with the parameters of its best checkpoint, or an ensemble of several runs.
+    """The model of a run, or an ensemble of several runs.
 
     Attributes:
       config: of the first run, whose `decode` the search follows.
       configs: of every run.
-      params: of every run.
+      params: of every run: those of its best checkpoint, or the mean of several checkpoints.
       attends: whether a model has attention weights.
     """
 
@@ -69,6 +69,7 @@ class Translator:
         vocabularies: Sequence[Vocabulary],
         segmentations: Sequence[Segmentation],
         checkpoints: Sequence[Checkpoints],
+        average: tuple[Kind, int] | None = None,
     ):
         self.configs, config = configs, configs[0]
         self.config, (self.source, self.target), self._segmentations = config, vocabularies, segmentations
@@ -76,7 +77,7 @@ class Translator:
         require_attention(config.decode, self.attends)
         models = [Seq2Seq(one.model, len(self.source), len(self.target)) for one in configs]
         self.params = [
-            one.restore_best(jax.eval_shape(functools.partial(init_parameters, model, 0)))
+            _restore(one, jax.eval_shape(functools.partial(init_parameters, model, 0)), average)
             for model, one in zip(models, checkpoints, strict=True)
         ]
 
@@ -325,7 +326,10 @@ def _strip_line_break(line: str) -> str:
 
 
 def load(
-    directory: str | Path | Sequence[str | Path], changes: Mapping[str, Any] | None = None, trust: bool = False
+    directory: str | Path | Sequence[str | Path],
+    changes: Mapping[str, Any] | None = None,
+    trust: bool = False,
+    average: str | None = None,
 ) -> Translator:
     """Loads the translator of a run, or of an ensemble of runs.
 
@@ -333,11 +337,15 @@ def load(
       directory: of the run; several for an ensemble, whose search follows the config of the first run.
       changes: fields of `decode` to change, as in `{"decode.beam": 5}`.
       trust: allows users' code that is stored in a directory to run.
+      average: "last:N" or "best:N", the mean of the parameters of the N newest checkpoints of that kind; None: the
+        parameters of the best checkpoint.
 
     Raises:
-      UserError: a directory has no trained run, a file is missing, a change is invalid, a run needs code that is not
-        trusted, or the runs of an ensemble read or write different symbols.
+      UserError: `average` is invalid, a directory has no trained run or too few checkpoints, a
+        file is missing, a change is invalid, a run needs code that is not trusted, or the runs of an ensemble read or
+        write different symbols.
     """
+    checkpoints_to_average = None if average is None else _parse_average(average)
     directories = [Path(directory)] if isinstance(directory, str | Path) else [Path(one) for one in directory]
     if not directories:
         raise UserError("no run is given; an ensemble needs at least one")
@@ -347,9 +355,20 @@ def load(
     cache = jax.config.jax_compilation_cache_dir  # type: ignore[attr-defined]  # jax adds it at run time
     if cache is None:  # the calling program may have set its own
         enable_compilation_cache()
-    return Translator(
-        [run.config for run in runs], runs[0].vocabularies, runs[0].segmentations, [run.checkpoints for run in runs]
-    )
+    configs, checkpoints = [run.config for run in runs], [run.checkpoints for run in runs]
+    return Translator(configs, runs[0].vocabularies, runs[0].segmentations, checkpoints, checkpoints_to_average)
+
+
+def _parse_average(text: str) -> tuple[Kind, int]:
+    """Returns kind and number of "last:N" or "best:N"."""
+    kind, _, number = text.partition(":")
+    if kind not in get_args(Kind) or not (number.isdecimal() and int(number) > 1):
+        raise UserError(f"average is {text!r}, but must be last:N or best:N with N at least 2, as in last:5")
+    return cast(Kind, kind), int(number)
+
+
+def _restore(checkpoints: Checkpoints, template: Any, average: tuple[Kind, int] | None) -> Any:
+    return checkpoints.restore_best(template) if average is None else checkpoints.restore_average(template, *average)
 
 
 class _Run(NamedTuple):

@@ -45,6 +45,12 @@ def add_parser(commands: Any) -> None:
     command.add_argument(
         "--trust", action="store_true", help="allow the code of users that is stored in the run's directory to run"
     )
+    command.add_argument(
+        "--average",
+        metavar="KIND:N",
+        help="average the parameters of the N newest checkpoints, as in last:5 or best:5, of a run with train.keep=5 "
+        "or more (default: the best checkpoint alone)",
+    )
     default = "(default: as in the run's config)"
     command.add_argument("--beam", metavar="K", type=int, help=f"beam size; 1: greedy search {default}")
     command.add_argument(
@@ -108,7 +114,7 @@ def translate(arguments: argparse.Namespace) -> int:
 
     if arguments.force is not None:
         _check_forced(arguments)
-    translator = load(arguments.runs, _search_changes(arguments), arguments.trust)
+    translator = load(arguments.runs, _search_changes(arguments), arguments.trust, arguments.average)
     _check_lists(arguments, translator.config.decode)
     dictionary = _dictionary(arguments.replace_unknown, translator)
     first, report = None, LineReport(arguments.input, translator.unknown)

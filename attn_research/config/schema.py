@@ -16,6 +16,7 @@ LengthRatio = Annotated[float, Range(minimum=0, maximum=100)]
 ExtraLength = Annotated[int, Range(minimum=0, maximum=10_000)]
 OutputLength = Annotated[int, Range(minimum=0, maximum=10_000)]
 NgramSize = Annotated[int, Range(minimum=0, maximum=100)]
+Retained = Annotated[int, Range(minimum=1, maximum=1000)]
 BeamSize = Annotated[int, Range(minimum=1, maximum=1000)]
 Metric = Literal["loss", "exact", "token", "wer", "per", "bleu", "bleu_lc", "chrf"]
 
@@ -104,6 +105,7 @@ class Train(Checked):
     evaluate_every: Count = 500  # steps between two evaluations on dev, each with a checkpoint
     patience: Count | None = None  # early stopping: evaluations without improvement; None: no early stopping
     select: Metric = "loss"  # dev metric that selects the best checkpoint
+    keep: Retained = 1  # checkpoints of each kind, last and best, that stay on disk, for `translate --average`
 
 
 @dataclass(frozen=True)
