@@ -30,6 +30,7 @@ REGISTRIES = {
     "schedule": "attn_research.training.optimizers:schedules",
     "optimizer": "attn_research.training.optimizers:optimizers",
     "length_penalty": "attn_research.decoding.penalties:penalties",
+    "sampling": "attn_research.decoding.sampling:samplings",
 }
 
 

@@ -66,17 +66,24 @@ def run_stepwise(session, target):
     return jax.lax.scan(step, session.start, inputs)[1]
 
 
-def write_untrained_run(directory: Path, score: str = "general") -> Path:
-    """Writes the directory of a run that was not trained, and two lines to translate."""
-    config = override(Config(), SIZES | {"data.task": "reverse", "model.attention.score": score})
-    vocabulary = Vocabulary(tuple("abcde"))
+def write_untrained_run(
+    directory: Path, score: str = "general", seed: int = 0, symbols: str = "abcde", **decoder: str
+) -> Path:
+    """Writes the directory of a run that was not trained, and two lines to translate.
+
+    Args:
+      decoder: fields of `model.decoder`.
+    """
+    changes = {f"model.decoder.{name}": value for name, value in decoder.items()}
+    config = override(Config(), SIZES | {"data.task": "reverse", "model.attention.score": score} | changes)
+    vocabulary = Vocabulary(tuple(symbols))
     one = Seq2Seq(config.model, len(vocabulary), len(vocabulary))
     code = identity.sources(config)
     identity.write(directory, identity.Identity({}, identity.hash_code(code), versions(), {}, None), code)
     (directory / "config.json").write_text(json.dumps(flatten(config)))
     for side in ("source", "target"):
         vocabulary.save(directory / f"vocabulary_{side}.json")
-    state = TrainState(parameters(one, 0), (), jnp.int32(1), jax.random.PRNGKey(0), jnp.float32(1))
+    state = TrainState(parameters(one, seed), (), jnp.int32(1), jax.random.PRNGKey(0), jnp.float32(1))
     Checkpoints(directory / "checkpoints").save(1, state, {"best_step": 1})
     (directory / "lines.txt").write_text("a b c\nd e\n")
     return directory

@@ -65,7 +65,7 @@ def test_what_differs_stays_apart_and_what_is_unknown_stays():
 
 
 def test_every_variant_of_a_config_has_its_registry():
-    assert {name.rpartition(".")[2] for name in specs(Config())} | {"window", "latent"} == set(REGISTRIES)
+    assert {name.rpartition(".")[2] for name in specs(Config())} | {"window", "latent", "sampling"} == set(REGISTRIES)
     assert all(registry(name).functions for name in REGISTRIES)
     assert canonical(Config()) == Config()
 

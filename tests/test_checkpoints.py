@@ -67,6 +67,41 @@ def test_the_last_two_checkpoints_and_their_best_ones_stay(saved):
     assert equal(saved.restore_best(LIKE.params), state(20).params)
 
 
+def save_five(directory, keep: int) -> Checkpoints:
+    """Saves steps 10 to 50, of which 10, 20 and 40 are the best until then."""
+    checkpoints = Checkpoints(directory / "checkpoints", keep)
+    for step, best in ((10, 10), (20, 20), (30, 20), (40, 40), (50, 40)):
+        checkpoints.save(step, state(step), progress(best))
+    return checkpoints
+
+
+@pytest.mark.parametrize(
+    ("keep", "last", "best"),
+    [
+        (1, ["40", "50"], ["40"]),
+        (2, ["40", "50"], ["20", "40"]),
+        (3, ["30", "40", "50"], ["10", "20", "40"]),
+        (9, ["10", "20", "30", "40", "50"], ["10", "20", "40"]),
+    ],
+)
+def test_as_many_checkpoints_of_each_kind_stay_as_the_config_says(tmp_path, keep, last, best):
+    checkpoints = save_five(tmp_path, keep)
+    assert (names(checkpoints.last), names(checkpoints.best)) == (last, best)
+    assert equal(checkpoints.restore_best(LIKE.params), state(40).params)
+    restored, _ = checkpoints.restore(LIKE)
+    assert equal(restored, state(50))
+    checkpoints.save(60, state(60), progress(60))
+    assert names(checkpoints.best) == [*best, "60"][-max(keep, 2) :]
+
+
+def test_an_average_is_the_mean_of_the_newest_checkpoints_of_a_kind(tmp_path):
+    checkpoints = save_five(tmp_path, 3)
+    assert equal(checkpoints.restore_average(LIKE.params, "last", 3), state(40).params)
+    assert equal(checkpoints.restore_average(LIKE.params, "best", 2), state(30).params)
+    with pytest.raises(UserError, match=r"best has 3 checkpoints, but the average needs 4; train\.keep=4"):
+        checkpoints.restore_average(LIKE.params, "best", 4)
+
+
 def test_a_new_directory_has_nothing_to_restore(tmp_path):
     checkpoints = Checkpoints(tmp_path / "checkpoints")
     assert checkpoints.restore(LIKE) is None

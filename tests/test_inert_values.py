@@ -17,6 +17,7 @@ ZEROS = {
     "window": {"local_m D", "around_last back"},
     "latent attention": {"monotone leak", "hmm leak"},
     "optimizer": {"adam b1", "adam b2", "adadelta rho", "sgd momentum"},
+    "sampling": {"sample seed"},
     "schedule": {"linear warmup", "cosine warmup", "cosine final", "halving begin"},
 }  # fmt: skip
 EVERY = [*REGISTRIES.values(), optimizers, schedules]

@@ -5,11 +5,19 @@ import hashlib
 import json
 
 from attn_research.config.fields import flatten
-from attn_research.config.schema import Attention, Config
+from attn_research.config.schema import Attention, Config, Decode, Train
 
 # Fields that are newer than the first records. The digest leaves them out at their default, so that old runs keep
 # their names.
-LATER = {"model.attention.bias": Attention.bias}
+LATER = {
+    "model.attention.bias": Attention.bias,
+    "train.keep": Train.keep,
+    "decode.coverage_penalty": Decode.coverage_penalty,
+    "decode.min_length": Decode.min_length,
+    "decode.max_length": Decode.max_length,
+    "decode.no_repeat_ngram_size": Decode.no_repeat_ngram_size,
+    "decode.sampling": Decode.sampling,
+}
 
 
 def digest(config: Config) -> str:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
-from attn_research.annotations import Count, Positions, Range, Seed, Share, Size
+from attn_research.annotations import Count, Length, Positions, Range, Seed, Share, Size
 from attn_research.config.fields import Checked
 from attn_research.registry import Spec
 
@@ -14,6 +14,9 @@ Coefficient = Annotated[float, Range(minimum=0, maximum=1e6)]
 SignedCoefficient = Annotated[float, Range(minimum=-1e6, maximum=1e6)]
 LengthRatio = Annotated[float, Range(minimum=0, maximum=100)]
 ExtraLength = Annotated[int, Range(minimum=0, maximum=10_000)]
+OutputLength = Annotated[int, Range(minimum=0, maximum=10_000)]
+NgramSize = Annotated[int, Range(minimum=0, maximum=100)]
+Retained = Annotated[int, Range(minimum=1, maximum=1000)]
 BeamSize = Annotated[int, Range(minimum=1, maximum=1000)]
 Metric = Literal["loss", "exact", "token", "wer", "per", "bleu", "bleu_lc", "chrf"]
 
@@ -102,16 +105,22 @@ class Train(Checked):
     evaluate_every: Count = 500  # steps between two evaluations on dev, each with a checkpoint
     patience: Count | None = None  # early stopping: evaluations without improvement; None: no early stopping
     select: Metric = "loss"  # dev metric that selects the best checkpoint
+    keep: Retained = 1  # checkpoints of each kind, last and best, that stay on disk, for `translate --average`
 
 
 @dataclass(frozen=True)
 class Decode(Checked):
-    """The search. An output has at most `ratio * source length + extra` symbols."""
+    """The search. An output has at most `ratio * source length + extra` symbols, with EOS."""
 
     ratio: LengthRatio = 2.0  # target symbols per source symbol
     extra: ExtraLength = 10  # further target symbols
     beam: BeamSize = 1  # beam size; 1: greedy search
     length_penalty: Spec = Spec("none")  # normalizes log probabilities by length: none, average or wu
+    coverage_penalty: Coefficient = 0.0  # beta of GNMT's coverage penalty, for a beam with attention; 0: none
+    min_length: OutputLength = 0  # symbols before EOS, at least; an output at its length limit may have fewer
+    max_length: Length | None = None  # symbols of an output at most, with EOS, for every source; None: no such limit
+    no_repeat_ngram_size: NgramSize = 0  # an output has no n-gram of this size twice; 0: no limit
+    sampling: Spec | None = None  # draws symbols instead of searching, for beam 1: sample; None: no sampling
 
 
 @dataclass(frozen=True)

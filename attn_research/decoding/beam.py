@@ -15,9 +15,10 @@ from jaxtyping import Array, Bool, Float, Int
 
 from attn_research import config
 from attn_research.data.vocab import BOS, EOS, PAD
-from attn_research.decoding.outputs import Outputs, length_limits, writable
-from attn_research.decoding.penalties import penalties
-from attn_research.models.session import DecoderSession
+from attn_research.decoding.limits import HypothesisState, make_step, start_state
+from attn_research.decoding.outputs import Outputs, length_limits
+from attn_research.decoding.penalties import coverage_penalty, penalties
+from attn_research.models.session import Session
 from attn_research.registry import Bound
 
 BLOCK = 100  # symbols in a block of `top_k`
@@ -53,27 +54,31 @@ class _Beam(NamedTuple):
     """The carry of the search."""
 
     t: Int[Array, ""]
-    state: Any  # of the session, each leaf with a leading k, which is 1 before the first step and then K
+    state: HypothesisState  # each leaf with a leading k, which is 1 before the first step and then K
     symbols: Int[Array, "k b"]  # the last one of each hypothesis
     log_probability: Float[Array, "k b"]  # -inf marks an empty slot
     finished: _Finished
     backpointers: _Backpointers
 
 
-def beam_search(session: DecoderSession, source_size: int, lengths: Int[Array, " b"], decode: config.Decode) -> Outputs:
+def beam_search(session: Session, source_size: int, lengths: Int[Array, " b"], decode: config.Decode) -> Outputs:
     """Returns the `decode.beam` best outputs of every row.
 
-    An output ends with EOS or after `decode.ratio * length + decode.extra` symbols.
+    An output ends with EOS or at the length limit of its row.
     """
     by_length = length_limits(decode, source_size)
     limits = jnp.asarray(by_length)[lengths]
-    step, score = jax.vmap(session.step), penalties.bind(decode.length_penalty)
+    step, score = jax.vmap(make_step(session, decode), (0, 0, None)), penalties.bind(decode.length_penalty)
 
     def advance(beam: _Beam) -> _Beam:
-        state, logits, weights = step(beam.state, beam.symbols)
-        candidates = _continuations(beam.log_probability, logits, 2 * decode.beam)
+        state, logits, choices, weights = step(beam.state, beam.symbols, beam.t)
+        candidates = _continuations(beam.log_probability, logits, choices, 2 * decode.beam)
         ends = (candidates.symbols == EOS) | (beam.t + 1 >= limits)[None]
-        finished = _add_finished(beam.finished, candidates, ends, beam.t + 1, score)
+        scores = score(candidates.log_probability, beam.t + 1)
+        if state.coverage is not None:  # at most 0, so `_can_improve` may leave it out
+            bonus = coverage_penalty(state.coverage, lengths, decode.coverage_penalty)
+            scores += _gather(bonus, candidates.parents)
+        finished = _add_finished(beam.finished, candidates, ends, beam.t + 1, scores)
         alive = jnp.where(ends, -jnp.inf, candidates.log_probability)
         selected = _gather(candidates._replace(log_probability=alive), _top_indices(alive, decode.beam))
         can_improve = _can_improve(selected.log_probability, finished.score[-1], beam.t + 2, limits, score)
@@ -86,18 +91,18 @@ def beam_search(session: DecoderSession, source_size: int, lengths: Int[Array, "
             beam.t + 1, _gather(state, selected.parents), selected.symbols, log_probability, finished, backpointers
         )
 
-    first = advance(_initial_beam(session, limits, decode.beam, max(1, int(by_length[-1]))))
+    first = advance(_initial_beam(session, decode, limits, max(1, int(by_length[-1]))))
     beam = jax.lax.while_loop(lambda beam: (beam.log_probability > -jnp.inf).any(), advance, first)
     return _backtrack(beam.finished, beam.backpointers)
 
 
-def _initial_beam(session: DecoderSession, limits: Int[Array, " b"], width: int, steps: int) -> _Beam:
-    """Returns one empty hypothesis per row, and `width` empty slots for finished ones."""
-    one, size = (1, len(limits)), (width, len(limits))
+def _initial_beam(session: Session, decode: config.Decode, limits: Int[Array, " b"], steps: int) -> _Beam:
+    """Returns one empty hypothesis per row, and `decode.beam` empty slots for finished ones."""
+    width, one, size = decode.beam, (1, len(limits)), (decode.beam, len(limits))
     first, neg_inf, zero = jnp.full(one, BOS, jnp.int32), jnp.full(size, -jnp.inf), jnp.zeros(size, jnp.int32)
     empty = neg_inf.at[0].set(jnp.where(limits > 0, -jnp.inf, 0))  # a limit of 0 allows the empty output alone
-    state = jax.tree.map(lambda leaf: leaf[None], session.start)
-    weights = jax.eval_shape(jax.vmap(session.step), state, first)[2]
+    state = jax.tree.map(lambda leaf: leaf[None], start_state(session, decode, first[0], steps))
+    weights = jax.eval_shape(jax.vmap(session.step), state.session, first)[2]
     backpointers = [jnp.zeros((steps, width, *like.shape[1:]), like.dtype) for like in (zero, zero, weights)]
     log_probability = jnp.where(limits > 0, 0, -jnp.inf)[None]
     finished = _Finished(empty, empty, zero, zero, zero)
@@ -115,13 +120,15 @@ def _gather(tree: Any, indices: Int[Array, "k b"]) -> Any:
     return jax.tree.map(lambda leaf: leaf[indices, rows] if leaf.ndim > 1 else jnp.full(len(indices), leaf[0]), tree)
 
 
-def _continuations(log_probability: Float[Array, "k b"], logits: Float[Array, "k b n"], number: int) -> _Continuations:
+def _continuations(
+    log_probability: Float[Array, "k b"], logits: Float[Array, "k b n"], choices: Float[Array, "k b n"], number: int
+) -> _Continuations:
     """Returns the `number` best continuations of each row: first the best of each hypothesis, then the best of these.
 
     A hypothesis ends with EOS in one way, so with `number` = 2 K at least K continuations do not end.
     """
     n = logits.shape[-1]
-    best, symbols = top_k(writable(logits), min(number, n))
+    best, symbols = top_k(choices, min(number, n))
     total = best + (log_probability - jax.nn.logsumexp(logits, -1))[..., None]
     padding = [(0, 0), (0, 0), (0, max(0, number - n))]  # for a vocabulary smaller than `number`
     total, symbols = jnp.pad(total, padding, constant_values=-jnp.inf), jnp.pad(symbols, padding)
@@ -150,12 +157,16 @@ def top_k(values: Float[Array, "*r n"], k: int) -> tuple[Float[Array, "*r k"], I
 
 
 def _add_finished(
-    finished: _Finished, candidates: _Continuations, ends: Bool[Array, "n b"], length: Array, score: Bound
+    finished: _Finished,
+    candidates: _Continuations,
+    ends: Bool[Array, "n b"],
+    length: Array,
+    scores: Float[Array, "n b"],
 ) -> _Finished:
     """Returns the best K of `finished` and of those best K continuations that end."""
     width = len(finished.score)
     log_probability, parents, symbols = (field[:width] for field in candidates)
-    scores = jnp.where(ends[:width], score(log_probability, length), -jnp.inf)
+    scores = jnp.where(ends[:width], scores[:width], -jnp.inf)
     newly_finished = _Finished(scores, log_probability, jnp.full_like(parents, length), parents, symbols)
     both = jax.tree.map(lambda *two: jnp.concatenate(two), finished, newly_finished)
     return _gather(both, _top_indices(both.score, width))

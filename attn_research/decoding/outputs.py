@@ -25,7 +25,7 @@ class Outputs(NamedTuple):
     weights: Float[Array, "T *k b s"]  # attention; zero after the end
     lengths: Int[Array, "*k b"]  # EOS counted
     log_probability: Float[Array, "*k b"]  # of the whole output, in nats
-    score: Float[Array, "*k b"]  # the log probability under the length penalty, which ranks the hypotheses
+    score: Float[Array, "*k b"]  # the log probability under length and coverage penalty, which ranks the hypotheses
 
     def hypothesis(self, k: int) -> "Outputs":
         """Returns the k-th best hypothesis of every source, from 0."""
@@ -47,14 +47,16 @@ def writable(logits: Float[Array, "*r n"]) -> Float[Array, "*r n"]:
 def length_limits(decode: config.Decode, source_size: int) -> np.ndarray:
     """Returns [source_size + 1], the most symbols of an output for each real source length; 0 for length 0."""
     limits = np.floor(decode.ratio * np.arange(source_size + 1) + decode.extra).astype(np.int32)
+    if decode.max_length is not None:
+        limits = np.minimum(limits, decode.max_length).astype(np.int32)
     limits[0] = 0
     return limits
 
 
-def rows_at_once(decode: config.Decode, length: int) -> int:
+def rows_at_once(decode: config.Decode, length: int, samples: int = 1) -> int:
     """Returns how many sources of a padded length have weights that fit into MEMORY; 0 if not even one does."""
     steps = max(1, int(length_limits(decode, length)[-1]))
-    return MEMORY // (4 * steps * decode.beam * length)
+    return MEMORY // (4 * steps * decode.beam * samples * length)
 
 
 def fits(decode: config.Decode, length: int) -> bool:

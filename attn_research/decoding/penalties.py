@@ -2,7 +2,7 @@
 
 `penalty(log_probability, length, **hyper) -> score`. `length` counts EOS and broadcasts against `log_probability`. The
 score must not fall as the log probability grows, and must be monotonic in the length: beam search relies on both to
-stop.
+stop. The coverage penalty is added to that score.
 """
 
 from typing import Annotated
@@ -12,7 +12,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
+from attn_research import config
 from attn_research.annotations import Range
+from attn_research.attention.history import source_mask
 from attn_research.registry import Registry, Spec, require
 
 penalties = Registry("length penalty")
@@ -40,6 +42,28 @@ def check_penalty(spec: Spec) -> None:
     monotonic = (falls.all(1) | rises.all(1)).all()
     require(bool(grows), f"{title} falls as the log probability grows, so beam search would stop too early")
     require(bool(monotonic), f"{title} both rises and falls with the length, so beam search would stop too early")
+
+
+def require_attention(decode: config.Decode, attends: bool) -> None:
+    """Rejects a coverage penalty without attention weights."""
+    require(
+        attends or not decode.coverage_penalty,
+        f"decode.coverage_penalty {decode.coverage_penalty} has no effect without attention; "
+        "set decode.coverage_penalty to 0.0, or choose a score that attends",
+    )
+
+
+def coverage_penalty(coverage: Float[Array, "*k b s"], lengths: Int[Array, " b"], beta: float) -> Float[Array, "*k b"]:
+    """beta * sum_i log(min(coverage_i, 1)) over the source positions i   (Wu et al. 2016, eq. 14).
+
+    A position without any weight counts as log(1e-38) = -87, so that the score stays finite.
+
+    Args:
+      coverage: attention weights, summed over the steps of an output.
+      lengths: of the sources.
+    """
+    logs = jnp.log(jnp.clip(coverage, jnp.finfo(coverage.dtype).tiny, 1))
+    return beta * jnp.where(source_mask(lengths, coverage.shape[-1]), logs, 0).sum(-1)
 
 
 @penalties.register

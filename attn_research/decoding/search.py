@@ -1,62 +1,130 @@
-"""Search, inside jit: greedy search, and the choice between it and beam search."""
+"""Search, inside jit: greedy search, sampling, and the choice between them and beam search."""
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Int
+from jaxtyping import Array, Float, Int
 
 from attn_research import config
 from attn_research.data.vocab import BOS, EOS, PAD
 from attn_research.decoding.beam import beam_search
-from attn_research.decoding.outputs import Outputs, length_limits, writable
+from attn_research.decoding.limits import HypothesisState, make_step, start_state
+from attn_research.decoding.outputs import Outputs, length_limits
 from attn_research.decoding.penalties import check_penalty
+from attn_research.decoding.sampling import samplings
 from attn_research.errors import UserError
-from attn_research.models.session import DecoderSession
+from attn_research.models.session import Session
+from attn_research.registry import Spec
 
 
-def make_search(decode: config.Decode) -> Callable:
-    """Returns `(DecoderSession, padded source size, source lengths [b]) -> Outputs` with `decode.beam` hypotheses.
+def make_search(decode: config.Decode, samples: int = 1) -> Callable:
+    """Returns `(Session, padded source size, source lengths [b], items [b]) -> Outputs`.
+
+    The outputs are `decode.beam` hypotheses, or the samples of `decode.sampling`.
+
+    Args:
+      samples: samples per source. `items` are the numbers that distinguish the sources for sampling.
 
     Raises:
-      UserError: the length penalty is unknown, is not monotonic, or has no effect because the beam is 1.
+      UserError: the length penalty is unknown or is not monotonic, the sampling is unknown, or a field of `decode` has
+        no effect.
     """
     check_penalty(decode.length_penalty)
+    _check_lengths(decode)
     if decode.beam > 1:
-        return partial(beam_search, decode=decode)
+        _check_beam(decode)
+        return lambda session, source_size, lengths, items: beam_search(session, source_size, lengths, decode)
+    _check_greedy(decode)
+    if decode.sampling is not None:
+        return make_sampling(decode, decode.sampling, samples)
+
+    def search(session: Session, source_size: int, lengths: Int[Array, " b"], items: Int[Array, " b"]):
+        return greedy_search(session, source_size, lengths, decode).as_n_best()
+
+    return search
+
+
+def make_sampling(decode: config.Decode, spec: Spec, samples: int) -> Callable:
+    """Returns a search, as `make_search` does, that draws every symbol: its outputs are `samples` independent ones."""
+    sampling = samplings.bind(spec)
+
+    def search(session: Session, source_size: int, lengths: Int[Array, " b"], items: Int[Array, " b"]) -> Outputs:
+        def draw(number):
+            choose = lambda choices, t: sampling(choices, items, number, t)  # noqa: E731
+            return greedy_search(session, source_size, lengths, decode, choose)
+
+        axes: Any = {"symbols": 1, "weights": 1, "lengths": 0, "log_probability": 0, "score": 0}
+        return jax.vmap(draw, out_axes=Outputs(**axes))(jnp.arange(samples))
+
+    return search
+
+
+def _check_beam(decode: config.Decode) -> None:
+    if decode.sampling is not None:
+        raise UserError(
+            f"decode.sampling {str(decode.sampling)!r} draws samples, which decode.beam {decode.beam} does not rank; "
+            "set decode.beam to 1"
+        )
+
+
+def _check_greedy(decode: config.Decode) -> None:
     if decode.length_penalty != config.Decode.length_penalty:
         raise UserError(
             f"decode.length_penalty {str(decode.length_penalty)!r} has no effect with decode.beam 1, which compares no "
             "lengths; set decode.beam to 2 or more, or decode.length_penalty to none"
         )
-    return lambda session, source_size, lengths: greedy_search(session, source_size, lengths, decode).as_n_best()
+    if decode.coverage_penalty:
+        raise UserError(
+            f"decode.coverage_penalty {decode.coverage_penalty} has no effect with decode.beam 1, which compares no "
+            "outputs; set decode.beam to 2 or more, or decode.coverage_penalty to 0.0"
+        )
+
+
+def _check_lengths(decode: config.Decode) -> None:
+    if decode.max_length is not None and decode.min_length >= decode.max_length:
+        raise UserError(
+            f"decode.min_length {decode.min_length} leaves no room for EOS in decode.max_length {decode.max_length}; "
+            f"set decode.max_length to {decode.min_length + 1} or more"
+        )
 
 
 class _Loop(NamedTuple):
     """The carry of greedy search."""
 
     t: Int[Array, ""]
-    state: Any  # of the session
+    state: HypothesisState
     symbols: Int[Array, " b"]
     active: Array
     outputs: Outputs
 
 
-def greedy_search(
-    session: DecoderSession, source_size: int, lengths: Int[Array, " b"], decode: config.Decode
-) -> Outputs:
-    """Decodes a batch with the likeliest symbol at each step.
+def likeliest(choices: Float[Array, "b n"], t: Int[Array, ""]) -> Int[Array, " b"]:
+    """Returns the symbol with the largest logit."""
+    return jnp.argmax(choices, -1)
 
-    A row ends with EOS or after `decode.ratio * length + decode.extra` symbols.
+
+def greedy_search(
+    session: Session,
+    source_size: int,
+    lengths: Int[Array, " b"],
+    decode: config.Decode,
+    choose: Callable = likeliest,
+) -> Outputs:
+    """Decodes a batch with one symbol at each step, the likeliest one.
+
+    A row ends with EOS or at its length limit.
+
+    Args:
+      choose: `(choices [b n], t) -> symbols [b]`, in place of the likeliest.
     """
     by_length = length_limits(decode, source_size)
-    limits = jnp.asarray(by_length)[lengths]
+    limits, step = jnp.asarray(by_length)[lengths], make_step(session, decode)
 
     def advance(loop: _Loop) -> _Loop:
-        state, logits, weights = session.step(loop.state, loop.symbols)
-        symbols = jnp.where(loop.active, jnp.argmax(writable(logits), -1), PAD)
+        state, logits, choices, weights = step(loop.state, loop.symbols, loop.t)
+        symbols = jnp.where(loop.active, choose(choices, loop.t), PAD)
         symbol_log_p = jnp.take_along_axis(jax.nn.log_softmax(logits), symbols[:, None], -1)[:, 0]
         log_probability = loop.outputs.log_probability + jnp.where(loop.active, symbol_log_p, 0)
         outputs = Outputs(
@@ -78,5 +146,6 @@ def greedy_search(
         log_probability=jnp.zeros(len(lengths)),
         score=jnp.zeros(len(lengths)),
     )
-    loop = _Loop(jnp.zeros((), jnp.int32), session.start, first, limits > 0, empty)
+    state = start_state(session, decode, first, steps)
+    loop = _Loop(jnp.zeros((), jnp.int32), state, first, limits > 0, empty)
     return jax.lax.while_loop(lambda loop: loop.active.any(), advance, loop).outputs

@@ -1,7 +1,7 @@
 """An encoded batch, ready to be decoded: the view of a model that training and every search have."""
 
 from collections.abc import Callable
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, Protocol, cast, runtime_checkable
 
 import jax
 import jax.numpy as jnp
@@ -16,6 +16,20 @@ from attn_research.models.latent import Belief, forward_algorithm, mixture, next
 def shift_right(target: Int[Array, "b t"]) -> Int[Array, "t b"]:
     """Returns the inputs of the steps that write `target`: BOS first, the last symbol dropped, time first."""
     return jnp.pad(target.T[:-1], ((1, 0), (0, 0)), constant_values=BOS)
+
+
+@runtime_checkable
+class Session(Protocol):
+    """An encoded batch, as a search sees it. A state belongs to its session; a search stores and reorders it."""
+
+    @property
+    def start(self) -> Any: ...
+
+    def step(self, state: Any, symbols: Any) -> tuple[Any, Any, Any]:
+        """Returns the next state, logits [b n] and attention weights [b s]."""
+
+    def teacher_force(self, target: Any) -> tuple[Any, Any]:
+        """Returns logits [t b n] and attention weights [t b s] along a target [b t]."""
 
 
 class DecoderSession(NamedTuple):

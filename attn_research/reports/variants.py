@@ -18,6 +18,7 @@ from attn_research.attention.scores import scores
 from attn_research.attention.windows import windows
 from attn_research.config import Attention as Options
 from attn_research.decoding.penalties import penalties
+from attn_research.decoding.sampling import samplings
 from attn_research.errors import UserError
 from attn_research.models.bridges import bridges
 from attn_research.models.combinations import combinations
@@ -39,6 +40,7 @@ REGISTRIES = {f"model.attention.{name}": registry for name, registry in ATTENTIO
     "model.decoder.bridge": bridges,
     "train.auxiliary": auxiliaries,
     "decode.length_penalty": penalties,
+    "decode.sampling": samplings,
 }
 INTRODUCTION = """# Every variant
 

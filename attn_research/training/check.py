@@ -75,7 +75,7 @@ def _trace(config: Config) -> None:
         logits, weights = session.teacher_force(ids)
         mask = jnp.ones(logits.shape[:2], jnp.float32)
         auxiliary.losses(config.train, weights, mask, jnp.ones((ROWS, length, length), jnp.float32))
-        return search(model.apply(params, ids, lengths), length, lengths)
+        return search(model.apply(params, ids, lengths), length, lengths, lengths)
 
     jax.eval_shape(forward, jax.random.PRNGKey(0))
 

@@ -9,7 +9,7 @@ import logging
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
@@ -21,16 +21,22 @@ from attn_research.storage import DamagedFileError
 from attn_research.training.step import TrainState
 
 RETAINED = 2  # last checkpoints: if the newest is damaged, the run resumes from the one before
+Kind = Literal["last", "best"]
 ARRAYS, PROGRESS = "arrays.npz", "progress.json"
 
 logger = logging.getLogger(__name__)
 
 
 class Checkpoints:
-    """`last` holds training states and the progress of the loop, `best` the parameters with the best dev metric."""
+    """`last` holds training states and the progress of the loop, `best` the parameters with the best dev metric.
 
-    def __init__(self, directory: Path):
-        self.directory, self.last, self.best = directory, directory / "last", directory / "best"
+    Args:
+      keep: the fewest checkpoints of each kind that `save` retains, once there are as many. A best one was the best
+        of all evaluations until its step.
+    """
+
+    def __init__(self, directory: Path, keep: int = 1):
+        self.directory, self.last, self.best, self.keep = directory, directory / "last", directory / "best", keep
 
     def save(self, step: int, state: TrainState, progress: Mapping[str, Any]) -> None:
         """Saves a checkpoint and removes older ones.
@@ -46,9 +52,10 @@ class Checkpoints:
             if progress["best_step"] == step:
                 _write(self.best / str(step), {"params": state.params}, progress)
             _write(self.last / str(step), state._asdict(), progress)
-            retained = _steps(self.last)[-RETAINED:]
+            retained = _steps(self.last)[-max(RETAINED, self.keep) :]
             _drop(self.last, retained)
-            _drop(self.best, {self._best_of(one) for one in retained})
+            best = [one for one in _steps(self.best) if one <= (progress["best_step"] or 0)]
+            _drop(self.best, {self._best_of(one) for one in retained[-RETAINED:]} | set(best[-self.keep :]))
         except OSError as error:
             raise UserError(
                 f"the checkpoint of step {step} cannot be written to {self.directory}: {error.strerror or error}; "
@@ -114,6 +121,27 @@ class Checkpoints:
                 return _read(self.last / str(step), "state", {"params": template})["params"]
             raise DamagedFileError(f"{error}; remove {self.directory}, and train the run again") from error
 
+    def restore_average(self, template: Any, kind: Kind, number: int) -> Any:
+        """Returns the mean of the parameters of `number` checkpoints, the newest ones of a kind.
+
+        Args:
+          template: as in `restore_best`.
+          kind: "last", or "best": checkpoints that were the best of all evaluations until their steps.
+
+        Raises:
+          UserError: there are fewer checkpoints.
+          DamagedFileError: a checkpoint is damaged.
+        """
+        folder, item = (self.last, "state") if kind == "last" else (self.best, "default")
+        steps = _steps(folder)
+        if len(steps) < number:
+            raise UserError(
+                f"{folder} has {len(steps)} checkpoints, but the average needs {number}; train.keep={number} retains "
+                "as many"
+            )
+        trees = [_read(folder / str(step), item, {"params": template})["params"] for step in steps[-number:]]
+        return jax.tree.map(_mean, *trees)
+
     def _best_of(self, step: int) -> int | None:
         with contextlib.suppress(DamagedFileError):
             return storage.read_json(self._progress_file(step))["best_step"]
@@ -122,6 +150,11 @@ class Checkpoints:
     def _progress_file(self, step: int) -> Path:
         folder = self.last / str(step)
         return folder / PROGRESS if (folder / PROGRESS).exists() else folder / "progress" / "metadata"  # Orbax
+
+
+def _mean(*arrays: jax.Array) -> jax.Array:
+    """Returns the mean, computed in float64."""
+    return jnp.array(np.mean([np.asarray(array, np.float64) for array in arrays], axis=0).astype(arrays[0].dtype))
 
 
 def _steps(folder: Path) -> list[int]:

@@ -63,7 +63,7 @@ def make_eval_step(model: Seq2Seq, decode: config.Decode, aligned: bool = False)
         mask = token_mask(batch)
         correct = ((jnp.argmax(logits, -1) == target.T) * mask).sum(0)
         nll = (cross_entropy(logits, target, 0.0) * mask).sum(0)
-        n_best = search(session, batch.source.shape[1], batch.source_lengths)
+        n_best = search(session, batch.source.shape[1], batch.source_lengths, batch.rows)
         attended = weights.argmax(-1) if aligned and weights.shape[-1] else None
         return EvalOutput(nll, correct, n_best.hypothesis(0), attended)
 

@@ -104,7 +104,7 @@ class Training:
         """Creates the run's directory, or restores the state of an earlier process from it."""
         self.directory, self.identity = directory, start_run(directory, self.config, settings(), self.sources)
         output.write_inputs(directory, self.config, self.data)
-        self.checkpoints = Checkpoints(directory / "checkpoints")
+        self.checkpoints = Checkpoints(directory / "checkpoints", self.config.train.keep)
         if restored := self.checkpoints.restore(self.state):
             self.state, self.progress = restored[0], {"dev": None} | restored[1]  # early checkpoints have no dev curve
             self.saved = int(self.state.step)
