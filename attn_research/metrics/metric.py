@@ -50,9 +50,9 @@ class Metric:
         return float(self.finish(*(np.sum(part, dtype=float) for part in parts)))
 
 
-def _text(name: str, label: str, parts: tuple[str, ...]) -> Metric:
-    finish = partial(text.score_sums, name)
-    return Metric(name, label, lower_is_better=False, percent=False, finish=finish, parts=parts, maximum=100.0)
+def _text(name: str, label: str, parts: tuple[str, ...], lower_is_better: bool = False) -> Metric:
+    finish, maximum = partial(text.score_sums, name), math.inf if lower_is_better else 100.0
+    return Metric(name, label, lower_is_better, percent=False, finish=finish, parts=parts, maximum=maximum)
 
 
 METRICS: dict[str, Metric] = {
@@ -70,5 +70,6 @@ METRICS: dict[str, Metric] = {
         _text("bleu", "BLEU", text.BLEU_PARTS),
         _text("bleu_lc", "BLEU in lower case", text.BLEU_PARTS),
         _text("chrf", "chrF", text.CHRF_PARTS),
+        _text("ter", "TER", text.TER_PARTS, lower_is_better=True),
     )
 }
