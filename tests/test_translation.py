@@ -158,7 +158,10 @@ def test_dropped_training_pairs_are_one_line_of_output(trained, tmp_path, capsys
 
 @pytest.mark.parametrize(
     ("task", "select", "known"),
-    [("", "wer", "bleu, bleu_lc, chrf, exact"), ("copy(train=20, test=5)", "bleu", "exact, loss, per")],
+    [
+        ("", "wer", "bleu, bleu_lc, chrf, exact"),
+        ("copy(train=20, test=5)", "bleu", "edits, exact, loss, per, per_mean"),
+    ],
 )
 def test_an_unmeasured_selection_metric_is_rejected(trained, task, select, known):
     config = override(trained[0], {"train.select": select} | ({"data.task": task} if task else {}))

@@ -15,7 +15,7 @@ SignedCoefficient = Annotated[float, Range(minimum=-1e6, maximum=1e6)]
 LengthRatio = Annotated[float, Range(minimum=0, maximum=100)]
 ExtraLength = Annotated[int, Range(minimum=0, maximum=10_000)]
 BeamSize = Annotated[int, Range(minimum=1, maximum=1000)]
-Metric = Literal["loss", "exact", "token", "wer", "per", "bleu", "bleu_lc", "chrf"]
+Metric = Literal["loss", "exact", "token", "wer", "per", "per_mean", "edits", "bleu", "bleu_lc", "chrf", "ter"]
 
 
 @dataclass(frozen=True)

@@ -64,6 +64,8 @@ METRICS: dict[str, Metric] = {
         Metric("perplexity", "perplexity", lower_is_better=True, percent=False, finish=exponential, minimum=1.0),
         Metric("wer", "WER", lower_is_better=True, percent=True, maximum=1.0),
         Metric("per", "PER", lower_is_better=True, percent=True),
+        Metric("per_mean", "mean item PER", lower_is_better=True, percent=True),
+        Metric("edits", "edit distance", lower_is_better=True, percent=False),
         Metric("aer", "AER", lower_is_better=True, percent=True, maximum=1.0),
         Metric("aer_free", "AER of free outputs", lower_is_better=True, percent=True, maximum=1.0),
         Metric("entropy", "attention entropy", lower_is_better=None, percent=False),

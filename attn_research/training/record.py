@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from attn_research.training.loop import Training
 
 # Metrics whose parts are integers. The record holds them item by item.
-COUNT_METRICS = ("exact", "token", "wer", "per", "aer", "aer_free", "bleu", "bleu_lc", "chrf", "ter")
+COUNT_METRICS = ("exact", "token", "wer", "per", "edits", "aer", "aer_free", "bleu", "bleu_lc", "chrf", "ter")
 
 
 def describe(training: "Training") -> Record:
