@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attn_research.metrics import METRICS, alignment_errors, closest_reference, entropy, link_errors, score_outputs
+from attn_research.metrics import METRICS, alignment_errors, closest_reference, link_errors, score_outputs
 
 WORDS = st.lists(st.sampled_from("abc"), max_size=6)
 
@@ -80,9 +80,3 @@ def test_ratios_of_empty_or_huge_sums_are_nan_or_infinite():
 def test_empty_inputs_are_no_error():
     assert all(len(n) == len(d) == 0 for n, d in score_outputs([], []).values())
     assert all(len(part) == 0 for part in alignment_errors([], [], [], []))
-
-
-def test_entropy_sums_over_steps_and_is_zero_for_one_position():
-    weights = np.array([[0.5, 0.5, 0.0], [1.0, 0.0, 0.0]], np.float32)
-    total, steps = entropy(weights)
-    assert total == pytest.approx(math.log(2)) and steps == 2

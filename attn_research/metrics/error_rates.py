@@ -1,4 +1,4 @@
-"""Error rates of outputs (exact match, WER, PER, edits) and of attention weights (AER), and the weights' entropy."""
+"""Error rates of outputs (exact match, WER, PER, edits) and of attention weights (AER)."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -103,12 +103,3 @@ def alignment_errors(
     items = zip(output_lengths, target_lengths, alignments, attended, strict=True)
     numerators, denominators = np.array([link_errors(*item) for item in items], int).reshape(-1, 2).T
     return numerators, denominators
-
-
-def entropy(weights: np.ndarray) -> tuple[float, int]:
-    """Returns the entropy of one item's weights [t s], summed over the steps, and the number of steps.
-
-    The entropy of a step is -sum_j a_j log a_j, in nats.
-    """
-    logarithms = np.log(weights, out=np.zeros_like(weights), where=weights > 0)
-    return float(-(weights * logarithms).sum()), len(weights)

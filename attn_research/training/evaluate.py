@@ -1,6 +1,6 @@
 """Evaluates a split: the loss with teacher forcing, and the metrics of the outputs of the search."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple, cast
 
 import jax
@@ -13,7 +13,7 @@ from attn_research.data.segmentation import LearnedSegmentation
 from attn_research.data.vocab import Vocabulary
 from attn_research.decoding.outputs import Outputs, rows_at_once
 from attn_research.decoding.search import make_search
-from attn_research.metrics import METRICS, alignment_errors, entropy, score_outputs, score_texts
+from attn_research.metrics import METRICS, alignment_errors, diagnose, score_outputs, score_texts
 from attn_research.metrics.error_rates import Counts
 from attn_research.models.seq2seq import Seq2Seq
 from attn_research.models.session import DecoderSession
@@ -93,9 +93,12 @@ def evaluate(
     nll, correct = np.zeros(n), np.zeros(n, int)
     outputs: list[list[str]] = [[]] * n
     weights, attended = [np.zeros(0)] * n, [np.zeros(0, int)] * n
+    diagnostics: dict[str, Counts] = {}
     for batch, rows in _batches(split, len(vocabulary), batch_size, decode):
         output = jax.device_get(eval_step(params, batch))
         nll[rows], correct[rows] = output.nll[: len(rows)], output.correct[: len(rows)]
+        if output.outputs.weights.shape[-1]:
+            _fill(diagnostics, n, rows, _diagnose(output.outputs, split.encoded.source.lengths[rows]))
         for column, row in enumerate(rows):
             length, size = output.outputs.lengths[column], split.encoded.source.lengths[row]
             outputs[row] = vocabulary.decode(output.outputs.symbols[:length, column])
@@ -105,13 +108,26 @@ def evaluate(
     tokens = split.encoded.target.lengths
     items: dict[str, tuple[np.ndarray, ...]] = {"loss": (nll, tokens), "perplexity": (nll, tokens)}
     items["token"] = (correct, tokens)
-    if weights[0].shape[-1]:
-        items["entropy"] = tuple(map(np.array, zip(*map(entropy, weights), strict=True)))
-        items |= _alignment_scores(split, outputs, weights, attended)
+    if diagnostics:
+        items |= diagnostics | _alignment_scores(split, outputs, weights, attended)
     if (raw := split.raw) is None:
         return Evaluation(items | score_outputs(outputs, split.references), outputs, weights, None, {})
     texts, scores, signatures = score_lines(split, outputs, raw)
     return Evaluation(items | scores, outputs, weights, texts, signatures)
+
+
+def _diagnose(outputs: Outputs, sources: np.ndarray) -> dict[str, Counts]:
+    """Returns the diagnostics of the first rows of a batch, those of `sources` [b]."""
+    weights, lengths = np.asarray(outputs.weights), np.asarray(outputs.lengths)
+    return diagnose(weights[:, : len(sources)], lengths[: len(sources)], sources)
+
+
+def _fill(items: dict[str, Counts], n: int, rows: np.ndarray, parts: Mapping[str, Counts]) -> None:
+    """Writes the parts of some rows into the parts of all n items."""
+    for name, counts in parts.items():
+        arrays = items.setdefault(name, (np.zeros(n), np.zeros(n)))
+        for array, count in zip(arrays, counts, strict=True):
+            array[rows] = count
 
 
 def score_lines(split: Split, outputs: list[list[str]], raw: list[list[str]]) -> tuple[list[str], dict, dict[str, str]]:
