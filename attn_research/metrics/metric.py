@@ -7,13 +7,8 @@ from functools import partial
 
 import numpy as np
 
-from attn_research.metrics import text
-
-
-def ratio(numerators: np.ndarray, denominators: np.ndarray) -> np.ndarray:
-    """Divides, with nan where the denominator is 0."""
-    undefined = np.full(np.broadcast_shapes(np.shape(numerators), np.shape(denominators)), np.nan)
-    return np.divide(numerators, denominators, out=undefined, where=np.not_equal(denominators, 0))
+from attn_research.metrics import alignment, text
+from attn_research.metrics.ratio import ratio
 
 
 def exponential(nats: np.ndarray, symbols: np.ndarray) -> np.ndarray:
@@ -55,6 +50,11 @@ def _text(name: str, label: str, parts: tuple[str, ...], lower_is_better: bool =
     return Metric(name, label, lower_is_better, percent=False, finish=finish, parts=parts, maximum=maximum)
 
 
+def _links(name: str, label: str, finish: Callable[..., np.ndarray], lower_is_better: bool = False) -> Metric:
+    parts = alignment.LINK_PARTS
+    return Metric(name, label, lower_is_better, percent=True, finish=finish, parts=parts, maximum=1.0)
+
+
 METRICS: dict[str, Metric] = {
     metric.name: metric
     for metric in (
@@ -68,6 +68,11 @@ METRICS: dict[str, Metric] = {
         Metric("edits", "edit distance", lower_is_better=True, percent=False),
         Metric("aer", "AER", lower_is_better=True, percent=True, maximum=1.0),
         Metric("aer_free", "AER of free outputs", lower_is_better=True, percent=True, maximum=1.0),
+        _links("word_aer", "word AER", alignment.alignment_error_rate, lower_is_better=True),
+        _links("word_aer_next", "word AER of the next step", alignment.alignment_error_rate, lower_is_better=True),
+        _links("word_precision", "word link precision", alignment.precision),
+        _links("word_recall", "word link recall", alignment.recall),
+        _links("word_f1", "word link F1", alignment.f_measure),
         Metric("entropy", "attention entropy", lower_is_better=None, percent=False),
         Metric("effective_support", "effective support", lower_is_better=None, percent=False),
         Metric("zero_share", "zero weights", lower_is_better=None, percent=True, maximum=1.0),
