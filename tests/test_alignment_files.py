@@ -1,15 +1,19 @@
 """Gold word alignments from files to the columns of a task."""
 
 import gzip
+import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 from toy_corpus import corpus, write_text
 
 from attn_research.data.alignments import read_alignments
+from attn_research.data.files import read_lines
 from attn_research.data.parallel import Pairs
 from attn_research.data.segmentation import LearnedSegmentation
 from attn_research.data.task import from_columns, load, tasks
+from attn_research.metrics import METRICS, alignment
 from attn_research.registry import Spec
 
 CORPUS = corpus()
@@ -144,15 +148,29 @@ def test_wrong_columns_are_rejected(options, message):
     assert load(Spec("test_alignment_files:linked(words=(0, 1), sure=((1, 0),))"))
 
 
-HANSARDS = Path("/work/shared/data/hansards_enfr")
+HANSARDS = Path(os.environ.get("ATTN_RESEARCH_DATA", "")) / "hansards_enfr"
 
 
-@pytest.mark.skipif(not HANSARDS.is_dir(), reason="needs the Hansards")
-def test_both_files_of_the_hansards_have_the_same_links():
-    from attn_research.data.files import read_lines
-
+@pytest.fixture(scope="module")
+def hansards():
+    """The test pairs, or a skip if the corpus is not in $ATTN_RESEARCH_DATA."""
+    if not (HANSARDS / "test.align.gz").is_file():
+        pytest.skip("needs $ATTN_RESEARCH_DATA/hansards_enfr")
     sides = [list(read_lines(HANSARDS / f"test.{side}.gz")) for side in ("en", "fr")]
-    pairs = Pairs("test.en and test.fr", "test.en", range(1, 448), *sides)
-    pharaoh, naacl = (read_alignments(HANSARDS / f"test.{name}.gz", pairs) for name in ("align", "wa.nonullalign"))
+    return Pairs("test.en and test.fr", "test.en", range(1, 448), *sides)
+
+
+def test_both_files_of_the_hansards_have_the_same_links(hansards):
+    pharaoh, naacl = (read_alignments(HANSARDS / f"test.{name}.gz", hansards) for name in ("align", "wa.nonullalign"))
     assert [tuple(map(sorted, links)) for links in pharaoh] == [tuple(map(sorted, links)) for links in naacl]
     assert [sum(len(links[kind]) for links in pharaoh) for kind in (0, 1)] == [4038, 13400]
+
+
+def test_a_diagonal_has_the_known_aer_on_the_hansards(hansards):
+    """53.1 is from another program, in the README of the data."""
+    counts = []
+    for links, source, target in zip(read_alignments(HANSARDS / "test.align.gz", hansards), *hansards[3:], strict=True):
+        s, t = len(source.split()), len(target.split())
+        diagonal = [(round(j * (s - 1) / max(1, t - 1)), j) for j in range(t)]
+        counts.append(alignment.count_links(*(alignment.link_matrix(one, (t, s)) for one in (diagonal, *links))))
+    assert METRICS["word_aer"].value(*np.array(counts).T) == pytest.approx(0.531, abs=5e-4)

@@ -5,11 +5,13 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from known_records import record
 from small_models import LENGTHS, SIZES, batch, parameters
 
 from attn_research.config import Config, override
 from attn_research.metrics import METRICS, diagnose
 from attn_research.models.seq2seq import Seq2Seq
+from attn_research.reports.tables import Table
 from attn_research.training.evaluate import make_eval_step
 
 
@@ -82,3 +84,14 @@ def test_models_put_no_weight_on_padding(normalizer):
     counts = diagnose(outputs.weights[:, written], outputs.lengths[written], np.asarray(LENGTHS)[written])
     assert METRICS["padding_mass"].value(*counts["padding_mass"]) == 0 and counts["padding_mass"][1].all()
     assert outputs.weights.shape[-1] > min(LENGTHS)
+
+
+def test_a_table_of_old_and_new_records_has_a_dash_for_a_new_metric():
+    def row(score, **metrics):
+        split = {"metrics": {"exact": 0.5} | metrics, "items": {}, "ceiling": None}
+        return [record(score, seed, test=split) for seed in range(3)]
+
+    table = Table("model.attention.score", ("test/exact", "test/effective_support"))
+    built = table.build({"dot": row("dot"), "general": row("general", effective_support=2.5)})
+    assert [built.rows[name][1].value for name in ("dot", "general")] == [None, 2.5]
+    assert built.rows["dot"][0].value == 0.5

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from documents import ROOT, code_blocks
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -135,3 +136,24 @@ def test_links_of_possible_and_all_sure_words_have_no_error(matrices):
         METRICS["word_aer"].value(*([n] for n in al.count_links(a, sure, possible))) for a in (sure, sure | possible)
     ]
     assert all(np.isnan(value) or value == 0 for value in values)
+
+
+PAGE = (ROOT / "docs" / "measurement.md").read_text(encoding="utf-8")
+
+
+def test_every_metric_is_documented():
+    assert [name for name in METRICS if f"`{name}`" not in PAGE] == []
+
+
+@pytest.mark.parametrize(
+    ("combine", "aer"),  # (1, 1) adds (2, 0) and then (2, 2), whose source word is free
+    [(al.intersection, 1 - 4 / 5), (al.union, 1 - 6 / 7), (al.grow_diag_final, 1 - 6 / 7)],
+)
+def test_the_example_of_two_directions_gives_the_aer_by_hand(combine, aer):
+    (block,) = code_blocks(PAGE)
+    exec(compile(block, "measurement.md", "exec"), names := {})
+    forward = [np.array([[0.9, 0.1, 0], [0.2, 0.8, 0], [0.6, 0, 0.4]])]
+    backward = [np.array([[0.7, 0.3, 0], [0.1, 0.9, 0], [0, 0.3, 0.7]])]
+    sure, possible = [[(0, 0), (1, 1), (2, 2)]], [[]]
+    actual = names["symmetrized_aer"](forward, backward, sure, possible, combine)
+    assert actual == pytest.approx(aer)
