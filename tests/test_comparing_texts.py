@@ -52,7 +52,7 @@ def test_the_reference_itself_is_a_perfect_output(tmp_path, method, units, lower
         "test"
     ]
     values, signatures = score_split(test, test.column("target"))
-    assert values == pytest.approx({"exact": 1.0, "bleu": 100.0, "bleu_lc": 100.0, "chrf": 100.0})
+    assert values == pytest.approx({"exact": 1.0, "bleu": 100.0, "bleu_lc": 100.0, "chrf": 100.0, "ter": 0.0})
     assert ("case:lc" in signatures["bleu"]) == ("case:lc" in signatures["chrf"]) == lowercase
 
 
@@ -61,6 +61,18 @@ def test_the_reference_itself_is_a_perfect_output(tmp_path, method, units, lower
 )
 def test_the_tokenizer_suits_the_script(lines, tokenizer):
     assert choose_tokenizer(lines) == tokenizer
+
+
+@pytest.mark.parametrize(
+    ("lines", "tokenizer", "edits"),
+    [(CHINESE, "zh", [1, 1]), (JAPANESE, "char", [3, 1])],  # 男 の 人 が without 人 is 男 のが
+)
+def test_ter_counts_chinese_characters_and_runs_of_kana(lines, tokenizer, edits):
+    outputs = [line[:2] + line[3:] for line in lines]
+    items, signatures = score_texts(outputs, [[line] for line in lines], tokenizer)
+    assert items["ter"][0].tolist() == edits and "norm:yes|punct:yes|asian:yes" in signatures["ter"]
+    expected = sacrebleu.corpus_ter(outputs, [lines], normalized=True, asian_support=True).score
+    assert METRICS["ter"].value(*items["ter"]) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize(("lines", "tokenizer"), [(CHINESE, "zh"), (JAPANESE, "char"), (THAI, "char")])
@@ -79,10 +91,12 @@ def test_an_explicit_tokenizer_is_used(tmp_path):
     assert prepare_lines(tmp_path, CHINESE, tokenize="char").splits["dev"].tokenize == "char"
 
 
-def test_a_tokenizer_without_its_package_is_rejected(monkeypatch):
+@pytest.mark.parametrize("language", ["ja", "ko"])
+def test_a_tokenizer_without_its_package_is_rejected(monkeypatch, language):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(ValueError, match=r"tokenize is 'ja-mecab', .*pip install 'sacrebleu\[ja\]'.*'char' does not"):
-        check_tokenizer("ja-mecab")
+    message = rf"tokenize is '{language}-mecab', .*pip install 'sacrebleu\[{language}\]'.*'char' does not"
+    with pytest.raises(ValueError, match=message):
+        check_tokenizer(f"{language}-mecab")
 
 
 def test_rows_with_different_tokenizers_are_reported():

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attn_research.metrics import METRICS, alignment_errors, closest_reference, entropy, link_errors, score_outputs
+from attn_research.metrics import METRICS, alignment_errors, closest_reference, link_errors, score_outputs
 
 WORDS = st.lists(st.sampled_from("abc"), max_size=6)
 
@@ -35,7 +35,23 @@ def test_error_rates_are_ratios_of_sums():
     outputs = [["HH", "AH"], ["T"], ["K", "AE", "T"]]
     references = [[["HH", "AH", "L", "OW"], ["HH", "EH"]], [["T"]], [["K", "AA", "T"]]]
     values = {name: METRICS[name].value(*counts) for name, counts in score_outputs(outputs, references).items()}
-    assert values == {"exact": pytest.approx(1 / 3), "wer": pytest.approx(2 / 3), "per": pytest.approx(2 / 6)}
+    expected = {"exact": 1 / 3, "wer": 2 / 3, "per": 2 / 6, "per_mean": (1 / 2 + 0 + 1 / 3) / 3, "edits": 2 / 3}
+    assert values == pytest.approx(expected)
+
+
+def test_the_mean_item_per_takes_the_reference_with_the_smallest_quotient():
+    counts = score_outputs([["a"]], [[["b"], ["a", "b", "c"]]])  # 1 edit of 1 symbol, 2 edits of 3
+    assert METRICS["per"].value(*counts["per"]) == 1 and METRICS["edits"].value(*counts["edits"]) == 1
+    assert METRICS["per_mean"].value(*counts["per_mean"]) == pytest.approx(2 / 3)
+
+
+@given(st.lists(st.tuples(WORDS, WORDS), min_size=1, max_size=4))
+def test_both_pers_agree_where_all_references_have_one_length(pairs):
+    outputs = [output for output, _ in pairs]
+    references = [[(right + list("aaaaaa"))[:6]] for _, right in pairs]
+    counts = score_outputs(outputs, references)
+    assert METRICS["per"].value(*counts["per"]) == pytest.approx(METRICS["per_mean"].value(*counts["per_mean"]))
+    assert METRICS["edits"].value(*counts["edits"]) == pytest.approx(6 * METRICS["per"].value(*counts["per"]))
 
 
 def test_alignment_errors_equal_those_by_hand():
@@ -64,9 +80,3 @@ def test_ratios_of_empty_or_huge_sums_are_nan_or_infinite():
 def test_empty_inputs_are_no_error():
     assert all(len(n) == len(d) == 0 for n, d in score_outputs([], []).values())
     assert all(len(part) == 0 for part in alignment_errors([], [], [], []))
-
-
-def test_entropy_sums_over_steps_and_is_zero_for_one_position():
-    weights = np.array([[0.5, 0.5, 0.0], [1.0, 0.0, 0.0]], np.float32)
-    total, steps = entropy(weights)
-    assert total == pytest.approx(math.log(2)) and steps == 2

@@ -58,9 +58,12 @@ def test_a_run_writes_its_record_and_files(finished):
     assert record["status"] == "finished"
     assert record["steps"] == 60
     assert set(record["splits"]) == {"dev", "test", "test_long"}
-    assert {"exact", "wer", "per", "loss", "perplexity", "token", "aer", "aer_free", "entropy"} == set(
-        record["splits"]["test"]["metrics"]
-    )
+    outputs = {"exact", "wer", "per", "per_mean", "edits", "loss", "perplexity", "token", "aer", "aer_free"}
+    movement = {"monotonicity", "jump", "covered", "padding_mass"}
+    weights = {"entropy", "effective_support", "zero_share"} | movement
+    test = record["splits"]["test"]
+    assert set(test["metrics"]) == outputs | weights
+    assert test["metrics"]["padding_mass"] == 0 and weights.isdisjoint(test["items"])
     assert np.all(records.unpack(record["splits"]["test"]["items"]["aer"]["d"]))  # counts all items
     assert len((directory / "outputs" / "test.jsonl").read_text().splitlines()) == 40
     assert [report["step"] for report in reports] == [line["step"] for line in logged_metrics(directory)]

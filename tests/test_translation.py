@@ -23,6 +23,7 @@ SIGNATURES = {
     "bleu": "nrefs:1|case:mixed|eff:no|tok:13a|smooth:exp|version:" + sacrebleu.__version__,
     "bleu_lc": "nrefs:1|case:lc|eff:no|tok:13a|smooth:exp|version:" + sacrebleu.__version__,
     "chrf": "nrefs:1|case:mixed|eff:yes|nc:6|nw:0|space:no|version:" + sacrebleu.__version__,
+    "ter": "nrefs:1|case:lc|tok:tercom|norm:no|punct:yes|asian:no|version:" + sacrebleu.__version__,
 }
 
 
@@ -32,6 +33,7 @@ def corpus_scores(outputs, references):
         "bleu": sacrebleu.corpus_bleu(outputs, streams).score,
         "bleu_lc": sacrebleu.corpus_bleu(outputs, streams, lowercase=True).score,
         "chrf": sacrebleu.corpus_chrf(outputs, streams).score,
+        "ter": sacrebleu.corpus_ter(outputs, streams).score,
     }
 
 
@@ -49,6 +51,10 @@ def test_items_have_all_parts_and_signatures_equal_sacrebleus():
     assert {name: len(parts) for name, parts in items.items()} == {n: len(METRICS[n].parts) for n in items}
     words = dict(zip(METRICS["bleu"].parts, items["bleu"], strict=True))
     assert words["output"].tolist() == [7, 3, 0, 8] and words["reference"].tolist() == [7, 5, 2, 5]
+    assert dict(zip(METRICS["ter"].parts, map(list, items["ter"]), strict=True)) == {
+        "edits": [1, 2, 1, 3],  # the -> a; two words missing; `Nothing.`; `um,` and two words with punctuation
+        "reference": [6, 4, 1, 4],
+    }
     assert words["written1"].tolist() == words["output"].tolist() and words["right1"].tolist() == [6, 2, 0, 3]
 
 
@@ -58,6 +64,20 @@ def test_the_score_of_summed_parts_equals_that_of_the_items():
     for name, score in corpus_scores([OUTPUTS[i] for i in drawn], [REFERENCES[i] for i in drawn]).items():
         sums = [np.full((2, 1), part[drawn].sum(), float) for part in items[name]]
         assert METRICS[name].finish(*sums) == pytest.approx(np.full((2, 1), score))
+
+
+def test_ter_averages_the_lengths_of_different_numbers_of_references():
+    """Sacrebleu reads the same number of references for every line, so the expected score is by hand."""
+    items, _ = score_texts(["a b c", "x"], [["a b c", "a b", "a"], ["y z", "y"]])
+    edits, lengths = items["ter"]
+    assert edits.tolist() == [0, 6] and lengths.tolist() == [12, 9]  # 0 and 1, 2 and 1.5, all times 6
+    assert METRICS["ter"].value(edits, lengths) == pytest.approx(100 / 3.5)
+
+
+def test_ter_of_many_references_fits_into_a_record():
+    items, _ = score_texts(["a " * 40] * 12, [["b " * 40] * count for count in range(1, 13)])
+    assert all(part.max() < 2**16 for part in items["ter"])
+    assert METRICS["ter"].value(*items["ter"]) == pytest.approx(100)
 
 
 def test_the_bootstrap_distinguishes_good_from_bad_translations():
@@ -138,7 +158,10 @@ def test_dropped_training_pairs_are_one_line_of_output(trained, tmp_path, capsys
 
 @pytest.mark.parametrize(
     ("task", "select", "known"),
-    [("", "wer", "bleu, bleu_lc, chrf, exact"), ("copy(train=20, test=5)", "bleu", "exact, loss, per")],
+    [
+        ("", "wer", "bleu, bleu_lc, chrf, exact"),
+        ("copy(train=20, test=5)", "bleu", "edits, exact, loss, per, per_mean"),
+    ],
 )
 def test_an_unmeasured_selection_metric_is_rejected(trained, task, select, known):
     config = override(trained[0], {"train.select": select} | ({"data.task": task} if task else {}))

@@ -18,7 +18,7 @@ OutputLength = Annotated[int, Range(minimum=0, maximum=10_000)]
 NgramSize = Annotated[int, Range(minimum=0, maximum=100)]
 Retained = Annotated[int, Range(minimum=1, maximum=1000)]
 BeamSize = Annotated[int, Range(minimum=1, maximum=1000)]
-Metric = Literal["loss", "exact", "token", "wer", "per", "bleu", "bleu_lc", "chrf"]
+Metric = Literal["loss", "exact", "token", "wer", "per", "per_mean", "edits", "bleu", "bleu_lc", "chrf", "ter"]
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """Segmentations: a line of text to symbols, and symbols to a line."""
 
+import bisect
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -115,6 +116,11 @@ class LearnedSegmentation:
         """Splits many lines at once, which is faster."""
         return [encoding.tokens for encoding in self.tokenizer.encode_batch(lines)]
 
+    def words_all(self, lines: Sequence[str]) -> list[list[int]]:
+        """Returns the index of the word of each symbol, for many lines. Words are what spaces separate."""
+        encodings = self.tokenizer.encode_batch(lines)
+        return [_words(line, encoding.offsets) for line, encoding in zip(lines, encodings, strict=True)]
+
     def join(self, symbols: Sequence[str]) -> str:
         marked = (SPACE + UNKNOWN if symbol == UNKNOWN else symbol for symbol in symbols)
         return " ".join("".join(marked).replace(SPACE, " ").split())
@@ -146,6 +152,12 @@ SEGMENTATIONS: dict[str, Segmentation] = {
     "letters": Characters(names=False, normalize=normal),
     "words": Words(),
 }
+
+
+def _words(line: str, offsets: Sequence[tuple[int, int]]) -> list[int]:
+    """Returns the word at the last character of each symbol. A space belongs to the word after it."""
+    ends = [match.end() for match in re.finditer(r"\S+", line)]
+    return [bisect.bisect_right(ends, end - 1) for _, end in offsets]
 
 
 def _normalizer(lowercase: bool) -> Any:

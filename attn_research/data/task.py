@@ -21,6 +21,9 @@ Every parameter needs a default and is an option: `my_tasks.py:backwards(train=5
 - `source`, `target`: lists of symbols (strings). `<unk>` is a symbol that the task does not know.
 - `alignment`: the gold alignment, a list of [source index, target index] pairs. Indices start at 0 and count the
   symbols of `source` and `target` (the subwords, if symbols are subwords).
+- `sure`, `possible`: gold links between words, lists of [source word, target word] pairs, from 0, for `word_aer` and
+  its relatives. With symbols that are not words, `source_words` and `target_words` have the index of the word of each
+  symbol.
 - `references`: all correct targets, `target` first.
 - `raw`: the original lines of all correct targets. With this column, outputs are scored as text by BLEU and chrF, in
   composed form (NFC) and with single spaces. BLEU's tokenizer follows the script of the lines; an option `tokenize` of
@@ -134,19 +137,50 @@ def _check_split(split: Any, title: str) -> None:
             raise UserError(f"{title}: item {lengths.argmin()} has an empty {column}")
     if "alignment" in split.column_names:
         _check_alignment(split, title)
+    if "sure" in split.column_names:
+        _check_word_links(split, title)
     if "attributes" in split.column_names:
         check_attributes(split.with_format("arrow")[:]["attributes"], title)
 
 
 def _check_alignment(split: Any, title: str) -> None:
     table = split.with_format("arrow")[:]
-    sizes = zip(*(_lengths(table, column) for column in COLUMNS), strict=True)
-    for item, (links, (source, target)) in enumerate(zip(table["alignment"].to_pylist(), sizes, strict=True)):
+    source, target = (_lengths(table, column).tolist() for column in COLUMNS)
+    _check_links(table["alignment"].to_pylist(), source, target, "symbol", title)
+
+
+def _check_word_links(split: Any, title: str) -> None:
+    if "possible" not in split.column_names:
+        raise UserError(
+            f"{title} has the column 'sure', but no column 'possible'; {nearest('possible', split.column_names)}"
+        )
+    table = split.with_format("arrow")[:]
+    source, target = (_word_counts(table, column, title) for column in COLUMNS)
+    for column in ("sure", "possible"):
+        _check_links(table[column].to_pylist(), source, target, "word", title)
+
+
+def _word_counts(table: "pyarrow.Table", side: str, title: str) -> list[int]:
+    """Returns the number of words of each item: of symbols without a column of words."""
+    lengths, column = _lengths(table, side).tolist(), f"{side}_words"
+    if column not in table.column_names:
+        return lengths
+    for item, (words, length) in enumerate(zip(table[column].to_pylist(), lengths, strict=True)):
+        if len(words) != length or min(words) < 0:
+            raise UserError(
+                f"{title}: {column} of item {item} is {words}, but must be an index, from 0, for each of its {length} "
+                f"{side} symbols"
+            )
+    return [max(words) + 1 for words in table[column].to_pylist()]
+
+
+def _check_links(items: Iterable, sources: list[int], targets: list[int], unit: str, title: str) -> None:
+    for item, (links, source, target) in enumerate(zip(items, sources, targets, strict=True)):
         for i, j in links:
             if not (0 <= i < source and 0 <= j < target):
                 raise UserError(
-                    f"{title}: item {item} aligns source symbol {i} with target symbol {j}, but has {source} and "
-                    f"{target} symbols"
+                    f"{title}: item {item} aligns source {unit} {i} with target {unit} {j}, but has {source} and "
+                    f"{target} {unit}s"
                 )
 
 

@@ -2,11 +2,12 @@
 
 import functools
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Annotated, Literal
 
 from attn_research.annotations import Length, Range
 from attn_research.data import parallel
+from attn_research.data.alignments import Links, find_alignments, read_alignments
 from attn_research.data.parallel import Pairs
 from attn_research.data.segmentation import LearnedSegmentation, Units
 from attn_research.data.task import DatasetDict, from_columns, tasks
@@ -18,16 +19,20 @@ Sides = tuple[LearnedSegmentation, LearnedSegmentation]  # (source, target)
 log = logging.getLogger(__name__)
 
 
-def check_files(path: str, source: str, target: str, test: str, **_: object) -> None:
+def check_files(path: str, source: str, target: str, test: str, align: str, **_: object) -> None:
     """Checks that the files of the task exist. Does not ask the hub.
 
     Raises:
-      UserError: `path` is empty, or the folder or a file is missing.
+      UserError: `path` is empty, or the folder or a file is missing; or a data set of the hub is to have alignments.
     """
     example = 'translation(path="multi30k") or translation(path="hub:bentrevett/multi30k")'
     require(path not in ("", parallel.HUB), f"task translation needs the folder of its files, as in {example}")
     if not path.startswith(parallel.HUB):
         parallel.find_files(path, (source, target), test)
+    if align and path.startswith(parallel.HUB):
+        raise UserError(f"align is {align!r}, but only a folder of files has alignments, and path is {path!r}")
+    if align:
+        find_alignments(path, (source, target), test, align)
 
 
 @tasks.register(
@@ -46,6 +51,8 @@ def translation(
     lowercase: bool = False,
     longest: Length = 100,
     configuration: str = "",
+    align: str = "",
+    align_target_first: bool = False,
     tokenize: Literal["auto", "13a", "intl", "zh", "char", "none", "ja-mecab", "ko-mecab"] = "auto",
 ) -> DatasetDict:
     """Line-aligned text files or a data set of the Hugging Face hub.
@@ -67,6 +74,11 @@ def translation(
         do. The signatures of BLEU and chrF then have `case:lc`.
       longest: leave out training pairs with more symbols on a side.
       configuration: the configuration of a hub data set that has several, as in `de-en`.
+      align: the suffix of files with gold word alignments, as in `align="align"` for test.align or test.align.gz. The
+        formats are those of data/alignments.py, and words are what spaces separate. Evaluation then measures `word_aer`
+        and its relatives on the splits that have such a file. That of train is not read.
+      align_target_first: links in these files are target word, source word, as in files made for the opposite
+        direction.
       tokenize: BLEU's tokenizer. `auto` is `zh` for Chinese targets, `char` for Japanese, Thai, Lao, Tibetan, Burmese
         and Khmer, and sacrebleu's default `13a` for all others. `ja-mecab` and `ko-mecab` need extra packages.
 
@@ -75,14 +87,24 @@ def translation(
 
     Raises:
       UserError: a folder, file, data set, configuration or column is missing or cannot be read, the two sides have
-        different numbers of lines, dev or test has an empty line, or the vocabulary is too small.
+        different numbers of lines, dev or test has an empty line, the vocabulary is too small, or an alignment is
+        outside of its pair.
     """
-    check_files(path, source, target, test)
+    require(bool(align) or not align_target_first, "align_target_first is True, but align names no files")
+    check_files(path, source, target, test, align)
     pairs = parallel.read_pairs(path, (source, target), test, configuration)
     pairs = {split: _without_empty(split, lines) for split, lines in pairs.items()}
     segmentations = _learn(pairs["train"], units, vocabulary, joint, lowercase)
     pairs["train"] = _without_long(pairs["train"], segmentations, longest)
-    splits = from_columns({split: _columns(lines, segmentations) for split, lines in pairs.items()})
+    files = find_alignments(path, (source, target), test, align) if align else {}
+    links = {split: read_alignments(file, pairs[split], align_target_first) for split, file in files.items()}
+    splits = from_columns(
+        {
+            split: _columns(lines, segmentations)
+            | (_links(lines, segmentations, links[split]) if split in links else {})
+            for split, lines in pairs.items()
+        }
+    )
     splits.segmentations = segmentations
     return splits
 
@@ -102,6 +124,15 @@ def _columns(pairs: Pairs, segmentations: Sides) -> dict[str, list]:
         "target": segmentations[1].split_all(pairs.targets),
         "raw": [[line] for line in pairs.targets],
         "where": [pairs.where(i) for i in range(len(pairs.numbers))],
+    }
+
+
+def _links(pairs: Pairs, segmentations: Sides, links: Sequence[Links]) -> dict[str, list]:
+    return {
+        "sure": [one.sure for one in links],
+        "possible": [one.possible for one in links],
+        "source_words": segmentations[0].words_all(pairs.sources),
+        "target_words": segmentations[1].words_all(pairs.targets),
     }
 
 

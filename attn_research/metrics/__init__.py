@@ -1,9 +1,9 @@
 """Metrics over test items, with confidence intervals and comparisons between rows."""
 
+from attn_research.metrics.diagnostics import diagnose
 from attn_research.metrics.error_rates import (
     alignment_errors,
     closest_reference,
-    entropy,
     link_errors,
     score_outputs,
 )
@@ -18,7 +18,7 @@ __all__ = [
     "Scores",
     "alignment_errors",
     "closest_reference",
-    "entropy",
+    "diagnose",
     "link_errors",
     "score_outputs",
     "score_texts",

@@ -1,4 +1,4 @@
-"""Error rates of outputs (exact match, WER, PER) and of attention weights (AER), and the entropy of the weights."""
+"""Error rates of outputs (exact match, WER, PER, edits) and of attention weights (AER)."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -15,9 +15,21 @@ def closest_reference(output: Tokens, references: Sequence[Tokens]) -> tuple[int
 
     Insertions, deletions and substitutions cost 1. If several references are equally close, the first one counts.
     """
-    edits = [Levenshtein.distance(output, reference) for reference in references]
+    return _closest(_edits(output, references), references)
+
+
+def _edits(output: Tokens, references: Sequence[Tokens]) -> list[int]:
+    return [Levenshtein.distance(output, reference) for reference in references]
+
+
+def _closest(edits: Sequence[int], references: Sequence[Tokens]) -> tuple[int, int]:
     best = int(np.argmin(edits))
     return edits[best], len(references[best])
+
+
+def _least_rate(edits: Sequence[int], references: Sequence[Tokens]) -> float:
+    """Returns the smallest edit distance per reference symbol. An empty reference counts as one symbol."""
+    return min(count / max(1, len(reference)) for count, reference in zip(edits, references, strict=True))
 
 
 def score_outputs(outputs: Sequence[Tokens], references: Sequence[Sequence[Tokens]]) -> dict[str, Counts]:
@@ -27,16 +39,24 @@ def score_outputs(outputs: Sequence[Tokens], references: Sequence[Sequence[Token
     - wer (word error rate): 1 if it is not.
     - per (phoneme error rate): edit distance to the closest reference, over its length. Both are summed over the items
       before dividing   (Toshniwal & Livescu 2016).
+    - per_mean: the mean over the items of edit distance / reference length, of the reference with the smallest
+      quotient   (Wu & Cotterell 2019).
+    - edits: edit distance to the closest reference, in symbols per item.
 
     Args:
       outputs: n token lists, without the end symbol.
       references: the correct outputs of each item, at least one.
     """
-    edits, lengths = (
-        np.array([closest_reference(*pair) for pair in zip(outputs, references, strict=True)], int).reshape(-1, 2).T
-    )
+    distances = [_edits(*pair) for pair in zip(outputs, references, strict=True)]
+    edits, lengths = np.array(list(map(_closest, distances, references)), int).reshape(-1, 2).T
     ones = np.ones(len(outputs), int)
-    return {"exact": ((edits == 0).astype(int), ones), "wer": ((edits > 0).astype(int), ones), "per": (edits, lengths)}
+    return {
+        "exact": ((edits == 0).astype(int), ones),
+        "wer": ((edits > 0).astype(int), ones),
+        "per": (edits, lengths),
+        "per_mean": (np.array(list(map(_least_rate, distances, references)), float), ones),
+        "edits": (edits, ones),
+    }
 
 
 def link_errors(
@@ -83,12 +103,3 @@ def alignment_errors(
     items = zip(output_lengths, target_lengths, alignments, attended, strict=True)
     numerators, denominators = np.array([link_errors(*item) for item in items], int).reshape(-1, 2).T
     return numerators, denominators
-
-
-def entropy(weights: np.ndarray) -> tuple[float, int]:
-    """Returns the entropy of one item's weights [t s], summed over the steps, and the number of steps.
-
-    The entropy of a step is -sum_j a_j log a_j, in nats.
-    """
-    logarithms = np.log(weights, out=np.zeros_like(weights), where=weights > 0)
-    return float(-(weights * logarithms).sum()), len(weights)

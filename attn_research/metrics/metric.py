@@ -7,13 +7,8 @@ from functools import partial
 
 import numpy as np
 
-from attn_research.metrics import text
-
-
-def ratio(numerators: np.ndarray, denominators: np.ndarray) -> np.ndarray:
-    """Divides, with nan where the denominator is 0."""
-    undefined = np.full(np.broadcast_shapes(np.shape(numerators), np.shape(denominators)), np.nan)
-    return np.divide(numerators, denominators, out=undefined, where=np.not_equal(denominators, 0))
+from attn_research.metrics import alignment, text
+from attn_research.metrics.ratio import ratio
 
 
 def exponential(nats: np.ndarray, symbols: np.ndarray) -> np.ndarray:
@@ -50,9 +45,14 @@ class Metric:
         return float(self.finish(*(np.sum(part, dtype=float) for part in parts)))
 
 
-def _text(name: str, label: str, parts: tuple[str, ...]) -> Metric:
-    finish = partial(text.score_sums, name)
-    return Metric(name, label, lower_is_better=False, percent=False, finish=finish, parts=parts, maximum=100.0)
+def _text(name: str, label: str, parts: tuple[str, ...], lower_is_better: bool = False) -> Metric:
+    finish, maximum = partial(text.score_sums, name), math.inf if lower_is_better else 100.0
+    return Metric(name, label, lower_is_better, percent=False, finish=finish, parts=parts, maximum=maximum)
+
+
+def _links(name: str, label: str, finish: Callable[..., np.ndarray], lower_is_better: bool = False) -> Metric:
+    parts = alignment.LINK_PARTS
+    return Metric(name, label, lower_is_better, percent=True, finish=finish, parts=parts, maximum=1.0)
 
 
 METRICS: dict[str, Metric] = {
@@ -64,11 +64,25 @@ METRICS: dict[str, Metric] = {
         Metric("perplexity", "perplexity", lower_is_better=True, percent=False, finish=exponential, minimum=1.0),
         Metric("wer", "WER", lower_is_better=True, percent=True, maximum=1.0),
         Metric("per", "PER", lower_is_better=True, percent=True),
+        Metric("per_mean", "mean item PER", lower_is_better=True, percent=True),
+        Metric("edits", "edit distance", lower_is_better=True, percent=False),
         Metric("aer", "AER", lower_is_better=True, percent=True, maximum=1.0),
         Metric("aer_free", "AER of free outputs", lower_is_better=True, percent=True, maximum=1.0),
+        _links("word_aer", "word AER", alignment.alignment_error_rate, lower_is_better=True),
+        _links("word_aer_next", "word AER of the next step", alignment.alignment_error_rate, lower_is_better=True),
+        _links("word_precision", "word link precision", alignment.precision),
+        _links("word_recall", "word link recall", alignment.recall),
+        _links("word_f1", "word link F1", alignment.f_measure),
         Metric("entropy", "attention entropy", lower_is_better=None, percent=False),
+        Metric("effective_support", "effective support", lower_is_better=None, percent=False),
+        Metric("zero_share", "zero weights", lower_is_better=None, percent=True, maximum=1.0),
+        Metric("monotonicity", "monotonic steps", lower_is_better=None, percent=True, maximum=1.0),
+        Metric("jump", "attention jump", lower_is_better=None, percent=False),
+        Metric("covered", "covered source", lower_is_better=None, percent=True, maximum=1.0),
+        Metric("padding_mass", "weight on padding", lower_is_better=None, percent=True, maximum=1.0),
         _text("bleu", "BLEU", text.BLEU_PARTS),
         _text("bleu_lc", "BLEU in lower case", text.BLEU_PARTS),
         _text("chrf", "chrF", text.CHRF_PARTS),
+        _text("ter", "TER", text.TER_PARTS, lower_is_better=True),
     )
 }

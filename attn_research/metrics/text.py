@@ -1,6 +1,7 @@
-"""BLEU and chrF by sacrebleu: its counts of each item, its score of their sums, and its signature."""
+"""BLEU, chrF and TER by sacrebleu: its counts of each item, its score of their sums, and its signature."""
 
 import importlib.util
+import math
 import re
 from collections.abc import Iterable, Sequence
 from itertools import zip_longest
@@ -14,16 +15,20 @@ from attn_research.normal_form import normal
 ORDERS = range(1, 7)  # of chrF: n-grams of 1 to 6 characters
 BLEU_PARTS = ("output", "reference", *(f"right{n}" for n in range(1, 5)), *(f"written{n}" for n in range(1, 5)))
 CHRF_PARTS = tuple(f"{kind}{n}" for n in ORDERS for kind in ("output", "reference", "right"))
+TER_PARTS = ("edits", "reference")
+LARGEST = 2**16 - 1  # count of an item in a record
 
 # force: no warning about outputs that look tokenized, as many do early in training.
 SCORERS: dict[str, tuple[str, dict[str, Any]]] = {
     "bleu": ("BLEU", {"force": True}),
     "bleu_lc": ("BLEU", {"force": True, "lowercase": True}),
     "chrf": ("CHRF", {}),
+    "ter": ("TER", {}),
 }
 
 # BLEU's tokenizers, and for some the module that they need and the package that installs it.
 TOKENIZERS = ("13a", "intl", "zh", "char", "none", "ja-mecab", "ko-mecab")
+SPLIT_BY_TER = ("zh", "char", "ja-mecab")  # with these, TER's words are Chinese characters and runs of kana
 PACKAGES = {"ja-mecab": ("MeCab", "sacrebleu[ja]"), "ko-mecab": ("mecab_ko", "sacrebleu[ko]")}
 
 HAN = re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
@@ -58,7 +63,12 @@ def _scorer(name: str, tokenize: str = "13a", lowercase: bool = False) -> Any:
     import sacrebleu.metrics
 
     kind, options = SCORERS[name]
-    options = options | ({"tokenize": tokenize} if kind == "BLEU" else {}) | ({"lowercase": True} if lowercase else {})
+    if kind == "TER":  # which ignores case by default
+        options = options | dict.fromkeys(("normalized", "asian_support"), tokenize in SPLIT_BY_TER)
+    elif lowercase:
+        options = options | {"lowercase": True}
+    if kind == "BLEU":
+        options = options | {"tokenize": tokenize}
     return getattr(sacrebleu.metrics, kind)(**options)
 
 
@@ -85,10 +95,22 @@ def score_texts(
     signatures = {}
     for name in SCORERS:
         scorer = _scorer(name, tokenize, lowercase)
-        counts = scorer._extract_corpus_statistics(outputs, list(zip_longest(*references)))
-        items[name] = tuple(np.array(counts, int).T)
+        counts = np.array(scorer._extract_corpus_statistics(outputs, list(zip_longest(*references))))
+        if name == "ter":
+            counts = _scale_ter(counts, [len(lines) for lines in references])
+        items[name] = tuple(counts.astype(int).T)
         signatures[name] = str(scorer.get_signature())
     return items, signatures
+
+
+def _scale_ter(counts: np.ndarray, references: Sequence[int]) -> np.ndarray:
+    """Returns TER's edits and mean reference lengths, [n 2], as whole numbers with the same ratio of sums.
+
+    With one reference they are unchanged. Otherwise all are multiplied by a common multiple of the numbers of
+    `references`. Where a record could not hold the products, the factor is smaller and the lengths are rounded.
+    """
+    limit = max(1, int(LARGEST // max(1, counts.max(initial=0))))
+    return np.rint(counts * min(math.lcm(*references), limit))
 
 
 def perfect_bleu(references: Sequence[Sequence[str]], tokenize: str) -> float:

@@ -1,6 +1,6 @@
 """Evaluates a split: the loss with teacher forcing, and the metrics of the outputs of the search."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple, cast
 
 import jax
@@ -13,12 +13,13 @@ from attn_research.data.segmentation import LearnedSegmentation
 from attn_research.data.vocab import Vocabulary
 from attn_research.decoding.outputs import Outputs, rows_at_once
 from attn_research.decoding.search import make_search
-from attn_research.metrics import METRICS, alignment_errors, entropy, score_outputs, score_texts
+from attn_research.metrics import METRICS, alignment_errors, diagnose, score_outputs, score_texts
 from attn_research.metrics.error_rates import Counts
 from attn_research.models.seq2seq import Seq2Seq
 from attn_research.models.session import DecoderSession
 from attn_research.training.prepare import Split
 from attn_research.training.step import cross_entropy, token_mask
+from attn_research.training.word_alignment import WordWeights, has_links, score_words, word_weights
 
 MAX_LOGITS = 2**30  # bytes of the logits of a batch with teacher forcing
 
@@ -30,6 +31,7 @@ class EvalOutput(NamedTuple):
     correct: jax.Array  # [b] symbols of the reference that have the highest probability
     outputs: Outputs  # best hypothesis of each source
     attended: jax.Array | None  # [t b] source position with the largest weight, with teacher forcing
+    forced_weights: jax.Array | None = None  # [t b s] attention weights, with teacher forcing
 
 
 class Evaluation(NamedTuple):
@@ -40,6 +42,7 @@ class Evaluation(NamedTuple):
     weights: list[np.ndarray]  # [t s] attention of each item; t includes EOS
     texts: list[str] | None  # outputs as lines, if they are scored as text
     signatures: dict[str, str]  # version and settings of each metric that another library computes
+    word_weights: WordWeights | None = None  # with teacher forcing, if the split has gold links between words
 
     @property
     def metrics(self) -> dict[str, float]:
@@ -47,11 +50,14 @@ class Evaluation(NamedTuple):
         return {name: METRICS[name].value(*parts) for name, parts in self.items.items()}
 
 
-def make_eval_step(model: Seq2Seq, decode: config.Decode, aligned: bool = False) -> jax.stages.Wrapped:
+def make_eval_step(
+    model: Seq2Seq, decode: config.Decode, aligned: bool = False, word_aligned: bool = False
+) -> jax.stages.Wrapped:
     """Returns a jitted `(params, Batch) -> EvalOutput`.
 
     Args:
       aligned: whether `EvalOutput.attended` is computed.
+      word_aligned: whether `EvalOutput.forced_weights` is returned.
     """
     search = make_search(decode)
 
@@ -65,7 +71,8 @@ def make_eval_step(model: Seq2Seq, decode: config.Decode, aligned: bool = False)
         nll = (cross_entropy(logits, target, 0.0) * mask).sum(0)
         n_best = search(session, batch.source.shape[1], batch.source_lengths, batch.rows)
         attended = weights.argmax(-1) if aligned and weights.shape[-1] else None
-        return EvalOutput(nll, correct, n_best.hypothesis(0), attended)
+        forced_weights = weights if word_aligned and weights.shape[-1] else None
+        return EvalOutput(nll, correct, n_best.hypothesis(0), attended, forced_weights)
 
     return eval_step
 
@@ -93,25 +100,46 @@ def evaluate(
     nll, correct = np.zeros(n), np.zeros(n, int)
     outputs: list[list[str]] = [[]] * n
     weights, attended = [np.zeros(0)] * n, [np.zeros(0, int)] * n
+    forced_weights: list[np.ndarray] | None = [np.zeros(0)] * n if has_links(split) else None
+    diagnostics: dict[str, Counts] = {}
     for batch, rows in _batches(split, len(vocabulary), batch_size, decode):
         output = jax.device_get(eval_step(params, batch))
         nll[rows], correct[rows] = output.nll[: len(rows)], output.correct[: len(rows)]
+        if output.outputs.weights.shape[-1]:
+            _fill(diagnostics, n, rows, _diagnose(output.outputs, split.encoded.source.lengths[rows]))
         for column, row in enumerate(rows):
             length, size = output.outputs.lengths[column], split.encoded.source.lengths[row]
             outputs[row] = vocabulary.decode(output.outputs.symbols[:length, column])
             weights[row] = output.outputs.weights[:length, column, :size].copy()
             if output.attended is not None:
                 attended[row] = output.attended[:, column]
+            if output.forced_weights is not None and forced_weights is not None:
+                forced_weights[row] = output.forced_weights[: split.encoded.target.lengths[row], column, :size].copy()
     tokens = split.encoded.target.lengths
     items: dict[str, tuple[np.ndarray, ...]] = {"loss": (nll, tokens), "perplexity": (nll, tokens)}
     items["token"] = (correct, tokens)
-    if weights[0].shape[-1]:
-        items["entropy"] = tuple(map(np.array, zip(*map(entropy, weights), strict=True)))
-        items |= _alignment_scores(split, outputs, weights, attended)
+    if diagnostics:
+        items |= diagnostics | _alignment_scores(split, outputs, weights, attended)
+    words = word_weights(split, forced_weights) if diagnostics and forced_weights is not None else None
+    items |= {} if words is None else score_words(split, words)
     if (raw := split.raw) is None:
-        return Evaluation(items | score_outputs(outputs, split.references), outputs, weights, None, {})
+        return Evaluation(items | score_outputs(outputs, split.references), outputs, weights, None, {}, words)
     texts, scores, signatures = score_lines(split, outputs, raw)
-    return Evaluation(items | scores, outputs, weights, texts, signatures)
+    return Evaluation(items | scores, outputs, weights, texts, signatures, words)
+
+
+def _diagnose(outputs: Outputs, sources: np.ndarray) -> dict[str, Counts]:
+    """Returns the diagnostics of the first rows of a batch, those of `sources` [b]."""
+    weights, lengths = np.asarray(outputs.weights), np.asarray(outputs.lengths)
+    return diagnose(weights[:, : len(sources)], lengths[: len(sources)], sources)
+
+
+def _fill(items: dict[str, Counts], n: int, rows: np.ndarray, parts: Mapping[str, Counts]) -> None:
+    """Writes the parts of some rows into the parts of all n items."""
+    for name, counts in parts.items():
+        arrays = items.setdefault(name, (np.zeros(n), np.zeros(n)))
+        for array, count in zip(arrays, counts, strict=True):
+            array[rows] = count
 
 
 def score_lines(split: Split, outputs: list[list[str]], raw: list[list[str]]) -> tuple[list[str], dict, dict[str, str]]:

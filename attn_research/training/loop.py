@@ -31,6 +31,7 @@ from attn_research.training.program import clear_programs, make_program
 from attn_research.training.record import describe, describe_split
 from attn_research.training.run_status import start_run
 from attn_research.training.step import init_state
+from attn_research.training.word_alignment import has_links
 
 Report = Callable[[dict[str, Any]], None]
 # Progress before the first step, as in progress.json: the position in the data and the best evaluation so far.
@@ -88,7 +89,8 @@ class Training:
         self.split = self.data.splits["train"]
         self.alignment = self.split.column("alignment") if auxiliary.needs_links(config.train) else None
         aligned = any("alignment" in split.data.column_names for split in self.data.splits.values())
-        self.program = make_program(config, len(self.data.source), len(self.data.target), aligned)
+        word_aligned = any(map(has_links, self.data.splits.values()))
+        self.program = make_program(config, len(self.data.source), len(self.data.target), aligned, word_aligned)
         with clock.part("compile"):
             try_out(config, self.program.model)
             params = init_parameters(self.program.model, config.seed)

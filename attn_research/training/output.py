@@ -4,6 +4,7 @@ import contextlib
 import io
 import json
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +62,11 @@ def _step(line: bytes) -> int | None:
 
 
 def write(directory: Path, name: str, split: Split, evaluation: Evaluation) -> None:
-    """Writes `<name>.jsonl`, one line per item; for `test` also attention.npz, the weights [t s] of the first items."""
+    """Writes `<name>.jsonl`, one line per item; for `test` also attention.npz, the weights [t s] of the first items.
+
+    With gold links between words, also `<name>_word_weights_{predicting,reading}.npz`, the weights [target words,
+    source words] of all items with teacher forcing.
+    """
     directory.mkdir(exist_ok=True)
     columns = {"source": split.column("source"), "references": split.references, "output": evaluation.outputs}
     columns |= {"text": evaluation.texts, "raw": split.column("raw"), "alignment": split.column("alignment")}
@@ -70,9 +75,15 @@ def write(directory: Path, name: str, split: Split, evaluation: Evaluation) -> N
     lines = (json.dumps(item, ensure_ascii=False) + "\n" for item in items)
     storage.write(directory / f"{name}.jsonl", "".join(lines))
     if name == "test":
-        first_weights = evaluation.weights[:ATTENTION_ITEMS]
-        arrays: dict[str, Any] = {str(item): weights for item, weights in enumerate(first_weights)}
-        archive = io.BytesIO()
-        np.savez_compressed(archive, **arrays)
-        storage.write(directory / "attention.npz", archive.getvalue())
+        _write_arrays(directory / "attention.npz", evaluation.weights[:ATTENTION_ITEMS])
+    for convention, weights in (evaluation.word_weights._asdict() if evaluation.word_weights else {}).items():
+        _write_arrays(directory / f"{name}_word_weights_{convention}.npz", weights)
     storage.seal(directory)
+
+
+def _write_arrays(path: Path, items: Sequence[np.ndarray]) -> None:
+    """Writes the array of each item under its index."""
+    arrays: dict[str, Any] = {str(item): array for item, array in enumerate(items)}
+    archive = io.BytesIO()
+    np.savez_compressed(archive, **arrays)
+    storage.write(path, archive.getvalue())

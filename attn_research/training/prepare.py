@@ -27,6 +27,7 @@ SIDES = ("source", "target")
 SCRIPT_SAMPLE = 1000  # training items from which the script of the targets is detected
 SYMBOLS_SAMPLE = 500  # items of dev that are split again from their text
 PERFECT_BLEU = 99.5
+SYMBOL_METRICS = {"wer", "per", "per_mean", "edits"}  # of outputs that are not scored as text
 MAX_WEIGHTS = 10**9  # bytes of the attention weights of a batch with teacher forcing
 
 log = logging.getLogger(__name__)
@@ -132,7 +133,7 @@ def load_data(run: config.Config) -> PreparedData:
 
 def _check_select(select: str, dev: Split, spec: Spec) -> None:
     """Raises a UserError if the metric that selects the best checkpoint is not measured on dev."""
-    known = {"loss", "token", "exact"} | (set(SCORERS) if dev.raw else {"wer", "per"})
+    known = {"loss", "token", "exact"} | (set(SCORERS) if dev.raw else SYMBOL_METRICS)
     if select not in known:
         raise UserError(
             f"train.select is {select!r}, which is not measured on the outputs of task {spec}; {nearest(select, known)}"

@@ -57,21 +57,24 @@ class Program(NamedTuple):
     eval_step: CompiledFunction  # (params, Batch) -> EvalOutput
 
 
-def make_program(config: Config, source_size: int, target_size: int, aligned: bool = False) -> Program:
+def make_program(
+    config: Config, source_size: int, target_size: int, aligned: bool = False, word_aligned: bool = False
+) -> Program:
     """Returns the program of a config. Runs that differ in seed or learning rate share one.
 
     Args:
       source_size: size of the source vocabulary.
       target_size: size of the target vocabulary.
       aligned: whether an evaluation also returns the attended positions, to compare them with gold alignments.
+      word_aligned: whether an evaluation also returns the attention weights, for alignments of words.
     """
-    return _make_program(program_config(config), source_size, target_size, aligned)
+    return _make_program(program_config(config), source_size, target_size, aligned, word_aligned)
 
 
 @functools.lru_cache(maxsize=MAX_PROGRAMS)
-def _make_program(config: Config, source_size: int, target_size: int, aligned: bool) -> Program:
+def _make_program(config: Config, source_size: int, target_size: int, aligned: bool, word_aligned: bool) -> Program:
     model = Seq2Seq(config.model, source_size, target_size)
-    eval_step = make_eval_step(model, config.decode, aligned)
+    eval_step = make_eval_step(model, config.decode, aligned, word_aligned)
     return Program(model, CompiledFunction(make_train_step(model, config.train)), CompiledFunction(eval_step))
 
 

@@ -21,8 +21,23 @@ from attn_research.training.prepare import Split
 if TYPE_CHECKING:
     from attn_research.training.loop import Training
 
+LINK_METRICS = ("word_aer", "word_aer_next", "word_precision", "word_recall", "word_f1")
+
 # Metrics whose parts are integers. The record holds them item by item.
-COUNT_METRICS = ("exact", "token", "wer", "per", "aer", "aer_free", "bleu", "bleu_lc", "chrf")
+COUNT_METRICS = (
+    "exact",
+    "token",
+    "wer",
+    "per",
+    "edits",
+    "aer",
+    "aer_free",
+    *LINK_METRICS,
+    "bleu",
+    "bleu_lc",
+    "chrf",
+    "ter",
+)
 
 
 def describe(training: "Training") -> Record:
