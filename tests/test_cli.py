@@ -24,8 +24,8 @@ pytestmark = pytest.mark.usefixtures("user_folder")
         ("", "the following arguments are required: COMMAND"),
         (
             "trian",
-            "unknown value 'trian'; known: check, completion, config, figure, scores, sweep, table, train, translate; "
-            "did you mean train?",
+            "unknown value 'trian'; known: check, completion, config, figure, scores, sweep, table, train, translate, "
+            "tune; did you mean train?",
         ),
         ("train", "the following arguments are required: CONFIG"),
         (
@@ -65,7 +65,8 @@ pytestmark = pytest.mark.usefixtures("user_folder")
         ("scores preset:fairseq --plot", "--plot draws one variant, and preset:fairseq sets several"),
         ("check none", "score 'none' has no weights, so the laws of attention say nothing of it"),
         ("check dot --normalizer softmx", "unknown normalizer 'softmx'; known: "),
-        ("translate runs/nothing more", "unknown argument 'more'"),
+        ("translate runs/nothing more", "runs/nothing holds no trained run"),
+        ("completion bash more", "unknown argument 'more'"),
         ("translate runs/nothing --step 3", "--step chooses the bars of a picture, so it needs --attention OUT.png"),
     ],
 )
