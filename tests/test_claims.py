@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import scipy.stats
+from documents import ROOT
 from fake_runs import DIVERGED, finished_record, make_record, make_runs
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -320,3 +321,8 @@ def test_wrong_command_lines_and_files_are_one_sentence(user_folder, capsys, arg
     assert main(["claims", *arguments]) == 2
     error = capsys.readouterr().err
     assert message in error and error.count("\n") == 1
+
+
+def test_the_claims_of_the_repository_follow_from_its_records(monkeypatch, capsys):
+    monkeypatch.chdir(ROOT)
+    assert main(["claims", "--check"]) == 0, capsys.readouterr().out
