@@ -14,11 +14,15 @@ Command: attn-research sweep experiments/score_functions.py && attn-research tab
 from pathlib import Path
 
 from attn_research.config import load, override
+from attn_research.reports.claims import Claim, above, better
 from attn_research.reports.tables import Table
 from attn_research.sweeps.tuning import Tune
 
 TUNE = Tune({"train.learning_rate": (3e-3, 5e-3, 1e-2, 1.5e-2, 2e-2, 3e-2)}, seeds=(100, 101))
-SCORES = ('none(feed="input")', "dot", "scaled_dot", "general", "concat", "location")
+WITHOUT, LOCATION = 'none(feed="input")', "location"
+READ_KEYS = ("dot", "scaled_dot", "general", "concat")
+SOURCE = "README.md, written after the runs"
+SCORES = (WITHOUT, *READ_KEYS, LOCATION)
 
 
 def runs():
@@ -33,4 +37,27 @@ table = Table(
     row="model.attention.score",
     columns=("test/exact", "test_unseen/exact", "test/aer", "parameters", "flops_per_step"),
     title="Score functions on dates",
+)
+
+CLAIMS = (
+    Claim(
+        "Every score gets more dates right than no attention",
+        tuple(better(score, WITHOUT, "test/exact") for score in SCORES if score != WITHOUT),
+        SOURCE,
+    ),
+    Claim(
+        "Every score gets more than 97 % of the dates right",
+        tuple(above(score, "test/exact", 0.97) for score in SCORES if score != WITHOUT),
+        SOURCE,
+    ),
+    Claim(
+        "Every score that reads the keys gets more dates of 25 characters and more right than location",
+        tuple(better(score, LOCATION, "test[length>=25]/exact") for score in READ_KEYS),
+        SOURCE,
+    ),
+    Claim(
+        "location, which does not read the keys, has a higher AER than every score that does",
+        tuple(better(score, LOCATION, "test/aer") for score in READ_KEYS),
+        SOURCE,
+    ),
 )

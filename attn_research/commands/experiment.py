@@ -82,7 +82,13 @@ def check_changes(arguments: argparse.Namespace, configs: Iterable[Config]) -> N
 
 def committed_file(arguments: argparse.Namespace, experiment: Experiment) -> Path:
     """Returns the file of the experiment's committed records."""
-    return Path(arguments.experiment).parent / "results" / f"{experiment.name}.jsonl"
+    return results_file(arguments.experiment)
+
+
+def results_file(experiment: str | Path) -> Path:
+    """Returns the file of the committed records of the experiment in a file."""
+    path = Path(experiment)
+    return path.parent / "results" / f"{path.stem}.jsonl"
 
 
 def trials_file(committed: Path) -> Path:

@@ -14,6 +14,7 @@ from attn_research.sweeps.tuning import Tuning
 from attn_research.sweeps.tuning_notes import tuning_notes
 
 if TYPE_CHECKING:
+    from attn_research.reports.claims import Claim
     from attn_research.reports.render import TableData
 
 OTHER_TRIALS = (
@@ -102,6 +103,26 @@ class ExperimentRecords(NamedTuple):
         raise UserError(f"no run of {name} is finished; `attn-research sweep` trains them")
 
 
+def read_claims(experiment: Experiment) -> "tuple[Claim, ...]":
+    """Returns the claims of an experiment.
+
+    Raises:
+      UserError: `CLAIMS` has something else.
+    """
+    from attn_research.reports.claims import Claim
+
+    declared = experiment.claims
+    if not isinstance(declared, (tuple, list)) or not all(isinstance(claim, Claim) for claim in declared):
+        raise UserError(f"CLAIMS of {experiment.name} is {declared!r}, but must be a tuple of Claim(text, check)")
+    return tuple(declared)
+
+
+def shown_columns(experiment: Experiment) -> list[str]:
+    """Returns the columns of an experiment's table, and those that its curves and claims read."""
+    claimed = [name for claim in read_claims(experiment) for name in claim.columns]
+    return [*experiment.table.columns, *(curve.y for curve in experiment.curves), *claimed]
+
+
 def load_tuning(experiment: Experiment, committed: Path, runs: Path | None = None) -> Tuning:
     """Loads the trials of a tuned experiment: from `runs`, else the committed ones."""
     from attn_research.runs import records
@@ -139,7 +160,7 @@ def load_records(
     warn_unrecorded(list(selected.values()), experiment.name)
     selected, other_data = select_same_data(selected)
     if runs is not None:
-        selected = user_metrics.add(selected, runs, experiment.table.columns)
+        selected = user_metrics.add(selected, runs, shown_columns(experiment))
     reasons = edited | other_data
     by_config = {config: selected[trained] for config, trained in executed.items() if trained in selected}
     left_out = {config: reasons[trained] for config, trained in executed.items() if trained in reasons}

@@ -6,11 +6,23 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from attn_research.commands import check, completion, config, figure, scores, sweep, table, train, translate, tune
+from attn_research.commands import (
+    check,
+    claims,
+    completion,
+    config,
+    figure,
+    scores,
+    sweep,
+    table,
+    train,
+    translate,
+    tune,
+)
 from attn_research.commands.arguments import Parser
 from attn_research.runs.environment import git_state
 
-COMMANDS = (train, sweep, tune, table, figure, translate, scores, check, config, completion)
+COMMANDS = (train, sweep, tune, table, claims, figure, translate, scores, check, config, completion)
 DESCRIPTION = """\
 Compare attention variants in recurrent encoder-decoders: train, sweep, and
 print tables made from records."""

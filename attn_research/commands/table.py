@@ -17,7 +17,7 @@ from attn_research.commands.experiment import (
     read_experiment,
     trials_file,
 )
-from attn_research.commands.experiment_records import ExperimentRecords, load_records
+from attn_research.commands.experiment_records import ExperimentRecords, load_records, shown_columns
 from attn_research.errors import UserError
 from attn_research.sweeps.expand import Experiment, load_experiment
 
@@ -138,8 +138,7 @@ def _save(experiment: Experiment, runs: Path, committed: Path) -> int:
     if flaws := _flaws([*saved, *loaded.trials]):
         raise UserError(f"the records {' and '.join(flaws)}; nothing saved")
     text = loaded.table().render("md")  # its notes name the missing runs
-    shown = [*experiment.table.columns, *(curve.y for curve in experiment.curves)]
-    save_committed(committed, saved, measured(shown))
+    save_committed(committed, saved, measured(shown_columns(experiment)))
     page = committed.with_suffix(".md")
     storage.write(page, text)
     print(f"{committed}\n{page}")

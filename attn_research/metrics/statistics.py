@@ -38,6 +38,7 @@ REPLICATES = 2000
 LEVEL = 0.95
 MIN_SEEDS = 3  # with fewer, rows are not compared
 CHUNK = 100  # replicates in memory at once
+NUMBER = (0.0, 2)  # variance over seeds, and seeds, of a number: it adds no variance, so their count plays no role
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,7 @@ class Comparison:
     def pair_tests(self) -> dict[tuple[str, str], DifferenceTest]:
         """The test of every pair of rows with enough seeds, after Holm's correction for all of these pairs."""
         pairs = itertools.combinations(self._seed_variances, 2)
-        tests = {pair: test for pair in pairs if (test := self._difference_test(*pair)) is not None}
+        tests = {pair: test for pair in pairs if (test := self.difference_test(*pair)) is not None}
         corrected = holm([test.p for test in tests.values()])
         return {pair: test._replace(corrected=p) for (pair, test), p in zip(tests.items(), corrected, strict=True)}
 
@@ -135,12 +136,51 @@ class Comparison:
         level = (1 - LEVEL) / len(self.pair_tests)
         return detectable([(variance, count) for count in counts], items, self._item_count(self.best), level)
 
-    def _difference_test(self, a: str, b: str) -> DifferenceTest | None:
+    def difference_test(self, a: str, b: str | float) -> DifferenceTest | None:
+        """Tests whether the mean of `a` minus that of `b` is 0, without correction for other tests.
+
+        Args:
+          b: another row, or a number. With a number this is the one-sample t-test. If the metric is a share, its
+            variance over items is at least that of a share `b`   (Wilson 1927).
+
+        Returns:
+          The test; None with fewer than three seeds in either row, or if one is nan in a replicate.
+        """
+        sides = self._sides(a, b)
+        if sides is None:
+            return None
+        mean = self.means[a] - (self.means[b] if isinstance(b, str) else b)
+        return welch(mean, *sides, self._item_count(a))
+
+    def detectable_difference(self, a: str, b: str | float, level: float) -> float | None:
+        """Estimates the smallest true difference of `a` and `b` that `difference_test` finds with 80 % power.
+
+        Args:
+          level: the largest p that counts as found.
+
+        Returns:
+          The difference; None if there is no test.
+        """
+        sides = self._sides(a, b)
+        if sides is None:
+            return None
+        seeds = [(typical_variance([one]), one[1]) for one in sides[0]]
+        return detectable(seeds, sides[1], self._item_count(a), level)
+
+    def _sides(self, a: str, b: str | float) -> tuple[list[tuple[float, int]], float] | None:
+        """Returns variance over seeds and number of seeds of `a` and `b`, and the variance of `a` - `b` over items.
+
+        None if one of them cannot be tested.
+        """
+        rows = [side for side in (a, b) if isinstance(side, str)]
+        if not all(row in self._seed_variances for row in rows):
+            return None
         items = self._item_variance(a, b)
         if np.isnan(items):  # the metric is nan in a replicate
             return None
-        seeds = [self._seed_variances[a], self._seed_variances[b]]
-        return welch(self.means[a] - self.means[b], seeds, items, self._item_count(a))
+        if not isinstance(b, str):
+            items = max(items, self._share_variance(a, b))
+        return [self._seed_variances[side] if isinstance(side, str) else NUMBER for side in (a, b)], items
 
     @cached_property
     def _seed_variances(self) -> dict[str, tuple[float, int]]:
@@ -152,11 +192,20 @@ class Comparison:
             if has_enough_seeds(self.rows[label]) and np.isfinite(row).all()
         }
 
-    def _item_variance(self, a: str, b: str) -> float:
+    def _share_variance(self, label: str, share: float) -> float:
+        """Returns the largest variance over items of a mean share, 0 if the metric is no share.
+
+        As in Wilson's score test it is that of the hypothesis. A row without a single error has no variance of its own.
+        """
+        is_share = self.rows[label].by_item and (self.metric.minimum, self.metric.maximum) == (0, 1)
+        return share * (1 - share) / self._item_count(label) if is_share else 0.0
+
+    def _item_variance(self, a: str, b: str | float) -> float:
         """Returns the variance of `a` minus `b` over drawn items; nan if one is nan in a replicate."""
-        if not (self.rows[a].by_item and self.rows[b].by_item):
+        rows = [side for side in (a, b) if isinstance(side, str)]
+        if not all(self.rows[row].by_item for row in rows):
             return 0.0
-        return float(np.var(self._item_means[a] - self._item_means[b]))
+        return float(np.var(self._item_means[a] - (self._item_means[b] if isinstance(b, str) else b)))
 
     @cached_property
     def _item_means(self) -> dict[str, np.ndarray]:

@@ -46,8 +46,8 @@ def _pairs_table(rows: Rows, column: MetricColumn) -> str:
         return "\n".join([*lines, "Too few rows with three seeds to compare.", ""])
     lines += ["| first row | second row | difference | p |", "| --- | --- | ---: | ---: |"]
     for (a, b), test in comparison.pair_tests.items():
-        difference = _difference(column, test, comparison.difference(a, b))
-        lines.append(f"| {markdown_code(a)} | {markdown_code(b)} | {difference} | {_p(test)} |")
+        difference = format_difference(column, test, comparison.difference(a, b))
+        lines.append(f"| {markdown_code(a)} | {markdown_code(b)} | {difference} | {format_p(test)} |")
     levels = [markdown_code(label) for label in distinguishable(comparison)]
     lines += ["", f"{LEVELS} ({len(levels)}): {', '.join(levels)}."]
     if smallest := column.detectable(comparison, 2):
@@ -70,10 +70,12 @@ def distinguishable(comparison: Comparison) -> list[str]:
     return levels
 
 
-def _difference(column: MetricColumn, test: DifferenceTest, interval: tuple[float, float] | None) -> str:
+def format_difference(column: MetricColumn, test: DifferenceTest, interval: tuple[float, float] | None) -> str:
+    """Formats a difference with its interval, in percent if the metric is a share."""
     text = column.format_value(test.mean, 2)
     return text if interval is None else f"{text} [{', '.join(column.format_value(end, 2) for end in interval)}]"
 
 
-def _p(test: DifferenceTest) -> str:
+def format_p(test: DifferenceTest) -> str:
+    """Formats the corrected p of a test."""
     return "< 0.0001" if test.corrected < 1e-4 else f"{test.corrected:.4f}"

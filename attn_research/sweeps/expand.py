@@ -28,6 +28,7 @@ class Experiment(NamedTuple):
     tune: Tune | None = None
     curves: Sequence[Any] = ()
     match: Match | None = None
+    claims: Sequence[Any] = ()
 
     @property
     def sizes(self) -> Mapping[Config, Config]:
@@ -55,7 +56,7 @@ def load_experiment(
     """Returns the experiment in the file at `path`.
 
     Args:
-      path: a file that defines `runs()`, `table` and optionally `PUBLISHED`, `TUNE`, `MATCH` and `curves`.
+      path: a file that defines `runs()`, `table` and optionally `PUBLISHED`, `TUNE`, `MATCH`, `CLAIMS`, `curves`.
       changes: changes of every config.
       additions: each set of changes adds a changed copy of every config, which gives new rows with all seeds.
       seeds: every row gets the seeds 0 to `seeds` - 1; None: those of the file.
@@ -66,7 +67,7 @@ def load_experiment(
       UserError: the file cannot be run or is not an experiment, or a change is not valid.
     """
     with locate_errors(path):
-        names = {"PUBLISHED": {}, "TUNE": None, "MATCH": None, "curves": ()} | run_file(path)
+        names = {"PUBLISHED": {}, "TUNE": None, "MATCH": None, "CLAIMS": (), "curves": ()} | run_file(path)
         missing = [name for name in ("runs", "table") if name not in names]
         if missing:
             raise UserError(f"{path} is not an experiment: it does not define {' and '.join(missing)}")
@@ -83,7 +84,8 @@ def load_experiment(
     if budget:
         _check_tuned(budget, configs, changes or {})
     runs = programs_first(dict.fromkeys(configs))
-    return Experiment(Path(path).stem, runs, names["table"], names["PUBLISHED"], budget, names["curves"], matched)
+    declared = (names["table"], names["PUBLISHED"], budget, names["curves"], matched, names["CLAIMS"])
+    return Experiment(Path(path).stem, runs, *declared)
 
 
 def _read(name: str, kind: type[Value], names: Mapping[str, Any], path: str | Path) -> Value | None:
