@@ -25,13 +25,11 @@ def tuning_notes(tuning: Tuning, label: Callable[[Config], str], columns: Sequen
         if row not in tuning.choices
     ]
     chosen = [f"{name} {_format(choice.setting, listed)}" for name, choice in choices.items() if choice.setting]
-    if len(chosen) > MAX_LISTED:
-        chosen = ["`attn-research tune` prints them"]
     return [
         describe_budget(tuning.tune),
-        *([f"Chosen settings: {'; '.join(chosen)}."] if listed and chosen else []),
+        *([f"Chosen settings: {_list_few(chosen)}."] if listed and chosen else []),
         *describe_choices(choices),
-        *([f"Not tuned yet, so without a number: {_list_first(waiting)}."] if waiting else []),
+        *([f"Not tuned yet, so without a number: {_list_few(waiting)}."] if waiting else []),
     ]
 
 
@@ -57,14 +55,13 @@ def describe_choices(choices: Mapping[str, Choice]) -> list[str]:
     diverged = [name for name, choice in choices.items() if not choice.setting]
     beyond = "At an edge of the grid, so a better value may lie beyond it"
     return [
-        *([f"{beyond} ({len(edges)} of {len(choices)} rows): {_list_first(edges)}."] if edges else []),
-        *([f"Not tuned, since every setting diverged: {_list_first(diverged)}."] if diverged else []),
+        *([f"{beyond} ({len(edges)} of {len(choices)} rows): {_list_few(edges)}."] if edges else []),
+        *([f"Not tuned, since every setting diverged: {_list_few(diverged)}."] if diverged else []),
     ]
 
 
-def _list_first(names: Sequence[str]) -> str:
-    more = f" and {len(names) - MAX_LISTED} more" if len(names) > MAX_LISTED else ""
-    return ", ".join(names[:MAX_LISTED]) + more
+def _list_few(names: Sequence[str]) -> str:
+    return "; ".join(names) if len(names) <= MAX_LISTED else "`attn-research tune` shows them"
 
 
 def _format(setting: Mapping[str, Any], fields: Sequence[str]) -> str:
