@@ -16,6 +16,7 @@ from attn_research.cli import main
 from attn_research.config import Config, digest, override, unflatten
 from attn_research.errors import UserError
 from attn_research.runs import records
+from attn_research.runs.committed import read_lines
 from attn_research.runs.trials import load_trials
 from attn_research.sweeps.expand import load_experiment
 from attn_research.sweeps.tuning import Tune, choose, dev_value, tune_rows
@@ -228,7 +229,9 @@ def test_committed_trials_suffice_for_another_machine(tuned, capsys):
     main(["sweep", "tuned.py"])
     assert main(["table", "tuned.py", "--save"]) == 0
     assert main(["table", "tuned.py", "--check"]) == 0
-    lines = [json.loads(line) for line in Path("results/tuned.trials.jsonl").read_text().splitlines()]
+    file = Path("results/tuned.trials.jsonl")
+    assert file.stat().st_size < 8 * 400
+    lines = load_trials(file)
     assert [sum(line["chosen"] for line in lines), len(lines)] == [2, 8]
     assert all(len(json.dumps(line)) < 600 for line in lines)
     assert {record["id"] for record in load_trials(Path("results/tuned.trials.jsonl"))} == {
@@ -248,7 +251,7 @@ def test_check_covers_the_committed_trials(tuned, capsys, damage):
     main(["sweep", "tuned.py"])
     main(["table", "tuned.py", "--save"])
     file = Path("results/tuned.trials.jsonl")
-    lines = [json.loads(line) for line in file.read_text().splitlines()]
+    lines = [line for line, _ in read_lines(file)]
     if damage == "chosen":
         lines[0]["chosen"] = not lines[0]["chosen"]
     elif damage == "changes":
@@ -257,7 +260,7 @@ def test_check_covers_the_committed_trials(tuned, capsys, damage):
         lines[0]["dirty"] = True
     else:
         lines[0]["dev"]["loss"] = [0.0, 1000.0] if lines[0]["chosen"] else [0.0, -1.0]
-    file.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    file.write_text("".join(json.dumps(line) + "\n" for line in lines))  # whole lines, without shared fields
     capsys.readouterr()
     assert main(["table", "tuned.py", "--check"]) != 0
     error = capsys.readouterr().err

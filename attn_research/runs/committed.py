@@ -26,18 +26,26 @@ def load_committed(path: str | Path) -> list[Record]:
     Raises:
       UserError: a line is not a record.
     """
-    path = Path(path)
+    return [check(record, place) for record, place in read_lines(Path(path))]
+
+
+def read_lines(path: Path) -> list[tuple[Record, str]]:
+    """Returns the objects of a file with what they share, and file and line of each; none without the file.
+
+    Raises:
+      UserError: a line is not a JSON object.
+    """
     if not path.is_file():
         return []
-    records, shared = [], {}
+    objects, shared = [], {}
     for number, line in enumerate(read_text(path).split("\n"), 1):
         if line.strip():
             value, place = parse_object(line, path, number)
             if isinstance(value.get(SHARED), dict):
                 shared[value[SHARED].get(GROUP)] = _flatten(value[SHARED])
             else:
-                records.append(check(_nest(shared.get(value.get(GROUP), {}) | _flatten(value)), place))
-    return records
+                objects.append((_nest(shared.get(value.get(GROUP), {}) | _flatten(value)), place))
+    return objects
 
 
 def save_committed(path: str | Path, records: Iterable[Record], measured: set[tuple[str, str]] | None = None) -> None:
@@ -46,16 +54,22 @@ def save_committed(path: str | Path, records: Iterable[Record], measured: set[tu
     Args:
       measured: splits and metrics whose items are retained; None: all.
     """
+    if measured is not None:
+        records = [_nest(_drop_items(_flatten(record), measured)) for record in records]
+    write_lines(Path(path), records)
+
+
+def write_lines(path: Path, objects: Iterable[Mapping[str, Any]]) -> None:
+    """Writes objects with a field `id`, ordered by it, and what those of the same data share only once."""
     groups: dict[Any, list[Leaves]] = defaultdict(list)
-    for record in sorted(records, key=lambda record: record["id"]):
-        leaves = _flatten(json.loads(to_json(record)))
-        groups[record.get(GROUP)].append(leaves if measured is None else _drop_items(leaves, measured))
+    for value in sorted(objects, key=lambda value: value["id"]):
+        groups[value.get(GROUP)].append(_flatten(json.loads(to_json(value))))
     lines = []
     for name in sorted(groups, key=str):
         shared = _shared(groups[name]) if name is not None and len(groups[name]) > 1 else {}
         lines += [{SHARED: _nest(shared)}] if shared else []
         lines += [_nest(_own(leaves, shared)) for leaves in groups[name]]
-    storage.write(Path(path), "".join(to_json(line) + "\n" for line in lines))
+    storage.write(path, "".join(to_json(line) + "\n" for line in lines))
 
 
 def _shared(records: Sequence[Leaves]) -> Leaves:

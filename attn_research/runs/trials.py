@@ -4,15 +4,13 @@ A line has the config fields that differ from the schema's defaults, the dev cur
 whether its setting was chosen. It has no test split, since a choice never reads one.
 """
 
-import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from attn_research import storage
 from attn_research.config import Config, diff, digest, flatten, unflatten
 from attn_research.errors import UserError
-from attn_research.runs.record_format import to_json
+from attn_research.runs.committed import read_lines, write_lines
 
 Record = dict[str, Any]
 COPIED = ("id", "status", "best_step", "commit", "dirty", "machine", "data", "user_code")  # fields of a full record
@@ -25,8 +23,7 @@ def save_trials(path: Path, records: Iterable[Mapping[str, Any]], chosen: set[st
       chosen: the ids of trials whose setting was chosen.
       metric: the dev metric whose curve is written, as in `loss`.
     """
-    lines = [_shorten(record, record["id"] in chosen, metric) for record in records]
-    storage.write(path, "".join(to_json(line) + "\n" for line in sorted(lines, key=lambda line: line["id"])))
+    write_lines(path, [_shorten(record, record["id"] in chosen, metric) for record in records])
 
 
 def _shorten(record: Mapping[str, Any], chosen: bool, metric: str) -> Record:
@@ -45,15 +42,11 @@ def load_trials(path: Path) -> list[Record]:
     Raises:
       UserError: a line is not the record of a trial, or was made with other defaults.
     """
-    if not path.is_file():
-        return []
-    lines = path.read_text(encoding="utf-8").splitlines()
-    return [_parse(line, f"{path}:{number}") for number, line in enumerate(lines, 1) if line.strip()]
+    return [_parse(line, place) for line, place in read_lines(path)]
 
 
-def _parse(text: str, place: str) -> Record:
+def _parse(line: Record, place: str) -> Record:
     try:
-        line = json.loads(text)
         config = unflatten(line["changes"])
         record = {name: line[name] for name in (*COPIED, "dev", "chosen")}
     except (ValueError, TypeError, KeyError) as error:
