@@ -233,7 +233,6 @@ def test_committed_trials_suffice_for_another_machine(tuned, capsys):
     assert file.stat().st_size < 8 * 400
     lines = load_trials(file)
     assert [sum(line["chosen"] for line in lines), len(lines)] == [2, 8]
-    assert all(len(json.dumps(line)) < 600 for line in lines)
     assert {record["id"] for record in load_trials(Path("results/tuned.trials.jsonl"))} == {
         line["id"] for line in lines
     }
