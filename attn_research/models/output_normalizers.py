@@ -36,13 +36,20 @@ class OutputNormalizer(NamedTuple):
 
 @output_normalizers.register(mixes=True)
 def softmax() -> OutputNormalizer:
-    """exp(z_i) / sum_j exp(z_j), with cross-entropy."""
+    """exp(z_i) / sum_j exp(z_j), with cross-entropy.
+
+    z are the scores of all symbols of the target vocabulary. Every output normalizer is p = argmax z . p + H(p) and
+    trains with the Fenchel-Young loss z . (p - y) + H(p), y the target distribution. Here H(p) = -sum_i p_i log p_i.
+    """
     return OutputNormalizer(lambda z: z, cross_entropy, sparse=False)
 
 
 @output_normalizers.register
 def sparsemax() -> OutputNormalizer:
-    """max(z_i - tau, 0), with the sparsemax loss   (Martins & Astudillo 2016)."""
+    """max(z_i - tau, 0), with the sparsemax loss   (Martins & Astudillo 2016).
+
+    tau is such that the sum is 1. H(p) = sum_i (p_i - p_i^2) / 2.
+    """
     return _tsallis(solve_sparsemax, 2.0)
 
 
@@ -50,7 +57,8 @@ def sparsemax() -> OutputNormalizer:
 def entmax(alpha: Alpha = 1.5) -> OutputNormalizer:
     """max((alpha - 1) z_i - tau, 0)^(1 / (alpha - 1)), with the entmax loss   (Peters et al. 2019).
 
-    Towards alpha = 1 it becomes the softmax with cross-entropy; at 2 it is sparsemax.
+    tau is such that the sum is 1. H(p) = sum_i (p_i - p_i^alpha) / (alpha (alpha - 1)). Towards alpha = 1 it becomes the
+    softmax with cross-entropy; at 2 it is sparsemax.
     """
     return _tsallis(solve_entmax15 if alpha == 1.5 else solve_bisect, alpha)
 
