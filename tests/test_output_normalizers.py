@@ -315,16 +315,22 @@ def test_a_run_records_impossible_symbols_and_an_infinite_perplexity_as_missing(
 
 @pytest.fixture(scope="module")
 def sharp(tmp_path_factory):
-    """A run whose probabilities are nearly all 0 or 1."""
+    """A run whose probabilities are nearly all 0 or 1, and whose outputs are empty."""
     return write_untrained_run(tmp_path_factory.mktemp("runs") / "sharp", output="sparsemax", scale=1e3)
 
 
+@pytest.fixture(scope="module")
+def repeating(tmp_path_factory):
+    """A run whose probabilities are nearly all 0 or 1, and whose outputs repeat symbols."""
+    return write_untrained_run(tmp_path_factory.mktemp("runs") / "repeating", output="sparsemax", scale=1e3, seed=1)
+
+
 def test_forced_decoding_gives_an_impossible_target_minus_infinity(sharp, tmp_path, capsys):
-    best, impossible = load(sharp).translate(["a b c"])[0], ["e e e e e e"]
+    impossible = ["e e e e e e"]
+    assert load(sharp).score(["a b c"], [""])[0].log_probability == 0
     for changes in ({}, {"decode.beam": 2, "decode.length_penalty": "average", "decode.coverage_penalty": 0.2}):
         (other,) = load(sharp, changes).score(["a b c"], impossible)
         assert other.log_probability == other.score == -math.inf and np.isfinite(other.weights).all()
-    assert load(sharp).score(["a b c"], [best.output])[0].log_probability <= 0
     (tmp_path / "sources.txt").write_text("a b c\n")
     (tmp_path / "targets.txt").write_text(impossible[0] + "\n")
     words = ["--input", str(tmp_path / "sources.txt"), "--force", str(tmp_path / "targets.txt")]
@@ -332,11 +338,25 @@ def test_forced_decoding_gives_an_impossible_target_minus_infinity(sharp, tmp_pa
     assert capsys.readouterr().out == "-inf\n"
 
 
+@pytest.mark.parametrize("beam", [1, 3])
+def test_a_line_without_a_possible_output_is_reported(repeating, tmp_path, beam, capsys):
+    lines = ["a b c", "d", "e e a", "c c c c c c c c"]
+    (tmp_path / "lines.txt").write_text("\n".join(lines))
+    translations = load(repeating, {"decode.beam": beam, "decode.no_repeat_ngram_size": 1}).translate(lines)
+    impossible = [i for i, one in enumerate(translations, 1) if one.log_probability == -math.inf]
+    words = ["--input", str(tmp_path / "lines.txt"), "--beam", str(beam), "--no-repeat-ngram-size", "1"]
+    assert impossible and main(["translate", str(repeating), *words]) == 1
+    captured = capsys.readouterr()
+    assert captured.out.splitlines() == [" ".join(one.output) for one in translations]
+    reported = [line for line in captured.err.splitlines() if "has no output that" in line]
+    assert [int(line.split("lines.txt:")[1].split()[0]) for line in reported] == impossible
+
+
 @pytest.mark.parametrize("changes", [{}, {"decode.beam": 4}, {"decode.sampling": "sample"}], ids=str)
-def test_every_source_has_a_translation(sharp, changes):
+def test_every_source_has_a_translation(repeating, changes):
     lines = ["a b c", "d", "e e a"]
     for limits in ({}, {"decode.no_repeat_ngram_size": 1}):
-        assert all(load(sharp, changes | limits).n_best(lines))
+        assert all(load(repeating, changes | limits).n_best(lines))
 
 
 @pytest.mark.parametrize(

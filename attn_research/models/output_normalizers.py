@@ -57,8 +57,8 @@ def sparsemax() -> OutputNormalizer:
 def entmax(alpha: Alpha = 1.5) -> OutputNormalizer:
     """max((alpha - 1) z_i - tau, 0)^(1 / (alpha - 1)), with the entmax loss   (Peters et al. 2019).
 
-    tau is such that the sum is 1. H(p) = sum_i (p_i - p_i^alpha) / (alpha (alpha - 1)). Towards alpha = 1 it becomes the
-    softmax with cross-entropy; at 2 it is sparsemax.
+    tau is such that the sum is 1. H(p) = sum_i (p_i - p_i^alpha) / (alpha (alpha - 1)). Towards alpha = 1 it becomes
+    the softmax with cross-entropy; at 2 it is sparsemax.
     """
     return _tsallis(solve_entmax15 if alpha == 1.5 else solve_bisect, alpha)
 
