@@ -122,8 +122,8 @@ class Registry:
     {'units': 8}
 
     An installed package offers variants as entry points of the groups attn_research.tasks, .scores, .normalizers,
-    .windows, .latents, .cells, .bridges, .placements, .combinations, .schedules, .optimizers, .length_penalties and
-    .samplings. A built-in variant of the same name takes precedence.
+    .windows, .latents, .cells, .bridges, .placements, .combinations, .output_normalizers, .schedules, .optimizers,
+    .length_penalties and .samplings. A built-in variant of the same name takes precedence.
 
     Args:
       kind: the name of the kind in messages.

@@ -297,7 +297,7 @@ class Translator:
                 float(outputs.score[k, row]),
             )
             for k, length in enumerate(outputs.lengths[:, row])
-            if np.isfinite(outputs.score[k, row])
+            if k == 0 or length or np.isfinite(outputs.score[k, row])  # otherwise there is no such hypothesis
         ]
 
 

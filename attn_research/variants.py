@@ -27,6 +27,7 @@ REGISTRIES = {
     "bridge": "attn_research.models.bridges:bridges",
     "placement": "attn_research.models.placements:placements",
     "combination": "attn_research.models.combinations:combinations",
+    "output_normalizer": "attn_research.models.output_normalizers:output_normalizers",
     "schedule": "attn_research.training.optimizers:schedules",
     "optimizer": "attn_research.training.optimizers:optimizers",
     "length_penalty": "attn_research.decoding.penalties:penalties",
@@ -85,7 +86,10 @@ def registry(name: str) -> Registry:
 
 
 def _field(name: str) -> str:
-    return name.rpartition(".")[2]
+    """Returns the key of `REGISTRIES`: the last name of a field, after that of its section if only both are unique."""
+    section, _, field = name.rpartition(".")
+    qualified = f"{section.rpartition('.')[2]}_{field}"  # output_normalizer
+    return qualified if qualified in REGISTRIES else field
 
 
 def check_names(config: Config) -> None:

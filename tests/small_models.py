@@ -67,15 +67,24 @@ def run_stepwise(session, target):
 
 
 def write_untrained_run(
-    directory: Path, score: str = "general", seed: int = 0, symbols: str = "abcde", **decoder: str
+    directory: Path,
+    score: str = "general",
+    seed: int = 0,
+    symbols: str = "abcde",
+    output: str = "softmax",
+    scale: float = 1.0,
+    **decoder: str,
 ) -> Path:
     """Writes the directory of a run that was not trained, and two lines to translate.
 
     Args:
+      output: output normalizer.
+      scale: factor of the output layer's parameters.
       decoder: fields of `model.decoder`.
     """
     changes = {f"model.decoder.{name}": value for name, value in decoder.items()}
-    config = override(Config(), SIZES | {"data.task": "reverse", "model.attention.score": score} | changes)
+    changes |= {"data.task": "reverse", "model.attention.score": score, "model.output.normalizer": output}
+    config = override(Config(), SIZES | changes)
     vocabulary = Vocabulary(tuple(symbols))
     one = Seq2Seq(config.model, len(vocabulary), len(vocabulary))
     code = identity.sources(config)
@@ -83,7 +92,9 @@ def write_untrained_run(
     (directory / "config.json").write_text(json.dumps(flatten(config)))
     for side in ("source", "target"):
         vocabulary.save(directory / f"vocabulary_{side}.json")
-    state = TrainState(parameters(one, seed), (), jnp.int32(1), jax.random.PRNGKey(0), jnp.float32(1))
+    params = parameters(one, seed)
+    params["params"]["output"] = jax.tree.map(lambda leaf: scale * leaf, params["params"]["output"])
+    state = TrainState(params, (), jnp.int32(1), jax.random.PRNGKey(0), jnp.float32(1))
     Checkpoints(directory / "checkpoints").save(1, state, {"best_step": 1})
     (directory / "lines.txt").write_text("a b c\nd e\n")
     return directory

@@ -65,7 +65,10 @@ def test_what_differs_stays_apart_and_what_is_unknown_stays():
 
 
 def test_every_variant_of_a_config_has_its_registry():
-    assert {name.rpartition(".")[2] for name in specs(Config())} | {"window", "latent", "sampling"} == set(REGISTRIES)
+    output = "model.output.normalizer"  # attention has a normalizer, too
+    names = {name.rpartition(".")[2] for name in specs(Config()).keys() - {output}}
+    assert names | {"output_normalizer", "window", "latent", "sampling"} == set(REGISTRIES)
+    assert registry(output) is registry("output_normalizer") is not registry("model.attention.normalizer")
     assert all(registry(name).functions for name in REGISTRIES)
     assert canonical(Config()) == Config()
 

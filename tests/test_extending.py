@@ -51,8 +51,8 @@ def config_of(words):
 def test_every_kind_has_an_example_with_a_command():
     files = {name for name in FILES if any(name in word for words in COMMANDS for word in words)}
     assert files == set(FILES) - {"my_metrics.py"} and REPEATS.removeprefix("test/") in FILES["my_experiment.py"]
-    kinds = ("Score", "Normalizer", "Window", "Cell", "Placement", "Combination", "Optimizer and schedule", "Task")
-    assert all(f"\n## {kind}\n" in PAGE for kind in (*kinds, "Metric"))
+    kinds = ("Score", "Normalizer", "Window", "Cell", "Placement", "Combination", "Output normalizer")
+    assert all(f"\n## {kind}\n" in PAGE for kind in (*kinds, "Optimizer and schedule", "Task", "Metric"))
 
 
 @pytest.mark.parametrize("words", TRAINED, ids=lambda words: words[-1])
@@ -179,7 +179,7 @@ def test_all_examples_train_together(capsys):
     assert main(["train", "configs/dates.py", *words]) == 0
     (directory,) = {path.parent for path in Path("runs").glob("*/result.json")}
     record = records.read(directory)
-    assert record["status"] == "finished" and len(record["user_code"]) == 9
+    assert record["status"] == "finished" and len(record["user_code"]) == 10
     (Path("one.py")).write_text(
         "from attn_research.config import unflatten\nfrom attn_research.reports.tables import Table\n"
         f"table = Table(row='data.task', columns=('{REPEATS}',))\n"

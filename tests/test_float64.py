@@ -9,9 +9,10 @@ import pytest
 from small_models import SIZES, batch, parameters
 
 from attn_research.config import Config, override
+from attn_research.models.output_normalizers import cross_entropy
 from attn_research.models.seq2seq import Seq2Seq
 from attn_research.training import auxiliary
-from attn_research.training.step import cross_entropy, init_state, make_train_step, token_mask
+from attn_research.training.step import init_state, make_train_step, token_mask
 
 LATENT = {"model.decoder.input_feeding": "none"}
 CASES = {

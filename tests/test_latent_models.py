@@ -11,8 +11,8 @@ from small_models import run_stepwise
 from attn_research.config import Config, Decode, override
 from attn_research.data.vocab import EOS
 from attn_research.decoding.search import greedy_search
+from attn_research.models.output_normalizers import cross_entropy
 from attn_research.models.seq2seq import Seq2Seq, init_parameters
-from attn_research.training.step import cross_entropy
 
 LENGTHS = jnp.array([4, 1, 5, 0], jnp.int32)
 SIZES = {"model.embedding": 5, "model.encoder.hidden": 6, "model.decoder.hidden": 6, "model.attention.score": "general"}

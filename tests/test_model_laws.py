@@ -16,9 +16,10 @@ from attn_research.attention.scores import scores
 from attn_research.config import Config, Decode, override
 from attn_research.decoding.outputs import writable
 from attn_research.decoding.search import greedy_search
+from attn_research.models.output_normalizers import cross_entropy
 from attn_research.models.seq2seq import Seq2Seq, init_parameters
 from attn_research.registry import Spec
-from attn_research.training.step import cross_entropy, token_mask
+from attn_research.training.step import token_mask
 
 PLACEMENTS = {
     "luong": {},

@@ -23,6 +23,7 @@ from attn_research.errors import UserError
 from attn_research.models.bridges import bridges
 from attn_research.models.cells import cells
 from attn_research.models.combinations import combinations
+from attn_research.models.output_normalizers import output_normalizers
 from attn_research.models.placements import placements
 from attn_research.registry import Spec
 from attn_research.training.auxiliary import auxiliaries
@@ -30,7 +31,7 @@ from attn_research.training.optimizers import optimizers, schedules
 
 ATTENTION = {"score": scores, "normalizer": normalizers, "window": windows}
 REGISTRIES = [
-    *(scores, normalizers, windows, latents, cells, bridges, combinations, placements),
+    *(scores, normalizers, windows, latents, cells, bridges, combinations, placements, output_normalizers),
     *(penalties, schedules, optimizers, auxiliaries, tasks),
 ]
 EXTREME = (-1, 0, 2**31, 2**40, -1e39, 1e39, 1e-46, math.nan, math.inf)

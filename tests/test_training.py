@@ -14,13 +14,14 @@ import pytest
 from small_models import logged_metrics
 
 from attn_research.config import Config, override
+from attn_research.models.output_normalizers import cross_entropy
 from attn_research.registry import Spec
 from attn_research.runs import records
 from attn_research.training.evaluate import evaluate
 from attn_research.training.loop import improves, run
 from attn_research.training.optimizers import make_optimizer, optimizers, schedules
 from attn_research.training.program import make_program, product_flops
-from attn_research.training.step import cross_entropy, init_state
+from attn_research.training.step import init_state
 from attn_research.translator import load
 
 TINY = override(

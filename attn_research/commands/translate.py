@@ -2,6 +2,7 @@
 
 import argparse
 import gzip
+import math
 import sys
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -106,7 +107,7 @@ def add_parser(commands: Any) -> None:
 def translate(arguments: argparse.Namespace) -> int:
     """Prints an output line, or the n best, for every input line, and draws the attention weights of the first.
 
-    Returns 1 if a line is empty, too long or not UTF-8. Its output is empty.
+    Returns 1 if a line is empty, too long or not UTF-8, and its output empty, or if a line has no possible output.
     """
     if arguments.step is not None and arguments.attention is None:
         raise UserError("--step chooses the bars of a picture, so it needs --attention OUT.png")
@@ -259,6 +260,11 @@ class LineReport:
         self.failed += 1
         print_error(f"{self.name}:{line.number} {line.flaw}, so its {result} is empty")
 
+    def report_impossible(self, line: Line) -> None:
+        """Prints that the model and the limits of the search leave no output for a line."""
+        self.failed += 1
+        print_error(f"{self.name}:{line.number} has no output that the model and the limits of the search allow")
+
     def count_unknown(self, line: Line) -> None:
         """Counts the unknown symbols of a line."""
         for text in self._unknown_in(line.text):
@@ -301,7 +307,10 @@ def _translate(
             print(f"{line.number}\t\t" if numbered else "", flush=True)
         else:
             report.count_unknown(line)
-            _print_outputs(next(outputs), translator.join, line.number if numbered else None, distinct=arguments.nbest)
+            n_best = next(outputs)
+            if all(one.log_probability == -math.inf for one in n_best):
+                report.report_impossible(line)
+            _print_outputs(n_best, translator.join, line.number if numbered else None, distinct=arguments.nbest)
     return translations
 
 

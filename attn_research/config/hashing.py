@@ -5,12 +5,13 @@ import hashlib
 import json
 
 from attn_research.config.fields import flatten
-from attn_research.config.schema import Attention, Config, Decode, Train
+from attn_research.config.schema import Attention, Config, Decode, Output, Train
 
 # Fields that are newer than the first records. The digest leaves them out at their default, so that old runs keep
 # their names.
 LATER = {
     "model.attention.bias": Attention.bias,
+    "model.output.normalizer": Output.normalizer,
     "train.keep": Train.keep,
     "decode.coverage_penalty": Decode.coverage_penalty,
     "decode.min_length": Decode.min_length,

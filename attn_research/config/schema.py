@@ -71,6 +71,13 @@ class Decoder(Checked):
 
 
 @dataclass(frozen=True)
+class Output(Checked):
+    """Turns the decoder's vector of a step into probabilities of the next symbol."""
+
+    normalizer: Spec = Spec("softmax")  # the probabilities and their loss: softmax, sparsemax or entmax
+
+
+@dataclass(frozen=True)
 class Model(Checked):
     """The encoder-decoder."""
 
@@ -79,6 +86,7 @@ class Model(Checked):
     encoder: Encoder = field(default_factory=Encoder)
     attention: Attention = field(default_factory=Attention)
     decoder: Decoder = field(default_factory=Decoder)
+    output: Output = field(default_factory=Output)
 
 
 @dataclass(frozen=True)

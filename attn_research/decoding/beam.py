@@ -125,7 +125,8 @@ def _continuations(
 ) -> _Continuations:
     """Returns the `number` best continuations of each row: first the best of each hypothesis, then the best of these.
 
-    A hypothesis ends with EOS in one way, so with `number` = 2 K at least K continuations do not end.
+    A hypothesis ends with EOS in one way, so with `number` = 2 K at least K continuations do not end. One with the
+    probability 0 has the log probability -inf, as an empty slot has, so it is not followed.
     """
     n = logits.shape[-1]
     best, symbols = top_k(choices, min(number, n))

@@ -18,7 +18,7 @@ class Outputs(NamedTuple):
     """The hypotheses of a batch of sources.
 
     T is the greatest length limit in a batch of this padded length, and at least 1. There is one hypothesis per source,
-    or k of them, the best first. A source with fewer than k hypotheses gets empty ones with score -inf.
+    or k of them, the best first. A source with fewer than k possible hypotheses gets empty ones with score -inf.
     """
 
     symbols: Int[Array, "T *k b"]  # PAD after the end

@@ -105,6 +105,11 @@ def likeliest(choices: Float[Array, "b n"], t: Int[Array, ""]) -> Int[Array, " b
     return jnp.argmax(choices, -1)
 
 
+def _select(values: Float[Array, "b n"], symbols: Int[Array, " b"]) -> Float[Array, " b"]:
+    """Returns the value of one symbol per row."""
+    return jnp.take_along_axis(values, symbols[:, None], -1)[:, 0]
+
+
 def greedy_search(
     session: Session,
     source_size: int,
@@ -114,7 +119,8 @@ def greedy_search(
 ) -> Outputs:
     """Decodes a batch with one symbol at each step, the likeliest one.
 
-    A row ends with EOS or at its length limit.
+    A row ends with EOS or at its length limit. If no symbol is possible, because all have the probability 0 or are
+    forbidden, it ends with EOS and the probability 0.
 
     Args:
       choose: `(choices [b n], t) -> symbols [b]`, in place of the likeliest.
@@ -124,8 +130,10 @@ def greedy_search(
 
     def advance(loop: _Loop) -> _Loop:
         state, logits, choices, weights = step(loop.state, loop.symbols, loop.t)
-        symbols = jnp.where(loop.active, choose(choices, loop.t), PAD)
-        symbol_log_p = jnp.take_along_axis(jax.nn.log_softmax(logits), symbols[:, None], -1)[:, 0]
+        chosen = choose(choices, loop.t)
+        possible = jnp.where(_select(choices, chosen) > -jnp.inf, chosen, EOS)
+        symbols = jnp.where(loop.active, possible, PAD)
+        symbol_log_p = _select(jax.nn.log_softmax(logits), symbols)
         log_probability = loop.outputs.log_probability + jnp.where(loop.active, symbol_log_p, 0)
         outputs = Outputs(
             loop.outputs.symbols.at[loop.t].set(symbols),

@@ -62,6 +62,7 @@ METRICS: dict[str, Metric] = {
         Metric("token", "token accuracy", lower_is_better=False, percent=True, maximum=1.0),
         Metric("loss", "loss", lower_is_better=True, percent=False),
         Metric("perplexity", "perplexity", lower_is_better=True, percent=False, finish=exponential, minimum=1.0),
+        Metric("impossible", "impossible symbols", lower_is_better=True, percent=True, maximum=1.0),
         Metric("wer", "WER", lower_is_better=True, percent=True, maximum=1.0),
         Metric("per", "PER", lower_is_better=True, percent=True),
         Metric("per_mean", "mean item PER", lower_is_better=True, percent=True),

@@ -14,7 +14,9 @@ from attn_research.attention.attention import Parameters
 from attn_research.attention.history import source_mask
 from attn_research.models.decoder import Decoder
 from attn_research.models.encoder import Encoder, EncoderOutput, dropout_mask
+from attn_research.models.output_normalizers import OutputNormalizer, output_normalizers
 from attn_research.models.session import DecoderSession, LatentDecoderSession
+from attn_research.registry import require
 
 
 class Seq2Seq(nn.Module):
@@ -40,8 +42,19 @@ class Seq2Seq(nn.Module):
         decoder = Decoder(c.decoder, c.attention, c.dropout, name="decoder")
         bound = decoder(EncoderOutput(states.swapaxes(0, 1), lengths, last, c.encoder.direction), c.embedding)
         output = Parameters(name="output")(affine, bound.size, self.target_size)
+        embed, dropouts = lambda symbols: target_table[symbols], (self._dropout(), self._dropout())
         session_type = LatentDecoderSession if bound.latent else DecoderSession
-        return session_type(bound, lambda symbols: target_table[symbols], output, self._dropout(), self._dropout())
+        return session_type(bound, embed, output, *dropouts, self._output_normalizer())
+
+    def _output_normalizer(self) -> OutputNormalizer:
+        spec, latent = self.config.output.normalizer, self.config.attention.latent
+        bound = output_normalizers.bind(spec)
+        require(
+            latent is None or bound.traits.mixes,
+            f"model.output.normalizer {str(spec)!r} does not fit model.attention.latent {str(latent)!r}, which mixes "
+            "softmax outputs; set model.output.normalizer to softmax",
+        )
+        return bound()
 
     def _dropout(self) -> Callable:
         if not self.config.dropout or not self.has_rng("dropout"):

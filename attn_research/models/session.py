@@ -11,6 +11,7 @@ from attn_research.attention.latent import Latent
 from attn_research.data.vocab import BOS
 from attn_research.models.decoder import BoundDecoder, DecoderState
 from attn_research.models.latent import Belief, forward_algorithm, mixture, next_prior, select_symbol
+from attn_research.models.output_normalizers import OutputNormalizer
 
 
 def shift_right(target: Int[Array, "b t"]) -> Int[Array, "t b"]:
@@ -26,7 +27,10 @@ class Session(Protocol):
     def start(self) -> Any: ...
 
     def step(self, state: Any, symbols: Any) -> tuple[Any, Any, Any]:
-        """Returns the next state, logits [b n] and attention weights [b s]."""
+        """Returns the next state, logits [b n] and attention weights [b s].
+
+        The softmax of the logits is the probability of the next symbols. It is 0 where a logit is -inf.
+        """
 
     def teacher_force(self, target: Any) -> tuple[Any, Any]:
         """Returns logits [t b n] and attention weights [t b s] along a target [b t]."""
@@ -37,9 +41,10 @@ class DecoderSession(NamedTuple):
 
     decoder: BoundDecoder
     embed: Callable  # symbols [...] -> vectors [... e]
-    output: Callable  # attentional vectors [... a] -> logits [... n]
+    output: Callable  # attentional vectors [... a] -> z [... n]
     drop_symbols: Callable  # dropout of the symbol vectors; the identity outside training
     drop_vectors: Callable  # dropout of the attentional vectors; the identity outside training
+    normalizer: OutputNormalizer  # of z
 
     @property
     def start(self) -> DecoderState:
@@ -51,10 +56,15 @@ class DecoderSession(NamedTuple):
     ) -> tuple[DecoderState, Float[Array, "b n"], Float[Array, "b s"]]:
         """Returns the next state, the logits of the next symbols and the attention weights."""
         state, (vector, weights) = self.decoder.step(state, self.embed(symbols))
-        return state, self.output(vector), weights
+        return state, self.normalizer.logits(self.output(vector)), weights
 
     def teacher_force(self, target: Int[Array, "b t"]) -> tuple[Float[Array, "t b n"], Float[Array, "t b s"]]:
         """Returns logits and attention weights of all steps, time first. Step t reads symbol t - 1 of `target`."""
+        z, weights = self.unnormalized(target)
+        return self.normalizer.logits(z), weights
+
+    def unnormalized(self, target: Int[Array, "b t"]) -> tuple[Float[Array, "t b n"], Float[Array, "t b s"]]:
+        """Returns z, of which the normalizer has the loss, and attention weights; otherwise as `teacher_force`."""
         vectors, weights = self.decoder.teacher_force(self.drop_symbols(self.embed(shift_right(target))))
         return self.output(self.drop_vectors(vectors)), weights
 
@@ -101,7 +111,7 @@ class LatentDecoderSession(DecoderSession):
         belief = state.belief and Belief(jnp.ones_like(state.belief.started), log_prior, log_emissions)
         return LatentDecoderState(decoder, belief), mixture(log_prior, log_emissions), jnp.exp(log_prior)
 
-    def teacher_force(self, target: Int[Array, "b t"]) -> tuple[Float[Array, "t b n"], Float[Array, "t b s"]]:
+    def unnormalized(self, target: Int[Array, "b t"]) -> tuple[Float[Array, "t b n"], Float[Array, "t b s"]]:
         """Returns log p and priors of all steps, time first. Step t reads symbol t - 1 of `target`."""
         vectors, prior_inputs = self.decoder.teacher_force(self.drop_symbols(self.embed(shift_right(target))))
         dropout_mask = self.drop_vectors(jnp.ones_like(vectors[:, :, 0]))  # the same units at every source position

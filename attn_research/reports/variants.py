@@ -22,6 +22,7 @@ from attn_research.decoding.sampling import samplings
 from attn_research.errors import UserError
 from attn_research.models.bridges import bridges
 from attn_research.models.combinations import combinations
+from attn_research.models.output_normalizers import output_normalizers
 from attn_research.models.placements import placements
 from attn_research.registry import Spec, nearest
 from attn_research.reports.items import Item
@@ -32,12 +33,14 @@ from attn_research.training.program import product_flops
 KEYS, QUERY = 10_007, 30_011  # sizes so different that `_letter` can split a sum of them
 LENGTH = 20  # source and target symbols, for the cost
 SIZE = 256  # size of query and keys, for the cost
+SECTION = "model.attention"
 ATTENTION = {"score": scores, "normalizer": normalizers, "window": windows}
-REGISTRIES = {f"model.attention.{name}": registry for name, registry in ATTENTION.items()} | {
+REGISTRIES = {f"{SECTION}.{name}": registry for name, registry in ATTENTION.items()} | {
     "model.attention.latent": latents,
     "model.decoder.placement": placements,
     "model.decoder.combination": combinations,
     "model.decoder.bridge": bridges,
+    "model.output.normalizer": output_normalizers,
     "train.auxiliary": auxiliaries,
     "decode.length_penalty": penalties,
     "decode.sampling": samplings,
@@ -101,7 +104,8 @@ def describe(kind: str, spec: Spec) -> Variant:
 
 def has_weights(kind: str) -> bool:
     """Whether the variants of this config field compute attention weights."""
-    return kind.rpartition(".")[2] in ATTENTION
+    section, _, field = kind.rpartition(".")
+    return section == SECTION and field in ATTENTION
 
 
 def _parse_docstring(function: Callable) -> tuple[str, str, str]:

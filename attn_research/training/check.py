@@ -72,8 +72,9 @@ def _trace(config: Config) -> None:
         params = model.init(key, ids, lengths)
         make_optimizer(config.train, config.train.learning_rate).init(params)
         session = model.apply(params, ids, lengths, rngs={"dropout": key, "attention": key})
-        logits, weights = session.teacher_force(ids)
-        mask = jnp.ones(logits.shape[:2], jnp.float32)
+        z, weights = session.unnormalized(ids)
+        session.normalizer.loss(z, ids, config.train.label_smoothing)
+        mask = jnp.ones(z.shape[:2], jnp.float32)
         auxiliary.losses(config.train, weights, mask, jnp.ones((ROWS, length, length), jnp.float32))
         return search(model.apply(params, ids, lengths), length, lengths, lengths)
 

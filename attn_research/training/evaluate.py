@@ -15,10 +15,11 @@ from attn_research.decoding.outputs import Outputs, rows_at_once
 from attn_research.decoding.search import make_search
 from attn_research.metrics import METRICS, alignment_errors, diagnose, score_outputs, score_texts
 from attn_research.metrics.error_rates import Counts
+from attn_research.models.output_normalizers import cross_entropy
 from attn_research.models.seq2seq import Seq2Seq
 from attn_research.models.session import DecoderSession
 from attn_research.training.prepare import Split
-from attn_research.training.step import cross_entropy, token_mask
+from attn_research.training.step import token_mask
 from attn_research.training.word_alignment import WordWeights, has_links, score_words, word_weights
 
 MAX_LOGITS = 2**30  # bytes of the logits of a batch with teacher forcing
@@ -27,8 +28,10 @@ MAX_LOGITS = 2**30  # bytes of the logits of a batch with teacher forcing
 class EvalOutput(NamedTuple):
     """The evaluation of one batch."""
 
-    nll: jax.Array  # [b] nats, summed over the symbols of the reference
+    loss: jax.Array  # [b] that of training, summed over the symbols of the reference, without label smoothing
+    nll: jax.Array  # [b] nats, summed over the symbols of the reference; inf if one has the probability 0
     correct: jax.Array  # [b] symbols of the reference that have the highest probability
+    impossible: jax.Array | None  # [b] symbols of the reference that have the probability 0; None if there can be none
     outputs: Outputs  # best hypothesis of each source
     attended: jax.Array | None  # [t b] source position with the largest weight, with teacher forcing
     forced_weights: jax.Array | None = None  # [t b s] attention weights, with teacher forcing
@@ -65,14 +68,16 @@ def make_eval_step(
     def eval_step(params: Any, batch: Batch) -> EvalOutput:
         session = cast(DecoderSession, model.apply(params, batch.source, batch.source_lengths))
         target = cast(jax.Array, batch.target)  # inside jit
-        logits, weights = session.teacher_force(target)
-        mask = token_mask(batch)
+        z, weights = session.unnormalized(target)
+        logits, mask = session.normalizer.logits(z), token_mask(batch)
+        loss = (session.normalizer.loss(z, target, 0.0) * mask).sum(0)
+        nll = jnp.where(mask > 0, cross_entropy(logits, target, 0.0), 0)
         correct = ((jnp.argmax(logits, -1) == target.T) * mask).sum(0)
-        nll = (cross_entropy(logits, target, 0.0) * mask).sum(0)
+        impossible = jnp.isposinf(nll).sum(0) if session.normalizer.sparse else None
         n_best = search(session, batch.source.shape[1], batch.source_lengths, batch.rows)
         attended = weights.argmax(-1) if aligned and weights.shape[-1] else None
         forced_weights = weights if word_aligned and weights.shape[-1] else None
-        return EvalOutput(nll, correct, n_best.hypothesis(0), attended, forced_weights)
+        return EvalOutput(loss, nll.sum(0), correct, impossible, n_best.hypothesis(0), attended, forced_weights)
 
     return eval_step
 
@@ -97,14 +102,14 @@ def evaluate(
       batch_size: largest number of rows in a batch.
     """
     n = len(split.data)
-    nll, correct = np.zeros(n), np.zeros(n, int)
     outputs: list[list[str]] = [[]] * n
     weights, attended = [np.zeros(0)] * n, [np.zeros(0, int)] * n
     forced_weights: list[np.ndarray] | None = [np.zeros(0)] * n if has_links(split) else None
+    forced: dict[str, Counts] = {}
     diagnostics: dict[str, Counts] = {}
     for batch, rows in _batches(split, len(vocabulary), batch_size, decode):
         output = jax.device_get(eval_step(params, batch))
-        nll[rows], correct[rows] = output.nll[: len(rows)], output.correct[: len(rows)]
+        _fill(forced, n, rows, _score_forced(output, split.encoded.target.lengths[rows]))
         if output.outputs.weights.shape[-1]:
             _fill(diagnostics, n, rows, _diagnose(output.outputs, split.encoded.source.lengths[rows]))
         for column, row in enumerate(rows):
@@ -115,9 +120,7 @@ def evaluate(
                 attended[row] = output.attended[:, column]
             if output.forced_weights is not None and forced_weights is not None:
                 forced_weights[row] = output.forced_weights[: split.encoded.target.lengths[row], column, :size].copy()
-    tokens = split.encoded.target.lengths
-    items: dict[str, tuple[np.ndarray, ...]] = {"loss": (nll, tokens), "perplexity": (nll, tokens)}
-    items["token"] = (correct, tokens)
+    items: dict[str, tuple[np.ndarray, ...]] = {**forced}
     if diagnostics:
         items |= diagnostics | _alignment_scores(split, outputs, weights, attended)
     words = word_weights(split, forced_weights) if diagnostics and forced_weights is not None else None
@@ -126,6 +129,12 @@ def evaluate(
         return Evaluation(items | score_outputs(outputs, split.references), outputs, weights, None, {}, words)
     texts, scores, signatures = score_lines(split, outputs, raw)
     return Evaluation(items | scores, outputs, weights, texts, signatures, words)
+
+
+def _score_forced(output: EvalOutput, tokens: np.ndarray) -> dict[str, Counts]:
+    """Returns the metrics with teacher forcing of the first rows of a batch, those of `tokens` [b]."""
+    values = {"loss": output.loss, "perplexity": output.nll, "token": output.correct, "impossible": output.impossible}
+    return {name: (np.asarray(row[: len(tokens)]), tokens) for name, row in values.items() if row is not None}
 
 
 def _diagnose(outputs: Outputs, sources: np.ndarray) -> dict[str, Counts]:

@@ -27,6 +27,7 @@ LINK_METRICS = ("word_aer", "word_aer_next", "word_precision", "word_recall", "w
 COUNT_METRICS = (
     "exact",
     "token",
+    "impossible",
     "wer",
     "per",
     "edits",

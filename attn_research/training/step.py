@@ -35,26 +35,15 @@ def token_mask(batch: Batch) -> Float[Array, "t b"]:
     return (jnp.arange(batch.target.shape[1])[:, None] < batch.target_lengths[None]).astype(jnp.float32)
 
 
-def cross_entropy(logits: Float[Array, "t b n"], target: Int[Array, "b t"], smoothing: float) -> Float[Array, "t b"]:
-    """Returns -log p of each target symbol, in nats.
-
-    Args:
-      smoothing: share of the target probability that label smoothing spreads evenly over all n symbols.
-    """
-    log_p = jax.nn.log_softmax(logits.astype(jnp.promote_types(logits.dtype, jnp.float32)))
-    target_log_p = jnp.take_along_axis(log_p, target.T[..., None], -1)[..., 0]
-    return -(1 - smoothing) * target_log_p - smoothing * log_p.mean(-1) if smoothing else -target_log_p
-
-
 def make_train_step(model: Seq2Seq, train: config.Train) -> jax.stages.Wrapped:
     """Returns a jitted `(TrainState, Batch) -> TrainState, metrics`."""
 
     def loss_fn(params, batch, key):
         rngs = {"dropout": key, "attention": jax.random.fold_in(key, 1)}
         session = model.apply(params, batch.source, batch.source_lengths, rngs=rngs)
-        logits, weights = session.teacher_force(batch.target)
+        z, weights = session.unnormalized(batch.target)
         mask = token_mask(batch)
-        loss = (cross_entropy(logits, batch.target, train.label_smoothing) * mask).sum() / mask.sum()
+        loss = (session.normalizer.loss(z, batch.target, train.label_smoothing) * mask).sum() / mask.sum()
         parts = auxiliary.losses(train, weights, mask, batch.links)
         return auxiliary.total_loss(train, loss, parts), (loss, parts)
 
