@@ -31,6 +31,7 @@ LAYERS = {
     "training": 4,
     "sweeps": 5,
     "reports": 5,
+    "loading": 4.5,
     "translator": 5,
     "commands": 6,
     "cli": 6,

@@ -1,12 +1,13 @@
 """Ensembles: several models that write one output together. Each step averages their probabilities."""
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
+from attn_research.models.seq2seq import Seq2Seq
 from attn_research.models.session import Session
 
 
@@ -38,9 +39,15 @@ class EnsembleSession(NamedTuple):
         return mean_log_probability(logits), mean_weights(weights)
 
 
-def join_sessions(sessions: Sequence[Session]) -> Session:
-    """Returns the session of the ensemble; a single session as it is."""
-    return sessions[0] if len(sessions) == 1 else EnsembleSession(tuple(sessions))
+class Ensemble(NamedTuple):
+    """Several models with the same vocabularies, called as one model."""
+
+    members: tuple[Seq2Seq, ...]
+
+    def apply(self, params: Sequence[Any], source: Int[Array, "b s"], lengths: Int[Array, " b"]) -> EnsembleSession:
+        """Returns the encoded batch; `params` has the parameters of every member."""
+        pairs = zip(self.members, params, strict=True)
+        return EnsembleSession(tuple(cast(Session, member.apply(one, source, lengths)) for member, one in pairs))
 
 
 def mean_log_probability(logits: Sequence[Float[Array, "*r n"]]) -> Float[Array, "*r n"]:
