@@ -4,7 +4,7 @@ import functools
 import itertools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, cast, get_args
+from typing import Any, NamedTuple
 
 import jax
 
@@ -75,14 +75,6 @@ def load_runs(
 def join_models(runs: Sequence[LoadedRun]) -> Seq2Seq | Ensemble:
     """Returns the model of a run, or the ensemble of several, whose parameters are a list."""
     return runs[0].model if len(runs) == 1 else Ensemble(tuple(run.model for run in runs))
-
-
-def parse_average(text: str) -> tuple[Kind, int]:
-    """Returns kind and number of "last:N" or "best:N"."""
-    kind, _, number = text.partition(":")
-    if kind not in get_args(Kind) or not (number.isdecimal() and int(number) > 1):
-        raise UserError(f"average is {text!r}, but must be last:N or best:N with N at least 2, as in last:5")
-    return cast(Kind, kind), int(number)
 
 
 def _load_run(directory: Path, changes: Mapping[str, Any], trust: bool) -> LoadedRun:

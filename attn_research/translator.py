@@ -27,8 +27,8 @@ from attn_research.decoding.penalties import require_attention
 from attn_research.decoding.search import make_search
 from attn_research.decoding.unknown import Step, UnknownReplacement, attends, require_weights
 from attn_research.errors import UserError
-from attn_research.loading import LoadedRun, join_models, load_runs, parse_average
-from attn_research.training.checkpoint import Kind
+from attn_research.loading import LoadedRun, join_models, load_runs
+from attn_research.training.checkpoint import Kind, parse_average
 
 
 class Translation(NamedTuple):

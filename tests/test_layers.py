@@ -33,6 +33,7 @@ LAYERS = {
     "reports": 5,
     "loading": 4.5,
     "translator": 5,
+    "evaluator": 5.5,
     "commands": 6,
     "cli": 6,
     "__main__": 6,

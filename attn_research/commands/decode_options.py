@@ -87,15 +87,20 @@ def search_changes(arguments: argparse.Namespace) -> dict[str, Any]:
     return {name: value for name, value in options.items() if value is not None}
 
 
+def check_unknown_step(arguments: argparse.Namespace) -> None:
+    """Raises a UserError if --unknown-step has no effect."""
+    if arguments.replace_unknown is None and arguments.unknown_step is not None:
+        raise UserError("--unknown-step chooses the weights of --replace-unknown, and has no effect without it")
+
+
 def read_dictionary(arguments: argparse.Namespace) -> Mapping[str, str] | None:
     """Returns the dictionary of --replace-unknown, which may be empty; None without the option.
 
     Raises:
       UserError: the dictionary is invalid, or --unknown-step has no effect.
     """
+    check_unknown_step(arguments)
     path = arguments.replace_unknown
-    if path is None and arguments.unknown_step is not None:
-        raise UserError("--unknown-step chooses the weights of --replace-unknown, and has no effect without it")
     if path is None:
         return None
     from pathlib import Path

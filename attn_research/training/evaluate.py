@@ -1,6 +1,7 @@
 """Evaluates a split: the loss with teacher forcing, and the metrics of the outputs of the search."""
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any, NamedTuple, cast
 
 import jax
@@ -11,17 +12,19 @@ from attn_research import config
 from attn_research.data.batching import Batch, collate, plan_batches
 from attn_research.data.segmentation import LearnedSegmentation
 from attn_research.data.vocab import Vocabulary
+from attn_research.decoding.ensemble import Ensemble
 from attn_research.decoding.outputs import Outputs, rows_at_once
 from attn_research.decoding.search import make_search
 from attn_research.metrics import METRICS, alignment_errors, diagnose, score_outputs, score_texts
 from attn_research.metrics.error_rates import Counts
 from attn_research.models.seq2seq import Seq2Seq
-from attn_research.models.session import DecoderSession
+from attn_research.models.session import Session
 from attn_research.training.prepare import Split
 from attn_research.training.step import cross_entropy, token_mask
 from attn_research.training.word_alignment import WordWeights, has_links, score_words, word_weights
 
 MAX_LOGITS = 2**30  # bytes of the logits of a batch with teacher forcing
+Rewrite = Callable[[int, list[str], np.ndarray], list[str]]  # (item, output, weights [t s]) -> output of equal length
 
 
 class EvalOutput(NamedTuple):
@@ -51,7 +54,7 @@ class Evaluation(NamedTuple):
 
 
 def make_eval_step(
-    model: Seq2Seq, decode: config.Decode, aligned: bool = False, word_aligned: bool = False
+    model: Seq2Seq | Ensemble, decode: config.Decode, aligned: bool = False, word_aligned: bool = False
 ) -> jax.stages.Wrapped:
     """Returns a jitted `(params, Batch) -> EvalOutput`.
 
@@ -63,13 +66,13 @@ def make_eval_step(
 
     @jax.jit
     def eval_step(params: Any, batch: Batch) -> EvalOutput:
-        session = cast(DecoderSession, model.apply(params, batch.source, batch.source_lengths))
-        target = cast(jax.Array, batch.target)  # inside jit
+        source, lengths, target = map(partial(cast, jax.Array), (batch.source, batch.source_lengths, batch.target))
+        session = cast(Session, model.apply(params, source, lengths))
         logits, weights = session.teacher_force(target)
         mask = token_mask(batch)
         correct = ((jnp.argmax(logits, -1) == target.T) * mask).sum(0)
         nll = (cross_entropy(logits, target, 0.0) * mask).sum(0)
-        n_best = search(session, batch.source.shape[1], batch.source_lengths, batch.rows)
+        n_best = search(session, source.shape[1], lengths, batch.rows)
         attended = weights.argmax(-1) if aligned and weights.shape[-1] else None
         forced_weights = weights if word_aligned and weights.shape[-1] else None
         return EvalOutput(nll, correct, n_best.hypothesis(0), attended, forced_weights)
@@ -88,13 +91,20 @@ def _batches(split: Split, symbols: int, batch_size: int, decode: config.Decode)
 
 
 def evaluate(
-    eval_step: Callable, params: Any, split: Split, vocabulary: Vocabulary, batch_size: int, decode: config.Decode
+    eval_step: Callable,
+    params: Any,
+    split: Split,
+    vocabulary: Vocabulary,
+    batch_size: int,
+    decode: config.Decode,
+    rewrite: Rewrite | None = None,
 ) -> Evaluation:
     """Evaluates parameters with every metric that the split allows.
 
     Args:
       vocabulary: of the target.
       batch_size: largest number of rows in a batch.
+      rewrite: changes the outputs before they are compared with the references.
     """
     n = len(split.data)
     nll, correct = np.zeros(n), np.zeros(n, int)
@@ -115,6 +125,8 @@ def evaluate(
                 attended[row] = output.attended[:, column]
             if output.forced_weights is not None and forced_weights is not None:
                 forced_weights[row] = output.forced_weights[: split.encoded.target.lengths[row], column, :size].copy()
+    if rewrite is not None:
+        outputs = [rewrite(row, output, weights[row]) for row, output in enumerate(outputs)]
     tokens = split.encoded.target.lengths
     items: dict[str, tuple[np.ndarray, ...]] = {"loss": (nll, tokens), "perplexity": (nll, tokens)}
     items["token"] = (correct, tokens)
