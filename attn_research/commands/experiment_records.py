@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from attn_research.commands.experiment import RecordsByConfig, executed_runs, read_tuning, trials_file
 from attn_research.config import Config
-from attn_research.errors import UserError
+from attn_research.errors import UserError, nearest
 from attn_research.sweeps.evaluations import SEPARATOR, Job, add_rows, attach, plan
 from attn_research.sweeps.evaluations import describe as describe_evaluation
 from attn_research.sweeps.expand import Experiment
@@ -198,6 +198,7 @@ def load_records(
     by_config = {config: selected[trained] for config, trained in executed.items() if trained in selected}
     jobs, missing = plan_evaluations(experiment, by_config)
     by_config, without = attach(by_config, jobs, runs)
+    _check_evaluated(experiment, by_config)
     if runs is not None:
         by_config = user_metrics.add(by_config, runs, shown_columns(experiment))
     left_out = {config: reasons[trained] for config, trained in executed.items() if trained in reasons}
@@ -205,6 +206,26 @@ def load_records(
     other_trials = bool(select_same_data({**trials, **selected})[1])
     missing.update(job.name for job in without)
     return ExperimentRecords(experiment, by_config, left_out, tuning, list(trials.values()), other_trials, missing)
+
+
+def _check_evaluated(experiment: Experiment, by_config: RecordsByConfig) -> None:
+    """Checks that a record has the evaluation of every column, if there are records.
+
+    Raises:
+      UserError: the experiment does not declare the evaluation, or it is not made.
+    """
+    made = {split for record in by_config.values() for split in record["splits"]}
+    for split in sorted({split for split, _ in shown_items(experiment) if SEPARATOR in split} - made):
+        name = split.partition(SEPARATOR)[2]
+        if name not in experiment.evaluations:
+            raise UserError(
+                f"EVALUATIONS of {experiment.name} has no {name!r}; {nearest(name, experiment.evaluations)}"
+            )
+        if by_config and not experiment.evaluations[name].row:
+            raise UserError(
+                f"no run of {experiment.name} has the evaluation {split!r} that its columns show; "
+                "`attn-research sweep` makes it"
+            )
 
 
 def plan_evaluations(experiment: Experiment, by_config: RecordsByConfig) -> tuple[list[Job], Counter[str]]:

@@ -70,7 +70,8 @@ class Evaluate:
         known = [name for name in field_types(Config()) if name.startswith(DECODE)]
         for name in self.changes:
             if name not in known:
-                raise UserError(f"{name!r} cannot be changed in a trained run; {nearest(name, known)}")
+                match = nearest(DECODE + name.removeprefix(DECODE), known)
+                raise UserError(f"{name!r} cannot be changed in a trained run; {match}")
         override(Config(), self.changes)
         for name in ("data", "of"):
             if isinstance(getattr(self, name), str):
