@@ -5,11 +5,13 @@ import shutil
 from pathlib import Path
 
 import pytest
+from documents import ROOT, code_blocks
 
 import attn_research.runs.environment as environment_module
 from attn_research.cli import main
 from attn_research.config import digest
 from attn_research.reports.columns import format_si
+from attn_research.reports.tables import measured
 from attn_research.runs import records
 from attn_research.sweeps.evaluations import Evaluate
 from attn_research.sweeps.expand import load_experiment
@@ -186,6 +188,14 @@ def test_a_metric_of_a_users_file_reads_the_outputs_of_an_evaluation(folder, cap
 def test_an_invalid_evaluation_is_one_sentence(fields, message):
     with pytest.raises(ValueError, match=message):
         Evaluate(**fields)
+
+
+def test_the_documented_evaluations_are_those_of_its_columns():
+    (block,) = [code for code in code_blocks((ROOT / "docs" / "measurement.md").read_text()) if "EVALUATIONS" in code]
+    names: dict = {}
+    exec(block, names)
+    declared = {f"{how.measured}@{name}" for name, how in names["EVALUATIONS"].items() if not how.row}
+    assert declared == {split for split, _ in measured(names["table"].columns) if "@" in split}
 
 
 @pytest.mark.parametrize(
