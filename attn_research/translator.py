@@ -1,19 +1,14 @@
 """Translation with a finished run, or several: `load("runs/<id>").translate(["2 May 1997"])`."""
 
 import functools
-import itertools
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple, cast, get_args
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
-from attn_research import storage
-from attn_research.attention.attention import max_source_length
-from attn_research.attention.scores import scores
-from attn_research.config import Config, field_types, override, unflatten
 from attn_research.data.batching import (
     EMPTY,
     Bucket,
@@ -22,25 +17,18 @@ from attn_research.data.batching import (
     Shape,
     bucket_sources,
     collate,
-    max_length,
-    padded_length,
 )
-from attn_research.data.segmentation import SPACE, LearnedSegmentation, Segmentation
+from attn_research.data.segmentation import Segmentation
 from attn_research.data.vocab import EOS, UNK, Vocabulary
-from attn_research.decoding.ensemble import join_sessions
+from attn_research.decoding.capacity import Capacity
 from attn_research.decoding.forced import forced_outputs, forced_rows
-from attn_research.decoding.outputs import Outputs, fits, rows_at_once
+from attn_research.decoding.outputs import Outputs, rows_at_once
 from attn_research.decoding.penalties import require_attention
 from attn_research.decoding.search import make_search
-from attn_research.decoding.unknown import replace_unknown
+from attn_research.decoding.unknown import Step, UnknownReplacement, attends, require_weights
 from attn_research.errors import UserError
-from attn_research.models.seq2seq import Seq2Seq, init_parameters
-from attn_research.registry import Spec, nearest
-from attn_research.runs.compilation_cache import enable_compilation_cache
-from attn_research.runs.identity import warn_versions
-from attn_research.runs.trust import with_own_code
-from attn_research.training.checkpoint import Checkpoints, Kind
-from attn_research.training.prepare import SIDES, load_sides, saved_files
+from attn_research.loading import LoadedRun, join_models, load_runs
+from attn_research.training.checkpoint import Kind, parse_average
 
 
 class Translation(NamedTuple):
@@ -60,30 +48,18 @@ class Translator:
       config: of the first run, whose `decode` the search follows.
       configs: of every run.
       params: of every run: those of its best checkpoint, or the mean of several checkpoints.
-      attends: whether a model has attention weights.
     """
 
-    def __init__(
-        self,
-        configs: Sequence[Config],
-        vocabularies: Sequence[Vocabulary],
-        segmentations: Sequence[Segmentation],
-        checkpoints: Sequence[Checkpoints],
-        average: tuple[Kind, int] | None = None,
-    ):
-        self.configs, config = configs, configs[0]
-        self.config, (self.source, self.target), self._segmentations = config, vocabularies, segmentations
-        self.attends = any(scores.bind(one.model.attention.score).traits.attends for one in configs)
-        require_attention(config.decode, self.attends)
-        models = [Seq2Seq(one.model, len(self.source), len(self.target)) for one in configs]
-        self.params = [
-            _restore(one, jax.eval_shape(functools.partial(init_parameters, model, 0)), average)
-            for model, one in zip(models, checkpoints, strict=True)
-        ]
+    def __init__(self, runs: Sequence[LoadedRun], average: tuple[Kind, int] | None = None):
+        self.configs, config = [run.config for run in runs], runs[0].config
+        self.config, (self.source, self.target) = config, runs[0].vocabularies
+        self._segmentations = runs[0].segmentations
+        require_attention(config.decode, any(map(attends, self.configs)))
+        model = join_models(runs)
+        self.params = [run.restore(average) for run in runs]
 
         def encode(params, batch):
-            pairs = zip(models, params, strict=True)
-            return join_sessions([model.apply(one, batch.source, batch.source_lengths) for model, one in pairs])
+            return model.apply(params if len(runs) > 1 else params[0], batch.source, batch.source_lengths)
 
         @functools.cache
         def make_decode(samples):
@@ -102,10 +78,7 @@ class Translator:
 
         make_search(config.decode)  # checks the fields
         self._make_decode, self._force = make_decode, force
-        limits = {one.model.attention.score: max_source_length(one.model.attention.score) for one in configs}
-        self._max_source_lengths = {score: limit for score, limit in limits.items() if limit is not None}
-        self._max_search_length = max_length(partial(fits, config.decode))
-        self._max_forced_length = max_length(lambda length: forced_rows(length, len(self.target)) > 0)
+        self._capacity = Capacity(self.configs, config.decode, len(self.target))
 
     def split(self, line: str) -> list[str]:
         """Splits a line of text into source symbols; a line break at its end is dropped."""
@@ -117,22 +90,11 @@ class Translator:
 
     def flaw(self, source: Sequence[str]) -> str:
         """Returns why a source cannot be translated, as in 'has no symbols'; empty if it can."""
-        size, decode = len(source), self.config.decode
-        if not source:
-            return "has no symbols"
-        for score, most in self._max_source_lengths.items():
-            if size > most:
-                return f"has {size} symbols, but score {score} allows at most {most}"
-        if size > self._max_search_length:
-            fitting = f"at most {self._max_search_length} fit into the memory of a search"
-            return f"has {size} symbols, but {fitting} with decode.beam {decode.beam} and decode.ratio {decode.ratio}"
-        return ""
+        return self._capacity.flaw(len(source))
 
     def pair_flaw(self, source: Sequence[str], target: Sequence[str]) -> str:
         """Returns why a target cannot be scored for a source, as `flaw` does; empty if it can."""
-        most, size = self._max_forced_length, max(len(source), len(target) + 1)
-        too_long = f"has a pair of {size} symbols with EOS, but at most {most} fit into memory" if size > most else ""
-        return self.flaw(source) or too_long
+        return self._capacity.pair_flaw(len(source), len(target))
 
     def unknown(self, line: str) -> list[str]:
         """Returns the parts of a line that are not in the vocabulary, as they are written."""
@@ -147,41 +109,32 @@ class Translator:
         return self._segmentations[1].join(symbols)
 
     def require_attention(self) -> None:
-        """Checks that unknown symbols can be replaced.
-
-        Raises:
-          UserError: no model has attention.
-        """
-        if not self.attends:
-            score = str(self.config.model.attention.score)
-            raise UserError(
-                f"an unknown symbol is replaced by the source word with the largest attention weight, but score "
-                f"{score!r} has no attention"
-            )
+        """Raises a UserError if no model has attention, so that unknown symbols cannot be replaced."""
+        require_weights(self.configs)
 
     def replace_unknown(
-        self, translation: Translation, line: str | None = None, dictionary: Mapping[str, str] | None = None
+        self,
+        translation: Translation,
+        line: str | None = None,
+        dictionary: Mapping[str, str] | None = None,
+        step: Step = "predicting",
     ) -> list[str]:
-        """Returns the output, in which every unknown symbol is the source word with its step's largest weight.
+        """Returns the output, in which every unknown symbol is the source word with the largest attention weight.
 
         Args:
           translation: of this translator.
           line: the source as text, from which the text of a symbol is copied as it is written; None: its symbols are
             copied.
           dictionary: translations of source words; a word that it does not have is copied.
+          step: whether the weights of the step that predicts a symbol count, or those of the step that reads it.
 
         Raises:
           UserError: no model has attention.
         """
         self.require_attention()
-        words, known = translation.source, dictionary or {}
-        if line is not None:
-            words = self._segmentations[0].texts(_strip_line_break(line))
-        prefix = ""
-        if isinstance(self._segmentations[1], LearnedSegmentation):
-            prefix, words = SPACE, [word.removeprefix(SPACE).strip() for word in words]
-        lookup = lambda word: prefix + known.get(word, word)  # noqa: E731
-        return replace_unknown(translation.output, translation.weights, words, lookup)
+        line = None if line is None else _strip_line_break(line)
+        replacement = UnknownReplacement(self._segmentations, dictionary or {}, step)
+        return replacement.replace(translation.output, translation.weights, translation.source, line)
 
     def translate(self, sentences: Sequence[str | Sequence[str]]) -> list[Translation]:
         """Translates sources; returns the best output for each, in their order.
@@ -211,21 +164,11 @@ class Translator:
           UserError: as `translate`, or there is no sampling to take `samples` from, or they do not fit into memory.
         """
         sources, decode = self._symbols(sentences), self.config.decode
-        self._check_samples(samples, max(map(len, sources), default=1))
+        self._capacity.check_samples(samples, max(map(len, sources), default=1))
         targets: list[list[str]] = [[] for _ in sources]
         buckets = bucket_sources(list(map(len, sources)), partial(rows_at_once, decode, samples=samples))
         shapes = [(bucket, (bucket.length, 1)) for bucket in buckets]
         return self._run(self._make_decode(samples), sources, targets, shapes, items)
-
-    def _check_samples(self, samples: int, longest: int) -> None:
-        decode = self.config.decode
-        if samples < 1:
-            raise UserError(f"samples is {samples}, but must be at least 1")
-        if samples > 1 and decode.sampling is None:
-            raise UserError(f"samples is {samples}, but decode.sampling is None; set it to sample to draw samples")
-        most = rows_at_once(decode, padded_length(longest))
-        if samples > most:
-            raise UserError(f"samples is {samples}, but at most {most} fit into memory for {longest} source symbols")
 
     def score(
         self, sentences: Sequence[str | Sequence[str]], targets: Sequence[str | Sequence[str]]
@@ -345,103 +288,6 @@ def load(
         file is missing, a change is invalid, a run needs code that is not trusted, or the runs of an ensemble read or
         write different symbols.
     """
-    checkpoints_to_average = None if average is None else _parse_average(average)
-    directories = [Path(directory)] if isinstance(directory, str | Path) else [Path(one) for one in directory]
-    if not directories:
-        raise UserError("no run is given; an ensemble needs at least one")
-    runs = [_load_run(one, changes or {}, trust) for one in directories]
-    for one, run in zip(directories[1:], runs[1:], strict=True):
-        _check_same_symbols(directories[0], runs[0], one, run)
-    cache = jax.config.jax_compilation_cache_dir  # type: ignore[attr-defined]  # jax adds it at run time
-    if cache is None:  # the calling program may have set its own
-        enable_compilation_cache()
-    configs, checkpoints = [run.config for run in runs], [run.checkpoints for run in runs]
-    return Translator(configs, runs[0].vocabularies, runs[0].segmentations, checkpoints, checkpoints_to_average)
-
-
-def _parse_average(text: str) -> tuple[Kind, int]:
-    """Returns kind and number of "last:N" or "best:N"."""
-    kind, _, number = text.partition(":")
-    if kind not in get_args(Kind) or not (number.isdecimal() and int(number) > 1):
-        raise UserError(f"average is {text!r}, but must be last:N or best:N with N at least 2, as in last:5")
-    return cast(Kind, kind), int(number)
-
-
-def _restore(checkpoints: Checkpoints, template: Any, average: tuple[Kind, int] | None) -> Any:
-    return checkpoints.restore_best(template) if average is None else checkpoints.restore_average(template, *average)
-
-
-class _Run(NamedTuple):
-    """A trained run; the parts are source and target."""
-
-    config: Config
-    vocabularies: list[Vocabulary]
-    segmentations: Sequence[Segmentation]
-    checkpoints: Checkpoints
-
-
-def _load_run(directory: Path, changes: Mapping[str, Any], trust: bool) -> _Run:
-    checkpoints = Checkpoints(directory / "checkpoints")
-    if checkpoints.best_step() is None:
-        raise UserError(f"{directory} holds no trained run; `attn-research train` trains one in runs/<id>")
-    config = override(with_own_code(_read_config(directory), directory, trust), _check_changes(changes))
-    warn_versions(directory)
-    return _Run(config, *_load_sides(directory, config.data.task), checkpoints)
-
-
-def _check_same_symbols(first: Path, run: _Run, other: Path, other_run: _Run) -> None:
-    """Rejects an ensemble of two runs with different vocabularies or segmentations; names the first difference."""
-    for side, left, right in zip(SIDES, run.vocabularies, other_run.vocabularies, strict=True):
-        if left != right:
-            number, a, b = _first_difference(left.symbols, right.symbols)
-            raise UserError(
-                f"the {side} vocabularies of {first} and {other} differ, first in symbol {number}, which is {a} and "
-                f"{b}; an ensemble needs runs with the same vocabularies"
-            )
-    for side, one, two in zip(SIDES, run.segmentations, other_run.segmentations, strict=True):
-        if type(one) is not type(two) or _content(one) != _content(two):
-            raise UserError(
-                f"the {side} segmentations of {first} and {other} differ; an ensemble needs runs that split alike"
-            )
-
-
-def _first_difference(left: Sequence[str], right: Sequence[str]) -> tuple[int, str, str]:
-    """Returns the first index at which two lists differ, from 0, and the two values for a message."""
-    pairs = list(itertools.zip_longest(left, right))
-    number = next(number for number, (a, b) in enumerate(pairs) if a != b)
-    a, b = ("missing" if one is None else repr(one) for one in pairs[number])
-    return number, a, b
-
-
-def _content(segmentation: Segmentation) -> Any:
-    """Returns a value that is equal for two segmentations of the same type that split alike."""
-    if isinstance(segmentation, LearnedSegmentation):
-        return segmentation.tokenizer.to_str()
-    return vars(segmentation)
-
-
-def _read_config(directory: Path) -> Config:
-    path = directory / "config.json"
-    if not path.is_file():
-        raise UserError(f"{directory} has no config.json, so its model is unknown")
-    leaves = storage.read_json(path)
-    try:
-        return unflatten(leaves)
-    except (ValueError, AttributeError, TypeError) as error:
-        raise UserError(f"{path} is not the config of a run: {error}") from error
-
-
-def _load_sides(directory: Path, task: Spec) -> tuple[list[Vocabulary], Sequence[Segmentation]]:
-    for part in saved_files(task):
-        if not (directory / part).is_file():
-            raise UserError(f"{directory} has no {part}, so its symbols are unknown; the run is incomplete")
-    return load_sides(directory, task)
-
-
-def _check_changes(changes: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Returns the changes, if all are fields of `decode`. Others would not fit the trained parameters."""
-    known = [name for name in field_types(Config()) if name.startswith("decode.")]
-    for name in changes:
-        if name not in known:
-            raise UserError(f"{name!r} cannot be changed in a trained run; {nearest(name, known)}")
-    return changes
+    checkpoints_to_average = None if average is None else parse_average(average)
+    directories = [directory] if isinstance(directory, str | Path) else directory
+    return Translator(load_runs(directories, changes, trust), checkpoints_to_average)

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 
 from attn_research.config import Decode
 from attn_research.data.vocab import EOS
@@ -43,7 +44,8 @@ def search(directory: Path, workload: str, score: str, beam: int) -> PreparedSid
 
     @jax.jit
     def outputs(params, source, lengths):
-        best = run_search(model.apply(params, source, lengths), source.shape[1], lengths).hypothesis(0)
+        items = jnp.arange(len(lengths), dtype=jnp.int32)
+        best = run_search(model.apply(params, source, lengths), source.shape[1], lengths, items).hypothesis(0)
         return {"symbols": best.symbols.T, "log p": best.log_probability}
 
     groups = {}

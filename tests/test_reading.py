@@ -10,7 +10,7 @@ import unicodedata
 import pytest
 from toy_corpus import corpus, write_text
 
-from attn_research.commands.translate import open_input, read_lines
+from attn_research.commands.input_lines import open_input, read_lines
 from attn_research.config import Data
 from attn_research.data.files import decode_lines
 from attn_research.data.parallel import read_pairs as read_pairs

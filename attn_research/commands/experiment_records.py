@@ -1,13 +1,16 @@
 """The records of an experiment: of its runs with the chosen settings, and of the trials that chose them."""
 
 import dataclasses
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from attn_research.commands.experiment import RecordsByConfig, executed_runs, read_tuning, trials_file
 from attn_research.config import Config
-from attn_research.errors import UserError
+from attn_research.errors import UserError, nearest
+from attn_research.sweeps.evaluations import SEPARATOR, Job, add_rows, attach, plan
+from attn_research.sweeps.evaluations import describe as describe_evaluation
 from attn_research.sweeps.expand import Experiment
 from attn_research.sweeps.matching import describe
 from attn_research.sweeps.tuning import Tuning
@@ -31,6 +34,7 @@ class ExperimentRecords(NamedTuple):
     tuning: Tuning | None
     trials: list[Mapping[str, Any]]  # their records
     other_trials: bool  # whether trials were made with other data than the runs
+    missing_evaluations: Mapping[str, int]  # how many evaluations of each name are not made yet
 
     @property
     def missing(self) -> list[Config]:
@@ -46,6 +50,7 @@ class ExperimentRecords(NamedTuple):
         table = self.experiment.table
         included = [config for config in self.experiment.runs if config not in self.left_out]
         rows, missing = table.group(included, self.by_config)
+        rows = add_rows(rows, self.experiment.evaluations)
         if not any(rows.values()):
             self._reject_empty()
         reasons = [
@@ -55,12 +60,28 @@ class ExperimentRecords(NamedTuple):
         return rows, missing, reasons
 
     @property
+    def evaluations(self) -> list[Mapping[str, Any]]:
+        """What the evaluations of the records come from."""
+        splits = [split for record in self.by_config.values() for split in record["splits"].values()]
+        return [split["evaluation"] for split in splits if "evaluation" in split]
+
+    @property
     def notes(self) -> list[str]:
         """The footnotes on the sizes and the tuning of the rows."""
         table, match = self.experiment.table, self.experiment.match
         sizes = [] if match is None else [describe(match, self.experiment.sizes, table.label)]
         other = [OTHER_TRIALS] if self.other_trials else []
-        return [*sizes, *([] if self.tuning is None else tuning_notes(self.tuning, table.label, table.columns)), *other]
+        tuned = [] if self.tuning is None else tuning_notes(self.tuning, table.label, table.columns)
+        return [*sizes, *tuned, *other, *self._evaluation_notes()]
+
+    def _evaluation_notes(self) -> list[str]:
+        splits = [record["splits"] for record in self.by_config.values()]
+        names = {name: f"{how.measured}{SEPARATOR}{name}" for name, how in self.experiment.evaluations.items()}
+        evaluated = {name: [one[split] for one in splits if split in one] for name, split in names.items()}
+        return [
+            describe_evaluation(name, how, evaluated[name], self.missing_evaluations.get(name, 0))
+            for name, how in self.experiment.evaluations.items()
+        ]
 
     def table(self) -> "TableData":
         """Returns the experiment's table. Errors are as in `rows`."""
@@ -123,6 +144,20 @@ def shown_columns(experiment: Experiment) -> list[str]:
     return [*experiment.table.columns, *(curve.y for curve in experiment.curves), *claimed]
 
 
+def shown_items(experiment: Experiment) -> set[tuple[str, str]]:
+    """Returns split and metric of everything that an experiment shows item by item."""
+    from attn_research.reports.tables import measured
+
+    pairs = measured(shown_columns(experiment))
+    as_rows = {name: how for name, how in experiment.evaluations.items() if how.row}
+    return pairs | {
+        (f"{split}{SEPARATOR}{name}", metric)
+        for name, how in as_rows.items()
+        for split, metric in pairs
+        if split == how.measured
+    }
+
+
 def load_tuning(experiment: Experiment, committed: Path, runs: Path | None = None) -> Tuning:
     """Loads the trials of a tuned experiment: from `runs`, else the committed ones."""
     from attn_research.runs import records
@@ -159,11 +194,47 @@ def load_records(
     selected, edited = select_current_code(executed.values(), own, others)
     warn_unrecorded(list(selected.values()), experiment.name)
     selected, other_data = select_same_data(selected)
-    if runs is not None:
-        selected = user_metrics.add(selected, runs, shown_columns(experiment))
     reasons = edited | other_data
     by_config = {config: selected[trained] for config, trained in executed.items() if trained in selected}
+    jobs, missing = plan_evaluations(experiment, by_config)
+    by_config, without = attach(by_config, jobs, runs)
+    _check_evaluated(experiment, by_config)
+    if runs is not None:
+        by_config = user_metrics.add(by_config, runs, shown_columns(experiment))
     left_out = {config: reasons[trained] for config, trained in executed.items() if trained in reasons}
     trials = {} if tuning is None else tuning.records
     other_trials = bool(select_same_data({**trials, **selected})[1])
-    return ExperimentRecords(experiment, by_config, left_out, tuning, list(trials.values()), other_trials)
+    missing.update(job.name for job in without)
+    return ExperimentRecords(experiment, by_config, left_out, tuning, list(trials.values()), other_trials, missing)
+
+
+def _check_evaluated(experiment: Experiment, by_config: RecordsByConfig) -> None:
+    """Checks that a record has the evaluation of every column, if there are records.
+
+    Raises:
+      UserError: the experiment does not declare the evaluation, or it is not made.
+    """
+    made = {split for record in by_config.values() for split in record["splits"]}
+    for split in sorted({split for split, _ in shown_items(experiment) if SEPARATOR in split} - made):
+        name = split.partition(SEPARATOR)[2]
+        if name not in experiment.evaluations:
+            raise UserError(
+                f"EVALUATIONS of {experiment.name} has no {name!r}; {nearest(name, experiment.evaluations)}"
+            )
+        if by_config and not experiment.evaluations[name].row:
+            raise UserError(
+                f"no run of {experiment.name} has the evaluation {split!r} that its columns show; "
+                "`attn-research sweep` makes it"
+            )
+
+
+def plan_evaluations(experiment: Experiment, by_config: RecordsByConfig) -> tuple[list[Job], Counter[str]]:
+    """Returns the evaluations of an experiment that can be made, and how many of each name wait for runs.
+
+    Args:
+      by_config: the records of the finished runs, under the configs before tuning.
+    """
+    if not experiment.evaluations:
+        return [], Counter()
+    rows = {config: experiment.table.label(config) for config in experiment.runs}
+    return plan(experiment.evaluations, by_config, rows)

@@ -21,6 +21,7 @@ from attn_research.commands.experiment import (
     read_tuning,
     trials_file,
 )
+from attn_research.commands.sweep_evaluations import sweep_evaluations
 from attn_research.config import Config, digest
 from attn_research.errors import UserError
 from attn_research.runs.environment import worker_settings
@@ -70,7 +71,8 @@ def sweep(arguments: argparse.Namespace) -> int:
         check_names(config)
     if experiment.tune is None:
         stage = Stage(experiment.name, list(dict.fromkeys(experiment.sizes.values())))
-        return _list(arguments, stage) if arguments.list else _train(arguments, stage)
+        status = _list(arguments, stage) if arguments.list else _train(arguments, stage)
+        return max(status, sweep_evaluations(arguments, experiment, experiment.sizes))
     return _sweep_tuned(arguments, experiment, experiment.tune)
 
 
@@ -102,10 +104,11 @@ def _sweep_tuned(arguments: argparse.Namespace, experiment: Experiment, tune: Tu
         status = _list(arguments, first) | _list(arguments, second)
         if waiting:
             print(f"{waiting} runs wait for the choice of their settings")
-        return status
+        return max(status, sweep_evaluations(arguments, experiment, executed))
     if waiting:
         print_error(f"{waiting} of {len(experiment.runs)} runs left out: trials of their rows are not finished")
-    return max(status, _train(arguments, second) if executed else 0, 1 if waiting else 0)
+    status = max(status, _train(arguments, second) if executed else 0, 1 if waiting else 0)
+    return max(status, sweep_evaluations(arguments, experiment, executed))
 
 
 def _committed_trials(

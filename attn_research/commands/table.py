@@ -2,7 +2,6 @@
 
 import argparse
 import sys
-from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ from attn_research.commands.experiment import (
     read_experiment,
     trials_file,
 )
-from attn_research.commands.experiment_records import ExperimentRecords, load_records, shown_columns
+from attn_research.commands.experiment_records import ExperimentRecords, load_records, shown_items
 from attn_research.errors import UserError
 from attn_research.sweeps.expand import Experiment, load_experiment
 
@@ -129,16 +128,15 @@ def _print_table(arguments: argparse.Namespace, experiment: Experiment, committe
 
 def _save(experiment: Experiment, runs: Path, committed: Path) -> int:
     """Writes the records and the table, also into the README of the checkout if it shows the table."""
-    from attn_research.reports.tables import measured
     from attn_research.runs.committed import save_committed
     from attn_research.runs.trials import save_trials
 
     loaded = load_records(experiment, committed, runs)
     saved = [dict(record) for record in loaded.by_config.values()]
-    if flaws := _flaws([*saved, *loaded.trials]):
-        raise UserError(f"the records {' and '.join(flaws)}; nothing saved")
+    if flaws := _flaws(loaded):
+        raise UserError(f"{' and '.join(flaws)}; nothing saved")
     text = loaded.table().render("md")  # its notes name the missing runs
-    save_committed(committed, saved, measured(shown_columns(experiment)))
+    save_committed(committed, saved, shown_items(experiment))
     page = committed.with_suffix(".md")
     storage.write(page, text)
     print(f"{committed}\n{page}")
@@ -165,13 +163,17 @@ def _insert_table(text: str, page: Path, table: str) -> str:
     return before + begin + "\n" + table + END + rest.partition(END)[2]
 
 
-def _flaws(run_records: Iterable[Mapping[str, Any]]) -> list[str]:
-    """Returns why records cannot be published as one experiment."""
-    commits = sorted({str(record["commit"]) for record in run_records})
-    flaws = [f"are of several commits ({', '.join(commit[:10] for commit in commits)})"] if len(commits) > 1 else []
-    return flaws + (
-        ["were made with uncommitted changes"] if any(record["dirty"] is not False for record in run_records) else []
-    )
+def _flaws(loaded: ExperimentRecords) -> list[str]:
+    """Returns why records cannot be published as one experiment. Evaluations may be newer than the runs."""
+    groups = {"records": [*loaded.by_config.values(), *loaded.trials], "evaluations": loaded.evaluations}
+    flaws = []
+    for name, made in groups.items():
+        commits = sorted({str(one["commit"]) for one in made})
+        if len(commits) > 1:
+            flaws.append(f"the {name} are of several commits ({', '.join(commit[:10] for commit in commits)})")
+        if any(one["dirty"] is not False for one in made):
+            flaws.append(f"the {name} were made with uncommitted changes")
+    return flaws
 
 
 def _check(experiment: Experiment, committed: Path) -> int:
@@ -182,8 +184,7 @@ def _check(experiment: Experiment, committed: Path) -> int:
     if not (committed.is_file() and page.is_file()):
         raise UserError(f"{experiment.name} has no {committed} and {page.name}; --save writes them")
     loaded = load_records(experiment, committed)
-    flaws = [f"the records {flaw}" for flaw in _flaws([*loaded.by_config.values(), *loaded.trials])]
-    flaws += _wrong_choices(loaded, trials_file(committed))
+    flaws = [*_flaws(loaded), *_wrong_choices(loaded, trials_file(committed))]
     old, new = page.read_text(encoding="utf-8"), loaded.table().render("md")
     if old != new:
         flaws.append(f"{page} is not the table of its records")

@@ -48,20 +48,23 @@ def count_targets(train: EncodedSplit) -> Counter[bytes]:
     return Counter(train.target[row].tobytes() for row in range(len(train.target)))
 
 
-def read_attributes(table: "pyarrow.Table", encoded: EncodedSplit, targets: Mapping[bytes, int]) -> dict[str, Sequence]:
+def read_attributes(
+    table: "pyarrow.Table", encoded: EncodedSplit, targets: Mapping[bytes, int] | None
+) -> dict[str, Sequence]:
     """Returns the attributes of a split, a whole number or string for each item.
 
     Args:
       table: the columns of the task.
       encoded: the same items as ids.
-      targets: as `count_targets` returns them.
+      targets: as `count_targets` returns them; None: there is no attribute `frequency`.
     """
-    frequency = [targets[encoded.target[row].tobytes()] for row in range(len(encoded.target))]
     numbers = {
         "length": encoded.source.lengths,
         "target_length": encoded.target.lengths - 1,  # without EOS
-        "frequency": np.array(frequency),
     }
+    if targets is not None:
+        frequency = [targets[encoded.target[row].tobytes()] for row in range(len(encoded.target))]
+        numbers["frequency"] = np.array(frequency)
     result: dict[str, Sequence] = {name: np.minimum(values, MAXIMUM).tolist() for name, values in numbers.items()}
     if "attributes" in table.column_names:
         items = table["attributes"].to_pylist()

@@ -20,15 +20,37 @@ def find_folder(path: str) -> Path:
     Raises:
       UserError: there is no such folder; the message names the nearest match.
     """
-    roots = [Path.cwd()] + ([Path(os.environ[ROOT])] if ROOT in os.environ else [])
+    roots = _roots()
     for root in roots:
         if (root / path).is_dir():
             return root / path
     siblings = [
         folder.name for root in roots if (root / path).parent.is_dir() for folder in _folders((root / path).parent)
     ]
-    searched = " and ".join(map(str, roots)) + ("" if ROOT in os.environ else f" (${ROOT} is not set)")
-    raise UserError(f"no folder {path!r} in {searched}; {nearest(Path(path).name, siblings)}")
+    raise UserError(f"no folder {path!r} in {_searched(roots)}; {nearest(Path(path).name, siblings)}")
+
+
+def find_path(path: str) -> Path:
+    """Returns the file `path`, resolved as by `find_folder`.
+
+    Raises:
+      UserError: there is no such file; the message names the nearest match.
+    """
+    roots = _roots()
+    for root in roots:
+        if (root / path).is_file():
+            return root / path
+    folders = [(root / path).parent for root in roots if (root / path).parent.is_dir()]
+    siblings = [file.name for folder in folders for file in folder.iterdir() if file.is_file()]
+    raise UserError(f"no file {path!r} in {_searched(roots)}; {nearest(Path(path).name, siblings)}")
+
+
+def _roots() -> list[Path]:
+    return [Path.cwd()] + ([Path(os.environ[ROOT])] if ROOT in os.environ else [])
+
+
+def _searched(roots: list[Path]) -> str:
+    return " and ".join(map(str, roots)) + ("" if ROOT in os.environ else f" (${ROOT} is not set)")
 
 
 def _folders(parent: Path) -> Iterator[Path]:

@@ -2,7 +2,7 @@
 
 import functools
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 # Not hashed: file and line of an item, for messages, and what is known of it, for slices of a table.
 UNHASHED = {"where", "attributes"}
+# Nor in the identity of a run: no run reads it, only an evaluation that replaces unknown symbols.
+UNREAD = {"raw_source"}
 
 
 @functools.lru_cache(maxsize=4)
@@ -25,12 +27,13 @@ def fingerprint(spec: Spec) -> Mapping[str, str]:
     Raises:
       UserError: as `task.load`.
     """
-    return MappingProxyType({name: _hash(table) for name, table in tables(spec).items()})
+    return MappingProxyType({name: hash_table(table, UNHASHED | UNREAD) for name, table in tables(spec).items()})
 
 
-def _hash(table: "pyarrow.Table") -> str:
+def hash_table(table: "pyarrow.Table", unhashed: Collection[str] = UNHASHED) -> str:
+    """Returns the first 16 hex characters of a sha256 over the other columns of a table."""
     sha = hashlib.sha256()
-    for name in sorted(set(table.column_names) - UNHASHED):
+    for name in sorted(set(table.column_names) - set(unhashed)):
         sha.update(name.encode() + b"\0")
         for chunk in table.select([name]).combine_chunks()[name].chunks:
             _update(sha, chunk)

@@ -63,7 +63,7 @@ def _split_names(names: Collection[str], test: str) -> dict[str, str]:
 
 
 def _from_folder(path: str, languages: Languages, test: str) -> dict[str, Pairs]:
-    return {split: _from_files(*files) for split, files in find_files(path, languages, test).items()}
+    return {split: read_files(*files) for split, files in find_files(path, languages, test).items()}
 
 
 def find_files(path: str, languages: Languages, test: str) -> dict[str, list[Path]]:
@@ -79,7 +79,12 @@ def find_files(path: str, languages: Languages, test: str) -> dict[str, list[Pat
     return {split: [find_file(folder, f"{name}.{side}") for side in languages] for split, name in data_splits.items()}
 
 
-def _from_files(source: Path, target: Path) -> Pairs:
+def read_files(source: Path, target: Path) -> Pairs:
+    """Returns the pairs of two files.
+
+    Raises:
+      UserError: a file cannot be read, or they have different numbers of lines.
+    """
     sources, targets = list(read_lines(source)), list(read_lines(target))
     if len(sources) != len(targets):
         message = f"{source} has {len(sources)} lines, but {target.name} has {len(targets)}"

@@ -28,6 +28,7 @@ Every parameter needs a default and is an option: `my_tasks.py:backwards(train=5
 - `raw`: the original lines of all correct targets. With this column, outputs are scored as text by BLEU and chrF, in
   composed form (NFC) and with single spaces. BLEU's tokenizer follows the script of the lines; an option `tokenize` of
   the task overrides it.
+- `raw_source`: the original line of the source, from which an evaluation copies words for unknown output symbols.
 - `where`: file and line of the item, such as `train.tsv.gz:17`, for messages.
 - `attributes`: a dict for each item, with the same keys for all: strings or whole numbers from 0 to 65,535, such as
   `{"style": "long"}`. Tables and figures can slice a split by them, as in the column `test[style=long]/exact`. Every
@@ -42,7 +43,7 @@ learns its segmentation from its data is registered with `symbols="learned"`. It
 
 import functools
 import inspect
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -68,7 +69,11 @@ if TYPE_CHECKING:
 # generated: the items depend only on the options, the task's own file and this folder, so they can be cached.
 # explicit: options that the normal form of a spec always names, even at their default, as committed configs do.
 # check_files: raises a UserError if a file that the options name is missing; a function of the options returns it.
-tasks = Registry("task", symbols="characters", outputs="any", generated=False, explicit=(), check_files=None)
+# read_test: reads the files of another test set; a function of the options returns it, and it is called as
+#   (files, (source, target) segmentation) -> {column: values}. None: the task reads no such files.
+tasks = Registry(
+    "task", symbols="characters", outputs="any", generated=False, explicit=(), check_files=None, read_test=None
+)
 
 SPLITS = ("train", "dev", "test")
 COLUMNS = ("source", "target")
@@ -91,7 +96,7 @@ def load(spec: Spec) -> DatasetDict:
         if name not in splits:
             raise UserError(f"task {spec} has no split {name!r}; {nearest(name, splits)}")
     for name, split in splits.items():
-        _check_split(split, f"split {name!r} of task {spec}")
+        check_split(split, f"split {name!r} of task {spec}")
     return splits
 
 
@@ -121,7 +126,8 @@ def _code(spec: Spec, function: Callable) -> Any:
     return Path(inspect.getfile(function)).read_text("utf-8")
 
 
-def _check_split(split: Any, title: str) -> None:
+def check_split(split: Any, title: str) -> None:
+    """Checks the columns of a split, which `title` names in messages; raises a UserError."""
     import datasets
 
     tokens = datasets.List(datasets.Value("string"))
@@ -195,6 +201,25 @@ def from_columns(splits: Mapping[str, Mapping[str, list]]) -> DatasetDict:
     import datasets
 
     return datasets.DatasetDict({name: datasets.Dataset.from_dict(columns) for name, columns in splits.items()})
+
+
+def read_test(spec: Spec, files: Sequence[Path], segmentations: Sequence[Segmentation]) -> "pyarrow.Table":
+    """Returns another test set, read from files in the format of the task.
+
+    Args:
+      segmentations: of source and target, as a run of the task uses them.
+
+    Raises:
+      UserError: the task reads no files, or they cannot be read or have another form.
+    """
+    traits = tasks.bind(spec).traits
+    if traits.read_test is None:
+        able = ", ".join(sorted(name for name in tasks.functions if tasks.bind(Spec(name)).traits.read_test))
+        raise UserError(f"task {spec} cannot read a test set from files; tasks that can: {able}")
+    columns = traits.read_test(files, segmentations)
+    title, split = ", ".join(map(str, files)), from_columns({"test": columns})["test"]
+    check_split(split, title)
+    return split.with_format("arrow")[:]
 
 
 def learns_segmentation(spec: Spec) -> bool:

@@ -3,12 +3,12 @@
 import functools
 import logging
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from attn_research.data.files import find_file, find_folder, read_lines
-from attn_research.data.segmentation import SEGMENTATIONS
+from attn_research.data.segmentation import SEGMENTATIONS, Segmentation
 from attn_research.data.task import SPLITS, DatasetDict, from_columns, tasks
 from attn_research.errors import UserError
 from attn_research.normal_form import normal
@@ -38,7 +38,26 @@ def find_files(path: str) -> dict[str, Path]:
     return {split: find_file(folder, f"{split}.tsv") for split in SPLITS}
 
 
-@tasks.register(symbols=SYMBOLS, outputs="words", check_files=lambda hyper: functools.partial(find_files, **hyper))
+def read_test(files: Sequence[Path], segmentations: Sequence[Segmentation], **_: object) -> dict[str, list]:
+    """Reads a test set: one file, as test.tsv.
+
+    Raises:
+      UserError: there are several files, or the file cannot be read or has another form.
+    """
+    if len(files) != 1:
+        raise UserError(
+            f"a test set of task transduction is one file of lines word<TAB>segments, not {len(files)} files"
+        )
+    lines = _lines(files[0])
+    return _columns(_without_numbers(lines, {line.word for line in lines}), "test")
+
+
+@tasks.register(
+    symbols=SYMBOLS,
+    outputs="words",
+    check_files=lambda hyper: functools.partial(find_files, **hyper),
+    read_test=lambda hyper: functools.partial(read_test, **hyper),
+)
 def transduction(path: str = "") -> DatasetDict:
     """The words in the folder `path`: train.tsv, dev.tsv and test.tsv, each plain or .gz.
 

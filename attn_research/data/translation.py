@@ -3,6 +3,7 @@
 import functools
 import logging
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Annotated, Literal
 
 from attn_research.annotations import Length, Range
@@ -35,10 +36,29 @@ def check_files(path: str, source: str, target: str, test: str, align: str, **_:
         find_alignments(path, (source, target), test, align)
 
 
+def read_test(files: Sequence[Path], segmentations: Sides, align_target_first: bool, **_: object) -> dict[str, list]:
+    """Reads a source file, a target file and, optionally, a file with gold word alignments.
+
+    Raises:
+      UserError: the number of files is wrong, or a file cannot be read, or its lines do not belong together.
+    """
+    if len(files) not in (2, 3):
+        raise UserError(
+            f"a test set of task translation is a source file, a target file and optionally an alignment file, not "
+            f"{len(files)} files"
+        )
+    pairs = _without_empty("test", parallel.read_files(*files[:2]))
+    columns = _columns(pairs, segmentations) | {"raw_source": list(pairs.sources)}
+    if len(files) == 2:
+        return columns
+    return columns | _links(pairs, segmentations, read_alignments(files[2], pairs, align_target_first))
+
+
 @tasks.register(
     symbols="learned",
     explicit=("vocabulary",),
     check_files=lambda hyper: functools.partial(check_files, **hyper),
+    read_test=lambda hyper: functools.partial(read_test, **hyper),
 )
 def translation(
     path: str = "",
@@ -101,6 +121,7 @@ def translation(
     splits = from_columns(
         {
             split: _columns(lines, segmentations)
+            | ({"raw_source": list(lines.sources)} if split != "train" else {})
             | (_links(lines, segmentations, links[split]) if split in links else {})
             for split, lines in pairs.items()
         }

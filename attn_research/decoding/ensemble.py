@@ -1,13 +1,15 @@
 """Ensembles: several models that write one output together. Each step averages their probabilities."""
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from attn_research.models.session import Session
+from attn_research.models.output_normalizers import OutputNormalizer, softmax
+from attn_research.models.seq2seq import Seq2Seq
+from attn_research.models.session import DecoderSession
 
 
 class EnsembleSession(NamedTuple):
@@ -17,7 +19,12 @@ class EnsembleSession(NamedTuple):
     attend.
     """
 
-    members: tuple[Session, ...]
+    members: tuple[DecoderSession, ...]
+
+    @property
+    def normalizer(self) -> OutputNormalizer:
+        """The softmax of log p, with cross-entropy."""
+        return softmax()._replace(sparse=all(member.normalizer.sparse for member in self.members))
 
     @property
     def start(self) -> tuple[Any, ...]:
@@ -37,10 +44,20 @@ class EnsembleSession(NamedTuple):
         logits, weights = zip(*(member.teacher_force(target) for member in self.members), strict=True)
         return mean_log_probability(logits), mean_weights(weights)
 
+    def unnormalized(self, target: Int[Array, "b t"]) -> tuple[Float[Array, "t b n"], Float[Array, "t b s"]]:
+        """Returns the same as `teacher_force`, since `normalizer` takes log p."""
+        return self.teacher_force(target)
 
-def join_sessions(sessions: Sequence[Session]) -> Session:
-    """Returns the session of the ensemble; a single session as it is."""
-    return sessions[0] if len(sessions) == 1 else EnsembleSession(tuple(sessions))
+
+class Ensemble(NamedTuple):
+    """Several models with the same vocabularies, called as one model."""
+
+    members: tuple[Seq2Seq, ...]
+
+    def apply(self, params: Sequence[Any], source: Int[Array, "b s"], lengths: Int[Array, " b"]) -> EnsembleSession:
+        """Returns the encoded batch; `params` has the parameters of every member."""
+        pairs = zip(self.members, params, strict=True)
+        return EnsembleSession(tuple(cast(DecoderSession, member.apply(one, source, lengths)) for member, one in pairs))
 
 
 def mean_log_probability(logits: Sequence[Float[Array, "*r n"]]) -> Float[Array, "*r n"]:

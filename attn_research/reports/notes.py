@@ -50,7 +50,7 @@ def notes(
         *_steps_to(finished, columns),
         *_milliseconds(finished, columns),
         *_peak_memory(finished, columns),
-        *_origin(records),
+        *_origin([record for record in records if "evaluation" not in record]),  # of the rows of runs
         *_settings(rows),
     ]
 

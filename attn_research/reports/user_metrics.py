@@ -39,7 +39,9 @@ def add(records_by_config: Mapping[Config, Record], runs: Path, names: Sequence[
 
 
 def _extend(record: Record, directory: Path, columns: Sequence[MetricColumn]) -> Record:
-    splits, has_outputs = dict(record["splits"]), records.read(directory) == record
+    splits, own = dict(record["splits"]), records.read(directory)
+    of_runs = {name: split for name, split in splits.items() if "evaluation" not in split}
+    has_outputs = own is not None and own == {**record, "splits": of_runs}
     for table_column in columns:
         split, name = splits.get(table_column.split), table_column.metric.name
         if split is None:
@@ -57,7 +59,10 @@ def _extend(record: Record, directory: Path, columns: Sequence[MetricColumn]) ->
 def _measure(split: Mapping[str, Any], table_column: MetricColumn, directory: Path) -> dict[str, Any]:
     """A split of a record with the column's metric."""
     name, metric = table_column.metric.name, table_column.metric
-    lines = storage.read(directory / "outputs" / f"{table_column.split}.jsonl").decode().split("\n")
+    if evaluation := split.get("evaluation"):
+        directory = directory / "evaluations" / evaluation["id"]
+    file = directory / "outputs" / f"{table_column.split.partition('@')[0]}.jsonl"
+    lines = storage.read(file).decode().split("\n")
     counts = count(name, map(json.loads, filter(None, lines)))
     return {
         **split,

@@ -68,11 +68,12 @@ def parse_object(text: str, path: Path, line: int | None = None) -> tuple[dict[s
     return record, location
 
 
-def check(record: dict[str, Any], location: str) -> dict[str, Any]:
+def check(record: dict[str, Any], location: str, fields: Mapping[str, tuple[type, ...]] = FIELDS) -> dict[str, Any]:
     """Checks checksum and fields of a record, and returns it without the checksum.
 
     Args:
       location: file and line, for the message.
+      fields: the required fields with their types.
 
     Raises:
       UserError: the record lacks a field or does not match its checksum.
@@ -80,13 +81,13 @@ def check(record: dict[str, Any], location: str) -> dict[str, Any]:
     checksum = record.pop(CHECKSUM, None)
     if checksum is not None and checksum != _checksum(record):
         raise UserError(f"{location} is damaged: it does not match its checksum")
-    for name, kinds in FIELDS.items():
+    for name, kinds in fields.items():
         outer, dot, inner = name.partition(".")
         _check(record[outer] if dot else record, inner or outer, kinds, name, location)
     for name, split in record["splits"].items():
         for part, kinds in SPLIT_FIELDS.items():
             _check(split, part, kinds, f"splits.{name}.{part}", location)
-    if record["status"] == "finished" and "test" not in record["splits"]:
+    if record.get("status") == "finished" and "test" not in record["splits"]:
         raise UserError(f"{location} is not a record: it has no 'splits.test'")
     return record
 

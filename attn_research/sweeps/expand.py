@@ -6,16 +6,22 @@ import traceback
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal, NamedTuple, TypeVar
 
 from attn_research.config import Config, flatten, override, program_config, run_file, unflatten
 from attn_research.errors import UserError
 from attn_research.registry import Spec
+from attn_research.sweeps.evaluations import Evaluate, check_evaluations
 from attn_research.sweeps.matching import Match, match_sizes
 from attn_research.sweeps.tuning import Tune, check_tune
 from attn_research.variants import canonical
 
 Value = TypeVar("Value")
+# The names that an experiment need not define, with their values then.
+OPTIONAL: dict[str, Any] = {
+    "PUBLISHED": {}, "TUNE": None, "MATCH": None, "CLAIMS": (), "EVALUATIONS": {}, "curves": ()
+}  # fmt: skip
 
 
 class Experiment(NamedTuple):
@@ -29,6 +35,7 @@ class Experiment(NamedTuple):
     curves: Sequence[Any] = ()
     match: Match | None = None
     claims: Sequence[Any] = ()
+    evaluations: Mapping[str, Evaluate] = MappingProxyType({})
 
     @property
     def sizes(self) -> Mapping[Config, Config]:
@@ -56,7 +63,8 @@ def load_experiment(
     """Returns the experiment in the file at `path`.
 
     Args:
-      path: a file that defines `runs()`, `table` and optionally `PUBLISHED`, `TUNE`, `MATCH`, `CLAIMS`, `curves`.
+      path: a file that defines `runs()`, `table` and optionally `PUBLISHED`, `TUNE`, `MATCH`, `CLAIMS`, `EVALUATIONS`,
+        `curves`.
       changes: changes of every config.
       additions: each set of changes adds a changed copy of every config, which gives new rows with all seeds.
       seeds: every row gets the seeds 0 to `seeds` - 1; None: those of the file.
@@ -67,7 +75,7 @@ def load_experiment(
       UserError: the file cannot be run or is not an experiment, or a change is not valid.
     """
     with locate_errors(path):
-        names = {"PUBLISHED": {}, "TUNE": None, "MATCH": None, "CLAIMS": (), "curves": ()} | run_file(path)
+        names = OPTIONAL | run_file(path)
         missing = [name for name in ("runs", "table") if name not in names]
         if missing:
             raise UserError(f"{path} is not an experiment: it does not define {' and '.join(missing)}")
@@ -84,7 +92,8 @@ def load_experiment(
     if budget:
         _check_tuned(budget, configs, changes or {})
     runs = programs_first(dict.fromkeys(configs))
-    declared = (names["table"], names["PUBLISHED"], budget, names["curves"], matched, names["CLAIMS"])
+    evaluations = check_evaluations(names["EVALUATIONS"], path)
+    declared = (names["table"], names["PUBLISHED"], budget, names["curves"], matched, names["CLAIMS"], evaluations)
     return Experiment(Path(path).stem, runs, *declared)
 
 

@@ -9,7 +9,7 @@ import logging
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast, get_args
 
 import jax
 import jax.numpy as jnp
@@ -150,6 +150,18 @@ class Checkpoints:
     def _progress_file(self, step: int) -> Path:
         folder = self.last / str(step)
         return folder / PROGRESS if (folder / PROGRESS).exists() else folder / "progress" / "metadata"  # Orbax
+
+
+def parse_average(text: str) -> tuple[Kind, int]:
+    """Returns kind and number of "last:N" or "best:N".
+
+    Raises:
+      UserError: the text has another form.
+    """
+    kind, _, number = text.partition(":")
+    if kind not in get_args(Kind) or not (number.isdecimal() and int(number) > 1):
+        raise UserError(f"average is {text!r}, but must be last:N or best:N with N at least 2, as in last:5")
+    return cast(Kind, kind), int(number)
 
 
 def _mean(*arrays: jax.Array) -> jax.Array:

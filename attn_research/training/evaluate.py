@@ -1,6 +1,7 @@
 """Evaluates a split: the loss with teacher forcing, and the metrics of the outputs of the search."""
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any, NamedTuple, cast
 
 import jax
@@ -11,6 +12,7 @@ from attn_research import config
 from attn_research.data.batching import Batch, collate, plan_batches
 from attn_research.data.segmentation import LearnedSegmentation
 from attn_research.data.vocab import Vocabulary
+from attn_research.decoding.ensemble import Ensemble, EnsembleSession
 from attn_research.decoding.outputs import Outputs, rows_at_once
 from attn_research.decoding.search import make_search
 from attn_research.metrics import METRICS, alignment_errors, diagnose, score_outputs, score_texts
@@ -23,6 +25,7 @@ from attn_research.training.step import token_mask
 from attn_research.training.word_alignment import WordWeights, has_links, score_words, word_weights
 
 MAX_LOGITS = 2**30  # bytes of the logits of a batch with teacher forcing
+Rewrite = Callable[[int, list[str], np.ndarray], list[str]]  # (item, output, weights [t s]) -> output of equal length
 
 
 class EvalOutput(NamedTuple):
@@ -54,7 +57,7 @@ class Evaluation(NamedTuple):
 
 
 def make_eval_step(
-    model: Seq2Seq, decode: config.Decode, aligned: bool = False, word_aligned: bool = False
+    model: Seq2Seq | Ensemble, decode: config.Decode, aligned: bool = False, word_aligned: bool = False
 ) -> jax.stages.Wrapped:
     """Returns a jitted `(params, Batch) -> EvalOutput`.
 
@@ -66,15 +69,15 @@ def make_eval_step(
 
     @jax.jit
     def eval_step(params: Any, batch: Batch) -> EvalOutput:
-        session = cast(DecoderSession, model.apply(params, batch.source, batch.source_lengths))
-        target = cast(jax.Array, batch.target)  # inside jit
+        source, lengths, target = map(partial(cast, jax.Array), (batch.source, batch.source_lengths, batch.target))
+        session = cast(DecoderSession | EnsembleSession, model.apply(params, source, lengths))
         z, weights = session.unnormalized(target)
         logits, mask = session.normalizer.logits(z), token_mask(batch)
-        loss = (session.normalizer.loss(z, target, 0.0) * mask).sum(0)
+        loss = jnp.where(mask > 0, session.normalizer.loss(z, target, 0.0), 0).sum(0)
         nll = jnp.where(mask > 0, cross_entropy(logits, target, 0.0), 0)
         correct = ((jnp.argmax(logits, -1) == target.T) * mask).sum(0)
         impossible = jnp.isposinf(nll).sum(0) if session.normalizer.sparse else None
-        n_best = search(session, batch.source.shape[1], batch.source_lengths, batch.rows)
+        n_best = search(session, source.shape[1], lengths, batch.rows)
         attended = weights.argmax(-1) if aligned and weights.shape[-1] else None
         forced_weights = weights if word_aligned and weights.shape[-1] else None
         return EvalOutput(loss, nll.sum(0), correct, impossible, n_best.hypothesis(0), attended, forced_weights)
@@ -93,13 +96,20 @@ def _batches(split: Split, symbols: int, batch_size: int, decode: config.Decode)
 
 
 def evaluate(
-    eval_step: Callable, params: Any, split: Split, vocabulary: Vocabulary, batch_size: int, decode: config.Decode
+    eval_step: Callable,
+    params: Any,
+    split: Split,
+    vocabulary: Vocabulary,
+    batch_size: int,
+    decode: config.Decode,
+    rewrite: Rewrite | None = None,
 ) -> Evaluation:
     """Evaluates parameters with every metric that the split allows.
 
     Args:
       vocabulary: of the target.
       batch_size: largest number of rows in a batch.
+      rewrite: changes the outputs before they are compared with the references.
     """
     n = len(split.data)
     outputs: list[list[str]] = [[]] * n
@@ -120,6 +130,8 @@ def evaluate(
                 attended[row] = output.attended[:, column]
             if output.forced_weights is not None and forced_weights is not None:
                 forced_weights[row] = output.forced_weights[: split.encoded.target.lengths[row], column, :size].copy()
+    if rewrite is not None:
+        outputs = [rewrite(row, output, weights[row]) for row, output in enumerate(outputs)]
     items: dict[str, tuple[np.ndarray, ...]] = {**forced}
     if diagnostics:
         items |= diagnostics | _alignment_scores(split, outputs, weights, attended)

@@ -103,7 +103,7 @@ def prepare(data: config.Data) -> PreparedData:
     segmentations = (
         task.load(data.task).segmentations if learned else task.default_segmentations(data.task, target.symbols)
     )
-    tokenize = _bleu_tokenizer(data.task, tables["train"])
+    tokenize = bleu_tokenizer(data.task, tables["train"])
     _warn_low_bleu(data.task, tables["dev"], tokenize)
     if not learned:
         _warn_other_symbols(data.task, tables["dev"], segmentations[0])
@@ -112,7 +112,7 @@ def prepare(data: config.Data) -> PreparedData:
         for name, table in tables.items()
     }
     for name, split in splits.items():
-        _check_memory(name, split, data.batch_size)
+        check_memory(name, split, data.batch_size)
     return PreparedData(source, target, splits, segmentations)
 
 
@@ -140,7 +140,7 @@ def _check_select(select: str, dev: Split, spec: Spec) -> None:
         )
 
 
-def _check_memory(name: str, split: Split, batch_size: int) -> None:
+def check_memory(name: str, split: Split, batch_size: int) -> None:
     """Raises a UserError if a row is so long that a batch of its shape takes more than `MAX_WEIGHTS`."""
     size = 4 * batch_size * max(s * t for s, t in split.shapes)
     if size > MAX_WEIGHTS:
@@ -189,13 +189,13 @@ def saved_files(spec: Spec) -> list[str]:
     return [f"{kind}_{side}.json" for kind in kinds for side in SIDES]
 
 
-def _bleu_tokenizer(spec: Spec, train: "pyarrow.Table") -> str:
+def bleu_tokenizer(spec: Spec, table: "pyarrow.Table") -> str:
     """Returns the tokenizer of BLEU: the task's option `tokenize`, or the one for the script of its targets."""
     hyper = task.tasks.bind(spec).hyper
     if "tokenize" in hyper and hyper["tokenize"] != "auto":
         check_tokenizer(hyper["tokenize"])
         return hyper["tokenize"]
-    lines = train["raw"].slice(0, SCRIPT_SAMPLE).to_pylist() if "raw" in train.column_names else []
+    lines = table["raw"].slice(0, SCRIPT_SAMPLE).to_pylist() if "raw" in table.column_names else []
     return choose_tokenizer(line for right in lines for line in right)
 
 

@@ -95,11 +95,11 @@ def mean_flops(training: "Training") -> float:
     return float(np.mean([flops_by_shape[shape] for shape, _ in batches]))
 
 
-def describe_split(split: Split, evaluation: Evaluation, targets: Mapping[bytes, int]) -> dict[str, Any]:
+def describe_split(split: Split, evaluation: Evaluation, targets: Mapping[bytes, int] | None) -> dict[str, Any]:
     """Returns the record of a split: metrics, item counts, attributes of the items, and signatures of the metrics.
 
     Args:
-      targets: how often each target occurs in training, as `count_targets` returns it.
+      targets: how often each target occurs in training, as `count_targets` returns it; None: unknown.
     """
     ceiling = split.column("ceiling")
     return {

@@ -19,6 +19,7 @@ QUESTIONS = (
     "padding",
     "start",
     "decoding",
+    "translate",
     "sweep",
 )
 
