@@ -12,6 +12,7 @@ from attn_research.config.schema import Attention, Config, Decode, Train
 LATER = {
     "model.attention.bias": Attention.bias,
     "train.keep": Train.keep,
+    "train.imported": Train.imported,
     "decode.coverage_penalty": Decode.coverage_penalty,
     "decode.min_length": Decode.min_length,
     "decode.max_length": Decode.max_length,
