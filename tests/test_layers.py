@@ -31,6 +31,7 @@ LAYERS = {
     "training": 4,
     "sweeps": 5,
     "reports": 5,
+    "importing": 5,
     "translator": 5,
     "commands": 6,
     "cli": 6,
