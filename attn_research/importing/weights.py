@@ -56,9 +56,9 @@ def _read_arrays(path: Path) -> dict[str, np.ndarray]:
     try:
         if path.suffix == ".safetensors":
             return {name: np.asarray(array) for name, array in load_file(path).items()}
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
             return {name: file[name] for name in file.files}
-    except (SafetensorError, ValueError, AttributeError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+    except (SafetensorError, ValueError, TypeError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise UserError(f"{path} cannot be read as {path.suffix}: {error}") from error
 
 
