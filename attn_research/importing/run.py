@@ -1,14 +1,17 @@
 """Writes the run of an imported checkpoint: a directory as training writes it, after zero steps."""
 
 import json
+import logging
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from attn_research import storage
 from attn_research.config import Config, override
 from attn_research.data import task
-from attn_research.data.vocab import Vocabulary
+from attn_research.data.vocab import UNK, Vocabulary
 from attn_research.errors import UserError
 from attn_research.importing import symbols
 from attn_research.importing.convert import read_config, read_parameters
@@ -30,6 +33,9 @@ FILE = "imported.json"
 CHANGEABLE = ("data.", "decode.")  # fields that an import may set; the parameters show the others
 TASK = "tokenized"  # without a path, it has no data
 STEP = 0  # of the checkpoint
+MAX_UNKNOWN = 0.1  # share of unknown symbols without a warning
+
+log = logging.getLogger(__name__)
 
 
 class Imported(NamedTuple):
@@ -126,6 +132,7 @@ def write(imported: Imported, directory: Path, stop: Callable[[], bool] = never_
         Checkpoints(directory / "checkpoints").save_best(STEP, params, START | {"best_step": STEP})
         return None
     training = Training(config, Clock("prepare"), lambda metrics: None, stop, imported.vocabularies)
+    _warn_unknown(training.data)
     training.state = training.state._replace(params=params)
     training.open(directory)
     storage.write(directory / FILE, origin)
@@ -136,6 +143,18 @@ def write(imported: Imported, directory: Path, stop: Callable[[], bool] = never_
     record = describe(training) | outcome | {"dev": None, "idle": False, "imported": imported.origin}
     records.write(directory, record)
     return record
+
+
+def _warn_unknown(data: PreparedData) -> None:
+    """Warns if the test split is segmented in another way than the vocabularies."""
+    for side, sentences in zip(SIDES, data.splits["test"].encoded, strict=True):
+        ids = np.concatenate([sentences[row] for row in range(len(sentences))])
+        if (share := float((ids == UNK).mean())) > MAX_UNKNOWN:
+            log.warning(
+                "%.0f %% of the %s symbols of test are not in the vocabulary; is the text segmented as in training?",
+                100 * share,
+                side,
+            )
 
 
 def read_origin(directory: Path) -> dict[str, Any] | None:
