@@ -29,7 +29,7 @@ def runs():
 table = Table("train.imported", ("test/bleu", "parameters", "ms"))
 """
 IMPORT = ["import", "fairseq", "model.npz", "--source-vocabulary", "dict.txt", "--target-vocabulary", "dict.txt"]
-DATA = ["data.task=tokenized(path='data')", "decode.ratio=1"]
+DATA = ["data.task=tokenized(path='data')", "data.shapes=1", "decode.ratio=1"]
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from safetensors.flax import save_file
 from attn_research.config import Config, flatten
 from attn_research.errors import UserError
 from attn_research.importing.run import convert, write
+from attn_research.importing.systems import SYSTEMS
 from attn_research.importing.weights import read
 from attn_research.translator import load
 
@@ -190,3 +191,10 @@ def test_a_pickle_in_an_archive_is_never_read(tmp_path):
     with pytest.raises(UserError, match=r"model\.npz cannot be read"):
         convert("opennmt", tmp_path / "model.npz", vocabularies)
     assert not proof.exists()
+
+
+def test_the_page_names_every_system_and_option():
+    page = (Path(__file__).parents[1] / "docs" / "import.md").read_text(encoding="utf-8")
+    for name, system in SYSTEMS.items():
+        assert f"attn-research import {name} " in page and f"## {system.title}" in page
+        assert all(option in page for option in system.options)
