@@ -17,8 +17,13 @@ class UserError(ValueError):
 def nearest(name: str, known: Iterable[str]) -> str:
     """Returns 'known: a, b, c; did you mean b?', the second half of every message about an unknown name."""
     known = sorted(known)
-    match = difflib.get_close_matches(name, known, n=1)
-    return f"known: {', '.join(known) or 'none'}" + (f"; did you mean {match[0]}?" if match else "")
+    return f"known: {', '.join(known) or 'none'}{did_you_mean(name, known)}"
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Returns '; did you mean b?', or nothing if no name is similar, for names that are too many to list."""
+    match = difflib.get_close_matches(name, sorted(known), n=1)
+    return f"; did you mean {match[0]}?" if match else ""
 
 
 def describe(error: BaseException, bug: str = "this is a bug in attn-research: ") -> str:

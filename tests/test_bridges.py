@@ -67,6 +67,16 @@ def test_relu_equals_opennmts_bridge(layers, parts, direction, dtype, tolerance)
             assert actual[layer][part].dtype == dtype and (expected > 0).any()
 
 
+@pytest.mark.parametrize("parts", [1, 2])
+def test_linear_projects_each_layer_with_the_same_matrices(parts):
+    states, p = run_bridge("linear", encoder_output(layers=3, parts=parts), 3, parts, 6)
+    for layer in range(3):
+        for part in range(parts):
+            close(states[layer][part], random_array((B, H), 10 * layer + part) @ p[f"W_{part}"] + p[f"b_{part}"])
+    with pytest.raises(ValueError, match=r"encoder has 1 layer\(s\) of 1 array\(s\) and the decoder 2 of 1"):
+        run_bridge("linear", encoder_output(), 2, 1, 6)
+
+
 def test_mean_ignores_padding():
     ((first,),), p = run_bridge("mean", encoder_output(), 1, 1, 6)
     mean = np.stack(

@@ -24,7 +24,7 @@ pytestmark = pytest.mark.usefixtures("user_folder")
         ("", "the following arguments are required: COMMAND"),
         (
             "trian",
-            "unknown value 'trian'; known: check, claims, completion, config, figure, scores, sweep, table, train, "
+            "unknown value 'trian'; known: check, claims, completion, config, figure, import, scores, sweep, table, train, "
             "translate, tune; did you mean train?",
         ),
         ("train", "the following arguments are required: CONFIG"),

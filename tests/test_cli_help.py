@@ -17,7 +17,7 @@ from attn_research.config import Config, flatten
 from attn_research.runs.environment import FAST_ENV
 
 
-@pytest.mark.parametrize("command", [module.__name__.rpartition(".")[2] for module in COMMANDS])
+@pytest.mark.parametrize("command", [module.__name__.rpartition(".")[2].rstrip("_") for module in COMMANDS])
 def test_help_teaches_with_examples_and_fits_80_columns(command, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
     with pytest.raises(SystemExit) as end:

@@ -32,6 +32,7 @@ LAYERS = {
     "sweeps": 5,
     "reports": 5,
     "loading": 4.5,
+    "importing": 5,
     "translator": 5,
     "evaluator": 5.5,
     "commands": 6,

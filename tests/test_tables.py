@@ -102,6 +102,16 @@ def notes(rows, columns=("test/exact",), **more):
     return "\n".join(Table("model.attention.score", columns).build(rows, **more).notes)
 
 
+def test_a_note_says_that_parameters_were_imported():
+    origin = {"system": "Joey NMT", "file": "my `models`\n/a.npz", "sha256": "0123456789abcdef" * 4}
+    rows = {"dot": row("dot", 180), "general": row("general", 170, seeds=1, imported=origin)}
+    assert notes(rows).count("not trained here") == 1
+    sentence = (
+        "`general`: not trained here; parameters of Joey NMT from `my 'models' /a.npz`, sha256 `0123456789abcdef`."
+    )
+    assert sentence in notes(rows)
+
+
 def test_rows_indistinguishable_from_the_best_are_marked():
     draw = np.random.default_rng(0)
     near = [record("location", seed, test=split(draw.random(200) < 0.89)) for seed in range(3)]

@@ -13,6 +13,7 @@ from attn_research.commands import (
     config,
     evaluate,
     figure,
+    import_,
     scores,
     sweep,
     table,
@@ -23,7 +24,7 @@ from attn_research.commands import (
 from attn_research.commands.arguments import Parser
 from attn_research.runs.environment import git_state
 
-COMMANDS = (train, sweep, tune, table, claims, figure, translate, evaluate, scores, check, config, completion)
+COMMANDS = (train, sweep, tune, table, claims, figure, translate, evaluate, import_, scores, check, config, completion)
 DESCRIPTION = """\
 Compare attention variants in recurrent encoder-decoders: train, sweep, and
 print tables made from records."""

@@ -13,6 +13,7 @@ LATER = {
     "model.attention.bias": Attention.bias,
     "model.output.normalizer": Output.normalizer,
     "train.keep": Train.keep,
+    "train.imported": Train.imported,
     "decode.coverage_penalty": Decode.coverage_penalty,
     "decode.min_length": Decode.min_length,
     "decode.max_length": Decode.max_length,

@@ -64,7 +64,7 @@ class Decoder(Checked):
     cell: Spec = Spec("lstm")  # rnn, gru or lstm
     layers: Depth = 1  # stacked layers
     hidden: Size = 64  # state size, which is the query size
-    bridge: Spec = Spec("dense")  # initial state from the encoder: zero, copy, dense, relu or mean
+    bridge: Spec = Spec("dense")  # initial state from the encoder: zero, copy, dense, relu, linear or mean
     placement: Spec = Spec("after")  # when a step attends: before, after, between or bottom
     input_feeding: Literal["attentional", "context", "none"] = "attentional"  # vector fed to the next step
     combination: Spec = Spec("tanh")  # input of the output layer: tanh, linear, gated, maxout, readout, concat or none
@@ -114,6 +114,9 @@ class Train(Checked):
     patience: Count | None = None  # early stopping: evaluations without improvement; None: no early stopping
     select: Metric = "loss"  # dev metric that selects the best checkpoint
     keep: Retained = 1  # checkpoints of each kind, last and best, that stay on disk, for `translate --average`
+    # parameters from another system in place of training: its name and the first 16 hex digits of the file's sha256,
+    # as `attn-research import` writes them; None: trained here
+    imported: str | None = None
 
 
 @dataclass(frozen=True)

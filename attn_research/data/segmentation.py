@@ -16,6 +16,7 @@ from attn_research.storage import DamagedFileError
 Units = Literal["words", "subwords"]
 
 SPACE = "▁"  # marks the space before a word
+END = "</s>"  # the last source symbol of systems that read one
 
 
 class Segmentation(Protocol):
@@ -145,12 +146,51 @@ class LearnedSegmentation:
             raise DamagedFileError(f"{path} is damaged: {error}") from error
 
 
-# The source segmentation by the trait `symbols` of a task.
+Joiner = Literal["none", "subword-nmt", "sentencepiece"]
+JOINERS: dict[Joiner, Callable[[str], str]] = {
+    "none": str,
+    "subword-nmt": lambda line: f"{line} ".replace("@@ ", "").strip(),  # a@@ b
+    "sentencepiece": lambda line: " ".join(line.replace(" ", "").replace(SPACE, " ").split()),  # ▁a b
+}
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """Spaces separate the symbols of a line that another program has segmented. Unlike `Words`, changes no character.
+
+    With `end`, a source ends in END. `joiner` says how symbols, if they are subwords, become words.
+    """
+
+    end: bool = False
+    joiner: Joiner = "none"
+
+    def normalize(self, line: str) -> str:
+        return JOINERS[self.joiner](" ".join(line.split()))
+
+    def split(self, line: str) -> list[str]:
+        symbols = line.split()
+        return [*symbols, END] if self.end and symbols else symbols
+
+    def split_all(self, lines: Sequence[str]) -> list[list[str]]:
+        return [self.split(line) for line in lines]
+
+    def texts(self, line: str) -> list[str]:
+        return self.split(line)
+
+    def join(self, symbols: Sequence[str]) -> str:
+        ends = self.end and symbols and symbols[-1] == END
+        return self.normalize(" ".join(symbols[:-1] if ends else symbols))
+
+
+# The segmentations by the traits `symbols` and `outputs` of a task.
 SEGMENTATIONS: dict[str, Segmentation] = {
     "characters": Characters(),
     "composed": Characters(normalize=compose),
     "letters": Characters(names=False, normalize=normal),
     "words": Words(),
+    "tokens": Tokens(),
+    "tokens and end": Tokens(end=True),
+    **{joiner: Tokens(joiner=joiner) for joiner in JOINERS},
 }
 
 

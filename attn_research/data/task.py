@@ -64,8 +64,8 @@ if TYPE_CHECKING:
 
 # Traits, all optional: `@tasks.register(symbols="words", generated=True)`.
 # symbols: how a line becomes source symbols; a key of SEGMENTATIONS, or "learned" from the task's data.
-# outputs: "words" if spaces separate the target symbols in a line; "any" infers it: spaces separate symbols of several
-#   characters.
+# outputs: how target symbols become a line; a key of SEGMENTATIONS, as "words" if spaces separate them, or "any", which
+#   infers it: spaces separate symbols of several characters.
 # generated: the items depend only on the options, the task's own file and this folder, so they can be cached.
 # explicit: options that the normal form of a spec always names, even at their default, as committed configs do.
 # check_files: raises a UserError if a file that the options name is missing; a function of the options returns it.
@@ -234,7 +234,9 @@ def default_segmentations(spec: Spec, symbols: Iterable[str]) -> tuple[Segmentat
       symbols: the target symbols of the task.
     """
     traits = tasks.bind(spec).traits
-    spaced = traits.outputs == "words" or any(len(symbol) > 1 for symbol in symbols)
+    if traits.outputs != "any":
+        return SEGMENTATIONS[traits.symbols], SEGMENTATIONS[traits.outputs]
+    spaced = any(len(symbol) > 1 for symbol in symbols)
     return SEGMENTATIONS[traits.symbols], Words() if spaced else Characters()
 
 

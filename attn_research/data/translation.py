@@ -1,4 +1,4 @@
-"""The task `translation`: sentences from one language to another."""
+"""The tasks `translation` and `tokenized`: sentences from one language to another."""
 
 import functools
 import logging
@@ -10,24 +10,26 @@ from attn_research.annotations import Length, Range
 from attn_research.data import parallel
 from attn_research.data.alignments import Links, find_alignments, read_alignments
 from attn_research.data.parallel import Pairs
-from attn_research.data.segmentation import LearnedSegmentation, Units
+from attn_research.data.segmentation import Joiner, LearnedSegmentation, Tokens, Units
 from attn_research.data.task import DatasetDict, from_columns, tasks
 from attn_research.errors import UserError
 from attn_research.registry import require
 
 MAX_LISTED = 5  # line numbers in a warning about pairs that are left out
 Sides = tuple[LearnedSegmentation, LearnedSegmentation]  # (source, target)
+TokenSides = tuple[Tokens, Tokens]
+Tokenizer = Literal["auto", "13a", "intl", "zh", "char", "none", "ja-mecab", "ko-mecab"]
 log = logging.getLogger(__name__)
 
 
-def check_files(path: str, source: str, target: str, test: str, align: str, **_: object) -> None:
+def check_files(task: str, path: str, source: str, target: str, test: str, align: str = "", **_: object) -> None:
     """Checks that the files of the task exist. Does not ask the hub.
 
     Raises:
       UserError: `path` is empty, or the folder or a file is missing; or a data set of the hub is to have alignments.
     """
-    example = 'translation(path="multi30k") or translation(path="hub:bentrevett/multi30k")'
-    require(path not in ("", parallel.HUB), f"task translation needs the folder of its files, as in {example}")
+    example = f'{task}(path="multi30k") or {task}(path="hub:bentrevett/multi30k")'
+    require(path not in ("", parallel.HUB), f"task {task} needs the folder of its files, as in {example}")
     if not path.startswith(parallel.HUB):
         parallel.find_files(path, (source, target), test)
     if align and path.startswith(parallel.HUB):
@@ -57,7 +59,7 @@ def read_test(files: Sequence[Path], segmentations: Sides, align_target_first: b
 @tasks.register(
     symbols="learned",
     explicit=("vocabulary",),
-    check_files=lambda hyper: functools.partial(check_files, **hyper),
+    check_files=lambda hyper: functools.partial(check_files, "translation", **hyper),
     read_test=lambda hyper: functools.partial(read_test, **hyper),
 )
 def translation(
@@ -73,7 +75,7 @@ def translation(
     configuration: str = "",
     align: str = "",
     align_target_first: bool = False,
-    tokenize: Literal["auto", "13a", "intl", "zh", "char", "none", "ja-mecab", "ko-mecab"] = "auto",
+    tokenize: Tokenizer = "auto",
 ) -> DatasetDict:
     """Line-aligned text files or a data set of the Hugging Face hub.
 
@@ -111,7 +113,7 @@ def translation(
         outside of its pair.
     """
     require(bool(align) or not align_target_first, "align_target_first is True, but align names no files")
-    check_files(path, source, target, test, align)
+    check_files("translation", path, source, target, test, align)
     pairs = parallel.read_pairs(path, (source, target), test, configuration)
     pairs = {split: _without_empty(split, lines) for split, lines in pairs.items()}
     segmentations = _learn(pairs["train"], units, vocabulary, joint, lowercase)
@@ -130,6 +132,39 @@ def translation(
     return splits
 
 
+@tasks.register(
+    symbols=lambda hyper: "tokens and end" if hyper["end"] else "tokens",
+    outputs=lambda hyper: hyper["joiner"],
+    check_files=lambda hyper: functools.partial(check_files, "tokenized", **hyper),
+)
+def tokenized(
+    path: str = "",
+    source: str = "de",
+    target: str = "en",
+    test: str = "test",
+    end: bool = False,
+    joiner: Joiner = "none",
+    longest: Length = 10_000,
+    configuration: str = "",
+    tokenize: Tokenizer = "auto",
+) -> DatasetDict:
+    """Sentences as `translation`, already segmented by another program: spaces separate the symbols.
+
+    Args:
+      end: a source ends in the symbol </s>, as in Joey NMT and fairseq.
+      joiner: joins subwords to words before outputs and references are scored: `subword-nmt` (a@@ b), `sentencepiece`
+        (▁a b) or `none`.
+
+    The other arguments and the errors are those of `translation`. No character is changed.
+    """
+    check_files("tokenized", path, source, target, test)
+    pairs = parallel.read_pairs(path, (source, target), test, configuration)
+    pairs = {split: _without_empty(split, lines) for split, lines in pairs.items()}
+    segmentations = Tokens(end), Tokens()
+    pairs["train"] = _without_long(pairs["train"], segmentations, longest)
+    return from_columns({split: _columns(lines, segmentations) for split, lines in pairs.items()})
+
+
 def _learn(train: Pairs, units: Units, vocabulary: int, joint: bool, lowercase: bool) -> Sides:
     if joint:
         return (LearnedSegmentation.learn([*train.sources, *train.targets], units, vocabulary, lowercase),) * 2
@@ -139,7 +174,7 @@ def _learn(train: Pairs, units: Units, vocabulary: int, joint: bool, lowercase: 
     return source, target
 
 
-def _columns(pairs: Pairs, segmentations: Sides) -> dict[str, list]:
+def _columns(pairs: Pairs, segmentations: Sides | TokenSides) -> dict[str, list]:
     return {
         "source": segmentations[0].split_all(pairs.sources),
         "target": segmentations[1].split_all(pairs.targets),
@@ -167,7 +202,7 @@ def _without_empty(split: str, pairs: Pairs) -> Pairs:
     return _filter_pairs(pairs, is_full, "have an empty line")
 
 
-def _without_long(train: Pairs, segmentations: Sides, longest: int) -> Pairs:
+def _without_long(train: Pairs, segmentations: Sides | TokenSides, longest: int) -> Pairs:
     sources, targets = segmentations[0].split_all(train.sources), segmentations[1].split_all(train.targets)
 
     def fits(i: int) -> bool:

@@ -78,6 +78,25 @@ def relu(param: Callable, source: EncoderOutput, layers: int, parts: int, hidden
 
 
 @bridges.register
+def linear(param: Callable, source: EncoderOutput, layers: int, parts: int, hidden: int) -> tuple:
+    """s_0 = h W + b, h an array of the encoder's last state, layer by layer; a W and b for each array of a state, the
+    same for all layers   (fairseq, whose decoder has another size than its encoder).
+    """
+    last = source.last
+    if (len(last), len(last[0])) != (layers, parts):
+        raise UserError(
+            f"bridge 'linear' needs an encoder and a decoder of equally many layers and arrays, but the encoder has "
+            f"{len(last)} layer(s) of {len(last[0])} array(s) and the decoder {layers} of {parts}; use bridge 'dense'"
+        )
+    arrays = []
+    for part in range(parts):
+        W = param(f"W_{part}", nn.initializers.glorot_uniform(), (last[0][part].shape[-1], hidden))
+        b = param(f"b_{part}", nn.initializers.zeros, (hidden,))
+        arrays.append([layer[part] @ W + b[None] for layer in last])
+    return tuple(zip(*arrays, strict=True))
+
+
+@bridges.register
 def mean(param: Callable, source: EncoderOutput, layers: int, parts: int, hidden: int) -> tuple:
     """s_0 = tanh(h W + b), h the mean of the encoder states; a W and b for each layer and array   (Nematus)."""
     real = source_mask(source.lengths, source.states.shape[1])[..., None]

@@ -51,6 +51,7 @@ def notes(
         *_milliseconds(finished, columns),
         *_peak_memory(finished, columns),
         *_origin([record for record in records if "evaluation" not in record]),  # of the rows of runs
+        *_imported(rows),
         *_settings(rows),
     ]
 
@@ -284,6 +285,21 @@ def _origin(records) -> list[str]:
         *([f"Mixed {' and '.join(mixed)}: the records do not come from the same conditions."] if mixed else []),
         *([f"Records from a checkout with uncommitted changes: {dirty}."] if dirty else []),
     ]
+
+
+def _imported(rows: Rows) -> list[str]:
+    """The rows whose parameters were not trained here, with the system and the file of each."""
+    return [
+        f"`{label}`: not trained here; parameters of {origin['system']} from `{_one_line(origin['file'])}`, sha256 "
+        f"`{origin['sha256'][:16]}`."
+        for label, records in rows.items()
+        for origin in [record["imported"] for record in records if record.get("imported")]
+    ]
+
+
+def _one_line(text: str) -> str:
+    """Returns a text that can stand between backticks."""
+    return " ".join(text.replace("`", "'").split())
 
 
 def _settings(rows: Rows) -> list[str]:

@@ -38,13 +38,15 @@ def check(config: Config, files: bool = True) -> None:
     """Checks the names of the variants, then traces model, losses and search on a batch of two short sentences.
 
     Args:
-      files: also checks that the data files exist.
+      files: also checks that the data files exist and that the parameters are not imported, as training needs.
 
     Raises:
       UserError: a name is unknown, a value is out of range, a combination is not allowed, or a user function fails.
     """
     check_names(config)
     task = registry("task").bind(config.data.task)
+    if files:
+        reject_imported(config)
     if files and task.traits.check_files:
         task.traits.check_files()
     auxiliary.check(config.train, config.model.attention.score, config.data.task, has_links=True)
@@ -59,6 +61,14 @@ def check(config: Config, files: bool = True) -> None:
             raise
         subject = "" if user_line(error) else f"{' and '.join(user_specs)} cannot be used: "
         raise UserError(subject + describe(error, bug="")) from error
+
+
+def reject_imported(config: Config) -> None:
+    """Raises a UserError if the parameters of a config come from another system."""
+    if config.train.imported is not None:
+        raise UserError(
+            f"train.imported is {config.train.imported!r}: such a run is not trained; `attn-research import` writes it"
+        )
 
 
 @functools.lru_cache(maxsize=256)

@@ -50,7 +50,7 @@ class Checkpoints:
         """
         try:
             if progress["best_step"] == step:
-                _write(self.best / str(step), {"params": state.params}, progress)
+                self.save_best(step, state.params, progress)
             _write(self.last / str(step), state._asdict(), progress)
             retained = _steps(self.last)[-max(RETAINED, self.keep) :]
             _drop(self.last, retained)
@@ -61,6 +61,10 @@ class Checkpoints:
                 f"the checkpoint of step {step} cannot be written to {self.directory}: {error.strerror or error}; "
                 "after that is fixed, the same command resumes from the checkpoint before"
             ) from error
+
+    def save_best(self, step: int, params: Any, progress: Mapping[str, Any]) -> None:
+        """Saves the best parameters alone, from which no run resumes."""
+        _write(self.best / str(step), {"params": params}, progress)
 
     def restore(self, template: TrainState) -> tuple[TrainState, dict[str, Any]] | None:
         """Returns the last training state and progress; None if there is no checkpoint.

@@ -14,6 +14,7 @@ from attn_research.data import task
 from attn_research.data.attributes import count_targets
 from attn_research.data.batching import Batch, collate, plan_batches
 from attn_research.data.fingerprint import fingerprint
+from attn_research.data.vocab import Vocabulary
 from attn_research.metrics import METRICS
 from attn_research.models.seq2seq import init_parameters
 from attn_research.runs import identity, records
@@ -22,7 +23,7 @@ from attn_research.runs.environment import settings
 from attn_research.runs.memory import reset_peak
 from attn_research.runs.signals import StopRequested, never_stop
 from attn_research.training import auxiliary, output
-from attn_research.training.check import try_out
+from attn_research.training.check import reject_imported, try_out
 from attn_research.training.checkpoint import Checkpoints
 from attn_research.training.counts import clear_counts
 from attn_research.training.evaluate import EvalOutput, Evaluation, evaluate
@@ -64,6 +65,7 @@ def run(
         written.
       StopRequested: `stop` returned True; the next call resumes the run at the same step.
     """
+    reject_imported(config)
     training = Training(config, Clock("prepare"), report, stop)
     training.open(directory)
     try:
@@ -78,14 +80,25 @@ def run(
 
 
 class Training:
-    """One run: its data, program, state and files."""
+    """One run: its data, program, state and files.
 
-    def __init__(self, config: Config, clock: Clock, report: Report, stop: Callable[[], bool]):
+    Args:
+      vocabularies: of source and target; None: those of the training split.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        clock: Clock,
+        report: Report,
+        stop: Callable[[], bool],
+        vocabularies: tuple[Vocabulary, Vocabulary] | None = None,
+    ):
         self.config, self.clock, self.report, self.stop = config, clock, report, stop
         reset_peak()
         drop_edited_code()
         self.user_code, self.sources = records.user_code(config), identity.sources(config)
-        self.data = load_data(config)
+        self.data = load_data(config, vocabularies)
         self.split = self.data.splits["train"]
         self.alignment = self.split.column("alignment") if auxiliary.needs_links(config.train) else None
         aligned = any("alignment" in split.data.column_names for split in self.data.splits.values())

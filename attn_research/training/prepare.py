@@ -89,10 +89,15 @@ def prepare(data: config.Data) -> PreparedData:
     Raises:
       UserError: the data is invalid; the message names file and line.
     """
+    return prepare_with(data, None)
+
+
+def prepare_with(data: config.Data, vocabularies: tuple[Vocabulary, Vocabulary] | None) -> PreparedData:
+    """Prepares the data as `prepare` does, with given vocabularies of source and target if there are any."""
     import pyarrow
 
     tables = task.tables(data.task)
-    source, target = (Vocabulary.build(count_symbols(tables["train"][side])) for side in SIDES)
+    source, target = vocabularies or [Vocabulary.build(count_symbols(tables["train"][side])) for side in SIDES]
     encoded = {
         name: EncodedSplit(encode(table["source"], source, end=False), encode(table["target"], target, end=True))
         for name, table in tables.items()
@@ -116,13 +121,17 @@ def prepare(data: config.Data) -> PreparedData:
     return PreparedData(source, target, splits, segmentations)
 
 
-def load_data(run: config.Config) -> PreparedData:
+def load_data(run: config.Config, vocabularies: tuple[Vocabulary, Vocabulary] | None = None) -> PreparedData:
     """Prepares the data of a run and checks that score, auxiliary losses and checkpoint selection can use it.
+
+    Args:
+      vocabularies: of source and target; None: those of the training split.
 
     Raises:
       UserError: the data is invalid or does not fit the config.
     """
-    data, score = prepare(run.data), run.model.attention.score
+    data = prepare(run.data) if vocabularies is None else prepare_with(run.data, vocabularies)
+    score = run.model.attention.score
     has_links = "alignment" in data.splits["train"].data.column_names
     auxiliary.check(run.train, score, run.data.task, has_links)
     _check_select(run.train.select, data.splits["dev"], run.data.task)

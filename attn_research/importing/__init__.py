@@ -1,0 +1,1 @@
+"""Imports checkpoints of OpenNMT-py, Joey NMT and fairseq into run directories."""
