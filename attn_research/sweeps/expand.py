@@ -16,6 +16,10 @@ from attn_research.sweeps.tuning import Tune, check_tune
 from attn_research.variants import canonical
 
 Value = TypeVar("Value")
+# What an experiment may define, and what it means if it does not.
+OPTIONAL: Mapping[str, Any] = {
+    "PUBLISHED": {}, "TUNE": None, "MATCH": None, "CLAIMS": (), "PAPER": None, "curves": (),
+}  # fmt: skip
 
 
 class Experiment(NamedTuple):
@@ -29,6 +33,7 @@ class Experiment(NamedTuple):
     curves: Sequence[Any] = ()
     match: Match | None = None
     claims: Sequence[Any] = ()
+    paper: Any = None
 
     @property
     def sizes(self) -> Mapping[Config, Config]:
@@ -56,7 +61,8 @@ def load_experiment(
     """Returns the experiment in the file at `path`.
 
     Args:
-      path: a file that defines `runs()`, `table` and optionally `PUBLISHED`, `TUNE`, `MATCH`, `CLAIMS`, `curves`.
+      path: a file that defines `runs()`, `table` and optionally `PUBLISHED`, `TUNE`, `MATCH`, `CLAIMS`, `PAPER`,
+        `curves`.
       changes: changes of every config.
       additions: each set of changes adds a changed copy of every config, which gives new rows with all seeds.
       seeds: every row gets the seeds 0 to `seeds` - 1; None: those of the file.
@@ -67,7 +73,7 @@ def load_experiment(
       UserError: the file cannot be run or is not an experiment, or a change is not valid.
     """
     with locate_errors(path):
-        names = {"PUBLISHED": {}, "TUNE": None, "MATCH": None, "CLAIMS": (), "curves": ()} | run_file(path)
+        names = {**OPTIONAL, **run_file(path)}
         missing = [name for name in ("runs", "table") if name not in names]
         if missing:
             raise UserError(f"{path} is not an experiment: it does not define {' and '.join(missing)}")
@@ -84,8 +90,17 @@ def load_experiment(
     if budget:
         _check_tuned(budget, configs, changes or {})
     runs = programs_first(dict.fromkeys(configs))
-    declared = (names["table"], names["PUBLISHED"], budget, names["curves"], matched, names["CLAIMS"])
-    return Experiment(Path(path).stem, runs, *declared)
+    return Experiment(
+        Path(path).stem,
+        runs,
+        table=names["table"],
+        published=names["PUBLISHED"],
+        tune=budget,
+        curves=names["curves"],
+        match=matched,
+        claims=names["CLAIMS"],
+        paper=names["PAPER"],
+    )
 
 
 def _read(name: str, kind: type[Value], names: Mapping[str, Any], path: str | Path) -> Value | None:
