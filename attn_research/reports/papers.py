@@ -59,10 +59,15 @@ class Paper:
         """
         tuned = set(tuned)
         full = canonical(_without_seed(self.full), import_user_code=True)
-        closest = min((diff(_without_seed(config), full) for config in configs), key=len)
+        closest = min((diff(_without_seed(config), full) for config in configs), key=_distance)
         paper = flatten(full)
         fixed = {name: values for name, values in closest.items() if name not in tuned}
         return fixed | {name: (TUNED, value) for name, value in paper.items() if name in tuned}
+
+
+def _distance(differences: dict[str, tuple[Any, Any]]) -> int:
+    """Returns the number of fields that differ. Two different variants count twice, two options of one variant once."""
+    return sum(1 + (str(a).partition("(")[0] != str(b).partition("(")[0]) for a, b in differences.values())
 
 
 def _without_seed(config: Config) -> Config:
