@@ -36,7 +36,7 @@ def add_parser(commands: Any) -> None:
         "experiments",
         metavar="EXPERIMENT",
         nargs="*",
-        help=f"files with a PAPER (default: all in {EXPERIMENTS}/, from committed records)",
+        help=f"files with a PAPER (default: all in {EXPERIMENTS}/)",
     )
     action = command.add_mutually_exclusive_group()
     action.add_argument("--save", action="store_true", help=f"write {PAGE} from the committed records")
@@ -47,7 +47,7 @@ def add_parser(commands: Any) -> None:
 
 
 def papers(arguments: argparse.Namespace) -> int:
-    """Prints the sections of the named experiments, or prints, saves or checks the page of all of them.
+    """Prints the sections of experiments, or saves or checks the page of all of them.
 
     Returns 1 if the check fails.
     """
@@ -55,8 +55,8 @@ def papers(arguments: argparse.Namespace) -> int:
         if arguments.experiments:
             raise UserError("--save and --check take all experiments, so they allow no EXPERIMENT")
         return check_page(PAGE, _page()) if arguments.check else save_page(PAGE, _page())
-    sections = [_section(Path(path), Path(arguments.runs)) for path in arguments.experiments]
-    print_markdown("\n".join(sections) if sections else _page())
+    paths = [Path(path) for path in arguments.experiments] or _paths()
+    print_markdown("\n".join(_section(path, Path(arguments.runs)) for path in paths))
     return 0
 
 
@@ -76,17 +76,22 @@ def read_paper(path: Path, experiment: Experiment) -> "Paper":
 
 
 def _page() -> str:
-    """Returns the page of all papers, from committed records.
+    """Returns the page of all papers, from committed records."""
+    from attn_research.reports.papers_page import INTRODUCTION
+
+    return "\n".join([INTRODUCTION, *map(_section, _paths())])
+
+
+def _paths() -> list[Path]:
+    """Returns the experiments on papers.
 
     Raises:
       UserError: there are none in the working directory.
     """
-    from attn_research.reports.papers_page import INTRODUCTION
-
     paths = experiments_with("PAPER")
     if not paths:
         raise UserError(f"{EXPERIMENTS}/ has no experiment with PAPER here")
-    return "\n".join([INTRODUCTION, *map(_section, paths)])
+    return paths
 
 
 def _section(path: Path, runs: Path | None = None) -> str:
