@@ -101,7 +101,7 @@ def translation(
     check_files(path, source, target, test, align, held_out)
     pairs = parallel.read_pairs(path, (source, target), test, configuration, held_out)
     limited = ("train", "dev") if held_out else ("train",)
-    pairs = {split: _without_empty(lines, split in limited) for split, lines in pairs.items()}
+    pairs = {split: _without_empty("train" if split in limited else split, pairs[split]) for split in pairs}
     learn = functools.partial(
         LearnedSegmentation.learn, units=units, vocabulary=vocabulary, lowercase=lowercase, min_count=min_count
     )
@@ -144,12 +144,12 @@ def _links(pairs: Pairs, segmentations: Sides, links: Sequence[Links]) -> dict[s
     }
 
 
-def _without_empty(pairs: Pairs, from_train: bool) -> Pairs:
+def _without_empty(split: str, pairs: Pairs) -> Pairs:
     def is_full(i: int) -> bool:
         return bool(pairs.sources[i].strip() and pairs.targets[i].strip())
 
     empty = [i for i in range(len(pairs.numbers)) if not is_full(i)]
-    if empty and not from_train:
+    if empty and split != "train":
         raise UserError(f"{pairs.where(empty[0])} is empty on one side, and only training pairs can be left out")
     return _filter_pairs(pairs, is_full, "have an empty line")
 

@@ -16,8 +16,8 @@ from attn_research.sweeps.tuning import Tune, check_tune
 from attn_research.variants import canonical
 
 Value = TypeVar("Value")
-# What an experiment may define, and what it means if it does not.
-OPTIONAL: Mapping[str, Any] = {
+# The names that an experiment need not define, with their values then.
+OPTIONAL: dict[str, Any] = {
     "PUBLISHED": {}, "TUNE": None, "MATCH": None, "CLAIMS": (), "PAPER": None, "curves": (),
 }  # fmt: skip
 
@@ -73,7 +73,7 @@ def load_experiment(
       UserError: the file cannot be run or is not an experiment, or a change is not valid.
     """
     with locate_errors(path):
-        names = {**OPTIONAL, **run_file(path)}
+        names = OPTIONAL | run_file(path)
         missing = [name for name in ("runs", "table") if name not in names]
         if missing:
             raise UserError(f"{path} is not an experiment: it does not define {' and '.join(missing)}")
