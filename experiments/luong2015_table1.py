@@ -5,7 +5,8 @@ Question: does each of reversing the source, dropout, global attention by locati
 Data: Hansards, English to French, a stand-in for English to German of WMT 2014 (see experiments/luong2015_table4.py for
   sizes and where to put it).
 Setting: that of experiments/luong2015_table4.py, which also has the last two rows.
-Cost: not measured yet.
+Cost: 8 trials of 3 minutes and 12 runs of 10 minutes on one core, 2.4 core-hours, beyond the runs of
+  experiments/luong2015_table4.py. Estimated from 24 steps.
 Result: not run yet.
 Command: attn-research sweep experiments/luong2015_table1.py
 """

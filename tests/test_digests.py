@@ -19,8 +19,8 @@ CONFIGS = {
 EXPERIMENTS = {
     "attention_zoo": (366, "005e410feb", "65581a763a"),
     "g2p_scores": (18, "23f44c756c", "9f3e4bf05f"),
-    "bahdanau2015_length": (18, "11c5321be9", "0e5a7fbbf4"),
-    "bentrevett_multi30k": (9, "205a222d8d", "c11d439ae0"),
+    "bahdanau2015_length": (18, "0317eb5446", "92a70cb39d"),
+    "bentrevett_multi30k": (9, "0063b83598", "6851a7be3c"),
     "luong2015_table1": (18, "288815566b", "cdb957bf6a"),
     "luong2015_table4": (30, "0249ea128d", "cd7a08899e"),
     "luong2015_table6": (30, "0249ea128d", "cd7a08899e"),
