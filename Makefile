@@ -3,10 +3,15 @@
 # make test-slow    runs the laws with every option, and the long tests
 # make test-lowest  runs the tests with the lowest versions that setup.cfg allows, in its own environment
 # make lint         checks style and format
+# make papers       trains what is missing of the papers' tables in docs/papers.md, and continues where it stopped
 # make bench        measures the speed in comparison with PyTorch, in 4 minutes
 # make bench-full   measures everything in docs/performance.md again, in hours
 PYTHON ?= python3
 DEMO := experiments/score_functions.py
+# In the order in which they are trained. Table 6 of Luong et al. needs no run beyond those of Table 4.
+PAPERS := bahdanau2015_length luong2015_table4 luong2015_table6 toshniwal2016_g2p vaswani2017_scaling \
+	bentrevett_multi30k peters2019_inflection wucotterell2019 chorowski2015_repeat sigmorphon2020_lstm \
+	britz2017_attention luong2015_table1 multi30k_scores
 BIN := .venv/bin
 READY := .venv/ready
 LOWEST := .venv-lowest
@@ -16,7 +21,7 @@ TORCH := .venv/ready-bench
 unexport PYTHONDONTWRITEBYTECODE
 
 .DELETE_ON_ERROR:
-.PHONY: demo test test-slow test-lowest lint bench bench-full
+.PHONY: demo test test-slow test-lowest lint papers bench bench-full
 
 demo: $(READY)
 	@$(BIN)/attn-research sweep $(DEMO) --seeds 3
@@ -36,6 +41,13 @@ lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# A failed experiment does not stop the others.
+papers: $(READY)
+	@status=0; for name in $(PAPERS); do \
+		$(BIN)/attn-research sweep experiments/$$name.py; code=$$?; \
+		case $$code in 0) ;; 129|130|143) exit $$code;; *) status=1;; esac; \
+	done; exit $$status
 
 bench: $(READY) $(TORCH)
 	@$(BIN)/python -m benchmarks.run

@@ -10,12 +10,14 @@ import pytest
 from user_folder import environment, user_folder  # noqa: F401 (a fixture)
 
 from attn_research.cli import main
+from attn_research.commands.parser import COMMANDS
 from attn_research.config import Config, digest, override
 from attn_research.runs import records
 from attn_research.sweeps.execute import RunLockedError, lock_run
 from attn_research.sweeps.expand import load_experiment
 
 pytestmark = pytest.mark.usefixtures("user_folder")
+NAMES = [module.__name__.rpartition(".")[2].strip("_") for module in COMMANDS]
 
 
 @pytest.mark.parametrize(
@@ -24,8 +26,7 @@ pytestmark = pytest.mark.usefixtures("user_folder")
         ("", "the following arguments are required: COMMAND"),
         (
             "trian",
-            "unknown value 'trian'; known: check, claims, completion, config, figure, import, scores, sweep, table, train, "
-            "translate, tune; did you mean train?",
+            f"unknown value 'trian'; known: {', '.join(sorted(NAMES))}; did you mean train?",
         ),
         ("train", "the following arguments are required: CONFIG"),
         (

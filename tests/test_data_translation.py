@@ -148,6 +148,36 @@ def test_empty_and_long_training_pairs_are_dropped_with_a_warning(folder, caplog
     assert len(splits["test"]) == len(CORPUS["test"])
 
 
+def test_held_out_training_pairs_are_dev(folder):
+    for side in ("de", "en"):
+        (folder / f"dev.{side}").unlink()
+    splits = read(folder, held_out=12, longest=30, units="words", vocabulary=500)
+    assert splits["dev"]["where"] == [f"train.de:{10 * i + 1}" for i in range(12)]
+    assert len(splits["train"]) == 108 and not {*splits["train"]["where"]} & {*splits["dev"]["where"]}
+    short = read(folder, held_out=12, longest=4, units="words", vocabulary=500)
+    assert 0 < len(short["dev"]) < 12
+    assert max(len(side) for split in ("train", "dev") for side in short[split]["source"]) == 4
+    rejects(folder, "held_out is 120, but train.de and train.en have only 120 pairs", held_out=120)
+    rejects(folder, "no dev.de or dev.de.gz in ")
+    write_text(folder, {"val": CORPUS["dev"]})
+    rejects(folder, "held_out is 12, but the data has a development split, 'val'; set held_out=0", held_out=12)
+
+
+def test_held_out_pairs_do_not_contribute_to_the_vocabulary(folder):
+    for side in ("de", "en"):
+        (folder / f"dev.{side}").unlink()
+    edit(folder / "train.de", 1, "Wolf.")
+    splits = read(folder, held_out=12, units="words", vocabulary=500)
+    assert splits["dev"]["source"][0] == [UNKNOWN, "."]
+
+
+def test_rare_words_are_unknown(folder):
+    edit(folder / "train.de", 7, "Wolf und Wolf.")
+    edit(folder / "train.de", 8, "ein Fuchs.")
+    known = read(folder, units="words", vocabulary=500, min_count=2).segmentations[0]
+    assert known.split("ein Wolf Fuchs.") == [SPACE + "ein", SPACE + "Wolf", UNKNOWN, "."]
+
+
 def test_missing_files_folders_and_options_are_reported(folder):
     rejects(folder, "no newstest.de or newstest.de.gz in .*; known: dev.de, .*did you mean test.de", test="newstest")
     rejects(folder, "no train.fr or train.fr.gz in .*; known: ", target="fr")

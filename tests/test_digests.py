@@ -19,7 +19,12 @@ CONFIGS = {
 EXPERIMENTS = {
     "attention_zoo": (366, "005e410feb", "65581a763a"),
     "g2p_scores": (18, "23f44c756c", "9f3e4bf05f"),
-    "multi30k_scores": (6, "45c006d697", "0148157985"),
+    "bahdanau2015_length": (18, "0317eb5446", "92a70cb39d"),
+    "bentrevett_multi30k": (9, "0063b83598", "6851a7be3c"),
+    "luong2015_table1": (18, "288815566b", "cdb957bf6a"),
+    "luong2015_table4": (30, "0249ea128d", "cd7a08899e"),
+    "luong2015_table6": (30, "0249ea128d", "cd7a08899e"),
+    "multi30k_scores": (12, "239a43dc41", "c8b823e573"),
     "score_functions": (18, "1b9e90ccbb", "622e672352"),
 }
 

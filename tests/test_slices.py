@@ -17,6 +17,7 @@ from attn_research.config import Config, digest, override
 from attn_research.errors import UserError
 from attn_research.reports.axes import Curve, slice_lines, to_csv
 from attn_research.reports.cells import filter_task
+from attn_research.reports.claims import Claim, above, better, judge
 from attn_research.reports.columns import column
 from attn_research.reports.slices import MAX_BINS, bins, parse_conditions, select_items
 from attn_research.reports.tables import Table
@@ -55,6 +56,38 @@ def test_a_slice_is_the_metric_of_its_items(right):
             assert comparison.means["dot"] == pytest.approx(right[inside].mean())
 
 
+@given(RIGHT, RIGHT)
+def test_a_difference_of_slices_is_how_much_better_the_first_one_is(first_run, second_run):
+    both = rows(first_run, second_run)
+    easy, hard = (column(f"test[{text}]/exact").comparison(both).means["dot"] for text in ("length<=3", "length>7"))
+    for metric in ("exact", "wer"):
+        one = column(f"test[length<=3 minus length>7]/{metric}")
+        assert one.comparison(both).means["dot"] == pytest.approx(easy - hard)
+        assert one.header.endswith("↓") and "test (length<=3 minus length>7)" in one.header
+
+
+def test_a_difference_of_slices_pairs_the_seeds():
+    rng = np.random.default_rng(0)
+    level = np.array([0.2, 0.5, 0.8])  # of each seed, on all items
+    rights = [rng.random(100) < share for share in level]
+    one = column("test[length<=5 minus length>5]/exact")
+    test = one.comparison(rows(*rights)).difference_test("dot", 0.0)
+    means = [right[LENGTHS <= 5].mean() - right[LENGTHS > 5].mean() for right in rights]
+    assert test.mean == pytest.approx(np.mean(means))
+    assert test.error**2 >= np.var(means, ddof=1) / 3  # and the variance over items is added
+    assert test.error < level.std(ddof=1)
+
+
+def test_a_claim_may_say_that_a_row_falls_with_length():
+    rng = np.random.default_rng(0)
+    falls = [rng.random(100) < np.where(LENGTHS > 5, 0.1, 0.9) for _ in range(3)]
+    stays = [rng.random(100) < 0.9 for _ in range(3)]
+    both = rows(*falls) | {"general": [record("general", s, test=sliced_split(right)) for s, right in enumerate(stays)]}
+    drop = "test[length<=5 minus length>5]/exact"
+    claims = [Claim("falls", above("dot", drop, 0.0)), Claim("falls less", better("general", "dot", drop))]
+    assert [judged.verdict for judged in judge(claims, both)] == ["holds", "holds"]
+
+
 @given(st.lists(st.integers(0, 1000), min_size=1, max_size=200).map(np.array))
 def test_bins_hold_every_item_once(values):
     attributes = {"attributes": records.pack_attributes({"size": values.tolist()})}
@@ -73,6 +106,8 @@ def test_bins_hold_every_item_once(values):
         ("test[style>long]/exact", "style>long orders style, which is text: use = or !=; known: long, short"),
         ("test[length=x]/exact", "length=x compares length with 'x', which is no number"),
         ("test[length]/exact", "'length' is not of the form attribute>value, as in length>20 or style=long"),
+        ("test[length>3 minus]/exact", "length>3 minus compares length with '3 minus', which is no number"),
+        ("test[length<3 minus length>30]/exact", "no item has length>30; length is 1 to 10"),
         ("test[]/exact", "'' is not of the form attribute>value, as in length>20 or style=long"),
     ],
 )

@@ -1,24 +1,22 @@
 """`attn-research claims`: the claims of experiments, with verdicts that are computed from records."""
 
 import argparse
-import sys
 from pathlib import Path
 from typing import Any
 
-from attn_research import storage
 from attn_research.commands.arguments import add_command, add_runs
-from attn_research.commands.console import print_error, print_markdown
+from attn_research.commands.console import print_markdown
 from attn_research.commands.experiment import results_file
-from attn_research.commands.experiment_records import load_records, read_claims
-from attn_research.config import run_file
+from attn_research.commands.experiment_records import ExperimentRecords, load_records, read_claims
+from attn_research.commands.pages import EXPERIMENTS, check_page, experiments_with, link, save_page
 from attn_research.errors import UserError
-from attn_research.sweeps.expand import Experiment, load_experiment, locate_errors
+from attn_research.sweeps.expand import Experiment, load_experiment
 
 EXAMPLES = """\
 
 experiments/score_functions.py
 --check"""
-EXPERIMENTS, PAGE = Path("experiments"), Path("docs/claims.md")
+PAGE = Path("docs/claims.md")
 
 
 def add_parser(commands: Any) -> None:
@@ -52,7 +50,7 @@ def claims(arguments: argparse.Namespace) -> int:
     if arguments.save or arguments.check:
         if arguments.experiments:
             raise UserError("--save and --check take all experiments, so they allow no EXPERIMENT")
-        return _check() if arguments.check else _save()
+        return check_page(PAGE, _page()) if arguments.check else save_page(PAGE, _page())
     paths = [Path(path) for path in arguments.experiments] or _committed_experiments()
     sections = [_section(path, _load(path), Path(arguments.runs)) for path in paths]
     print_markdown("\n".join(sections))
@@ -72,36 +70,41 @@ def _committed_experiments() -> list[Path]:
     Raises:
       UserError: there are none in the working directory.
     """
-    committed = [path for path in sorted(EXPERIMENTS.glob("*.py")) if results_file(path).is_file()]
-    paths = [path for path in committed if _has_claims(path)]
+    paths = [path for path in experiments_with("CLAIMS") if results_file(path).is_file()]
     if not paths:
         raise UserError(f"{EXPERIMENTS}/ has no experiment with CLAIMS and committed records here")
     return paths
 
 
-def _has_claims(path: Path) -> bool:
-    with locate_errors(path):
-        return bool(run_file(path).get("CLAIMS"))
-
-
-def _section(path: Path, experiment: Experiment, runs: Path | None = None, link: str = "") -> str:
+def _section(path: Path, experiment: Experiment, runs: Path | None = None, links: str = "") -> str:
     """Returns Markdown with the claims of one experiment.
 
     Args:
       runs: the directory of the runs; None: only committed records are read.
-      link: Markdown below the heading.
+      links: Markdown below the heading.
+    """
+    from attn_research.reports.render import markdown_escape
+
+    heading = f"## {markdown_escape(experiment.table.title or experiment.name)}"
+    table = judged_claims(path, load_records(experiment, results_file(path), runs))
+    return "\n\n".join(filter(None, [heading, links, table]))
+
+
+def judged_claims(path: Path, loaded: ExperimentRecords) -> str:
+    """Returns a Markdown table of an experiment's claims with their verdicts.
+
+    Raises:
+      UserError: a claim cannot be judged; the message names the file of the experiment.
     """
     from attn_research.reports.claims import judge
     from attn_research.reports.claims_page import claims_table
-    from attn_research.reports.render import markdown_escape
 
-    rows, missing, reasons = load_records(experiment, results_file(path), runs).rows()
+    rows, missing, reasons = loaded.rows()
     try:
-        judged = judge(read_claims(experiment), rows)
+        judged = judge(read_claims(loaded.experiment), rows)
     except UserError as error:
         raise UserError(f"{path}: {error}") from error
-    heading = f"## {markdown_escape(experiment.table.title or experiment.name)}"
-    return "\n\n".join(filter(None, [heading, link, claims_table(judged, rows, missing, reasons)]))
+    return claims_table(judged, rows, missing, reasons)
 
 
 def _page() -> str:
@@ -109,31 +112,9 @@ def _page() -> str:
     from attn_research.reports.claims_page import INTRODUCTION
 
     return "\n".join(
-        [INTRODUCTION, *(_section(path, _load(path), link=_links(path)) for path in _committed_experiments())]
+        [INTRODUCTION, *(_section(path, _load(path), links=_links(path)) for path in _committed_experiments())]
     )
 
 
 def _links(path: Path) -> str:
-    table = results_file(path).with_suffix(".md")
-    return f"[Table](../{table.as_posix()}) of [{path.as_posix()}](../{path.as_posix()})."
-
-
-def _save() -> int:
-    storage.write(PAGE, _page())
-    print(PAGE)
-    return 0
-
-
-def _check() -> int:
-    """Compares the page with that of the committed records, and prints the difference."""
-    import difflib
-
-    if not PAGE.is_file():
-        raise UserError(f"there is no {PAGE}; --save writes it")
-    old, new = PAGE.read_text(encoding="utf-8"), _page()
-    if old == new:
-        return 0
-    names = (str(PAGE), "from the records")
-    sys.stdout.writelines(difflib.unified_diff(old.splitlines(True), new.splitlines(True), *names))
-    print_error(f"{PAGE} does not follow from the committed records; --save writes it")
-    return 1
+    return f"{link(results_file(path).with_suffix('.md'), 'Table')} of {link(path)}."

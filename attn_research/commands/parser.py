@@ -14,6 +14,7 @@ from attn_research.commands import (
     evaluate,
     figure,
     import_,
+    papers,
     scores,
     sweep,
     table,
@@ -24,7 +25,9 @@ from attn_research.commands import (
 from attn_research.commands.arguments import Parser
 from attn_research.runs.environment import git_state
 
-COMMANDS = (train, sweep, tune, table, claims, figure, translate, evaluate, import_, scores, check, config, completion)
+COMMANDS = (
+    train, sweep, tune, table, claims, papers, figure, translate, evaluate, import_, scores, check, config, completion,
+)  # fmt: skip
 DESCRIPTION = """\
 Compare attention variants in recurrent encoder-decoders: train, sweep, and
 print tables made from records."""

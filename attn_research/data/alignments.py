@@ -38,13 +38,16 @@ class _Link(NamedTuple):
     sure: bool
 
 
-def find_alignments(path: str, languages: Languages, test: str, suffix: str) -> dict[str, Path]:
+def find_alignments(path: str, languages: Languages, test: str, suffix: str, held_out: int = 0) -> dict[str, Path]:
     """Returns the alignment file of every split in the folder `path` that has one, except train.
+
+    Args:
+      held_out: as in `parallel.read_pairs`; a held-out dev has no file.
 
     Raises:
       UserError: no split has one.
     """
-    files = parallel.find_files(path, languages, test)
+    files = parallel.find_files(path, languages, test, held_out)
     found = {}
     for split, (source, _) in files.items():
         name = source.name.removesuffix(".gz").removesuffix(languages[0]) + suffix

@@ -36,7 +36,9 @@ class Pairs(NamedTuple):
         return Pairs(self.title, self.name, numbers, sources, targets)
 
 
-def read_pairs(path: str, languages: Languages, test: str, configuration: str = "") -> dict[str, Pairs]:
+def read_pairs(
+    path: str, languages: Languages, test: str, configuration: str = "", held_out: int = 0
+) -> dict[str, Pairs]:
     """Reads the pairs of train, dev, test and every further split `test_<name>`.
 
     Args:
@@ -44,38 +46,51 @@ def read_pairs(path: str, languages: Languages, test: str, configuration: str = 
       languages: of the source and of the target.
       test: the name of the test split there.
       configuration: the configuration of a hub data set that has several.
+      held_out: the number of training pairs that become dev, if there is no development split.
 
     Raises:
-      UserError: something is missing or cannot be read, or the two sides have different numbers of lines.
+      UserError: something is missing or cannot be read, or the two sides have different numbers of lines; or with
+        `held_out`, there is a development split, or no training pair remains.
     """
     if path.startswith(HUB):
-        return _from_hub(path.removeprefix(HUB), configuration, languages, test)
-    if configuration:
+        pairs = _from_hub(path.removeprefix(HUB), configuration, languages, test, held_out)
+    elif configuration:
         raise UserError(f"configuration is {configuration!r}, but only a data set of the hub ({HUB}NAME) has one")
-    return _from_folder(path, languages, test)
+    else:
+        files = find_files(path, languages, test, held_out)
+        pairs = {split: read_files(*of_split) for split, of_split in files.items()}
+    return pairs | hold_out(pairs["train"], held_out) if held_out else pairs
 
 
-def _split_names(names: Collection[str], test: str) -> dict[str, str]:
-    """Returns `{split: its name in the data}`. The name of a missing split is not in `names`."""
+def hold_out(train: Pairs, number: int) -> dict[str, Pairs]:
+    """Returns train and dev: `number` of the pairs, evenly spread over the lines, are dev."""
+    total = len(train.numbers)
+    if number >= total:
+        raise UserError(f"held_out is {number}, but {train.title} have only {total} pairs")
+    chosen = {i * total // number for i in range(number)}
+    return {"train": train.select([i for i in range(total) if i not in chosen]), "dev": train.select(sorted(chosen))}
+
+
+def _split_names(names: Collection[str], test: str, held_out: int) -> dict[str, str]:
+    """Returns `{split: its name in the data}`, without dev if it is held out. A missing split is not in `names`."""
     extra_tests = [name for name in names if name.startswith("test_") and name != test]
     dev = next((name for name in DEV if name in names), DEV[0])
-    return {"train": "train", "dev": dev, "test": test} | {name: name for name in sorted(extra_tests)}
+    if held_out and dev in names:
+        raise UserError(f"held_out is {held_out}, but the data has a development split, {dev!r}; set held_out=0")
+    known = {"train": "train", "test": test} if held_out else {"train": "train", "dev": dev, "test": test}
+    return known | {name: name for name in sorted(extra_tests)}
 
 
-def _from_folder(path: str, languages: Languages, test: str) -> dict[str, Pairs]:
-    return {split: read_files(*files) for split, files in find_files(path, languages, test).items()}
-
-
-def find_files(path: str, languages: Languages, test: str) -> dict[str, list[Path]]:
-    """Returns the source and target file of every split in the folder `path`.
+def find_files(path: str, languages: Languages, test: str, held_out: int = 0) -> dict[str, list[Path]]:
+    """Returns the source and target file of every split in the folder `path`. Dev has none if pairs are held out.
 
     Raises:
-      UserError: the folder or a file is missing.
+      UserError: the folder or a file is missing, or there are files of dev although pairs are held out.
     """
     folder = find_folder(path)
     files = [name.removesuffix(".gz") for name in os.listdir(folder)]
     stems = [{name.removesuffix(f".{side}") for name in files if name.endswith(f".{side}")} for side in languages]
-    data_splits = _split_names(stems[0] & stems[1], test)
+    data_splits = _split_names(stems[0] & stems[1], test, held_out)
     return {split: [find_file(folder, f"{name}.{side}") for side in languages] for split, name in data_splits.items()}
 
 
@@ -92,9 +107,9 @@ def read_files(source: Path, target: Path) -> Pairs:
     return Pairs(f"{source.name} and {target.name}", source.name, range(1, len(sources) + 1), sources, targets)
 
 
-def _from_hub(name: str, configuration: str, languages: Languages, test: str) -> dict[str, Pairs]:
+def _from_hub(name: str, configuration: str, languages: Languages, test: str, held_out: int) -> dict[str, Pairs]:
     data = _load(name, configuration)
-    data_splits = _split_names(data.keys(), test)
+    data_splits = _split_names(data.keys(), test, held_out)
     for data_split in data_splits.values():
         if data_split not in data:
             raise UserError(f"data set {name!r} has no split {data_split!r}; {nearest(data_split, data)}")

@@ -78,8 +78,13 @@ class LearnedSegmentation:
     tokenizer: Any  # tokenizers.Tokenizer
 
     @classmethod
-    def learn(cls, lines: Iterable[str], units: Units, vocabulary: int, lowercase: bool) -> "LearnedSegmentation":
+    def learn(
+        cls, lines: Iterable[str], units: Units, vocabulary: int, lowercase: bool, min_count: int = 1
+    ) -> "LearnedSegmentation":
         """Learns the `vocabulary` most frequent words of `lines`, or as many subwords by byte-pair encoding.
+
+        Args:
+          min_count: how often a word, or a pair of subwords to be merged, must occur.
 
         Raises:
           UserError: the lines have more distinct characters than `vocabulary`, too many for subwords.
@@ -93,7 +98,8 @@ class LearnedSegmentation:
         tokenizer = Tokenizer(model(unk_token=UNKNOWN))
         tokenizer.normalizer, tokenizer.pre_tokenizer = _normalizer(lowercase), _pre_tokenizer()
         size = vocabulary + 1  # the tokenizer counts UNKNOWN, `vocabulary` does not
-        tokenizer.train_from_iterator(lines, trainer(vocab_size=size, special_tokens=[UNKNOWN], show_progress=False))
+        options = {"vocab_size": size, "min_frequency": min_count, "special_tokens": [UNKNOWN]}
+        tokenizer.train_from_iterator(lines, trainer(**options, show_progress=False))
         if tokenizer.get_vocab_size() > size:
             characters = tokenizer.get_vocab_size() - 1
             raise UserError(f"vocabulary is {vocabulary}, but the training split has {characters} characters already")

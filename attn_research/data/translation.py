@@ -22,7 +22,9 @@ Tokenizer = Literal["auto", "13a", "intl", "zh", "char", "none", "ja-mecab", "ko
 log = logging.getLogger(__name__)
 
 
-def check_files(task: str, path: str, source: str, target: str, test: str, align: str = "", **_: object) -> None:
+def check_files(
+    task: str, path: str, source: str, target: str, test: str, align: str = "", held_out: int = 0, **_: object
+) -> None:
     """Checks that the files of the task exist. Does not ask the hub.
 
     Raises:
@@ -31,11 +33,11 @@ def check_files(task: str, path: str, source: str, target: str, test: str, align
     example = f'{task}(path="multi30k") or {task}(path="hub:bentrevett/multi30k")'
     require(path not in ("", parallel.HUB), f"task {task} needs the folder of its files, as in {example}")
     if not path.startswith(parallel.HUB):
-        parallel.find_files(path, (source, target), test)
+        parallel.find_files(path, (source, target), test, held_out)
     if align and path.startswith(parallel.HUB):
         raise UserError(f"align is {align!r}, but only a folder of files has alignments, and path is {path!r}")
     if align:
-        find_alignments(path, (source, target), test, align)
+        find_alignments(path, (source, target), test, align, held_out)
 
 
 def read_test(files: Sequence[Path], segmentations: Sides, align_target_first: bool, **_: object) -> dict[str, list]:
@@ -71,7 +73,9 @@ def translation(
     vocabulary: Annotated[int, Range(minimum=1, maximum=1_000_000)] = 8000,
     joint: bool = False,
     lowercase: bool = False,
+    min_count: Annotated[int, Range(minimum=1, maximum=1_000_000)] = 1,
     longest: Length = 100,
+    held_out: Annotated[int, Range(minimum=0, maximum=1_000_000)] = 0,
     configuration: str = "",
     align: str = "",
     align_target_first: bool = False,
@@ -94,7 +98,11 @@ def translation(
       joint: learn one vocabulary for both languages.
       lowercase: lowercase both languages, and the lines that outputs are scored against, as papers on lower-cased text
         do. The signatures of BLEU and chrF then have `case:lc`.
+      min_count: how often a word must occur in the training split to be in the vocabulary. For subwords: how often two
+        subwords must occur together to be merged.
       longest: leave out training pairs with more symbols on a side.
+      held_out: without files or a split for dev, hold out as many training pairs, evenly spread, as dev. `longest` then
+        applies to dev, too.
       configuration: the configuration of a hub data set that has several, as in `de-en`.
       align: the suffix of files with gold word alignments, as in `align="align"` for test.align or test.align.gz. The
         formats are those of data/alignments.py, and words are what spaces separate. Evaluation then measures `word_aer`
@@ -105,7 +113,8 @@ def translation(
         and Khmer, and sacrebleu's default `13a` for all others. `ja-mecab` and `ko-mecab` need extra packages.
 
     Lines are read, and outputs scored, in composed form (NFC) and with single spaces. Training pairs with an empty line
-    are left out, too; a warning names the pairs that are left out. Dev and test pairs are never left out.
+    are left out, too; a warning names the pairs that are left out. Dev and test pairs
+    are never left out, except held-out ones.
 
     Raises:
       UserError: a folder, file, data set, configuration or column is missing or cannot be read, the two sides have
@@ -113,12 +122,16 @@ def translation(
         outside of its pair.
     """
     require(bool(align) or not align_target_first, "align_target_first is True, but align names no files")
-    check_files("translation", path, source, target, test, align)
-    pairs = parallel.read_pairs(path, (source, target), test, configuration)
-    pairs = {split: _without_empty(split, lines) for split, lines in pairs.items()}
-    segmentations = _learn(pairs["train"], units, vocabulary, joint, lowercase)
-    pairs["train"] = _without_long(pairs["train"], segmentations, longest)
-    files = find_alignments(path, (source, target), test, align) if align else {}
+    check_files("translation", path, source, target, test, align, held_out)
+    pairs = parallel.read_pairs(path, (source, target), test, configuration, held_out)
+    limited = ("train", "dev") if held_out else ("train",)
+    pairs = {split: _without_empty("train" if split in limited else split, pairs[split]) for split in pairs}
+    learn = functools.partial(
+        LearnedSegmentation.learn, units=units, vocabulary=vocabulary, lowercase=lowercase, min_count=min_count
+    )
+    segmentations = _learn(pairs["train"], joint, learn)
+    pairs |= {split: _without_long(pairs[split], segmentations, longest) for split in limited}
+    files = find_alignments(path, (source, target), test, align, held_out) if align else {}
     links = {split: read_alignments(file, pairs[split], align_target_first) for split, file in files.items()}
     splits = from_columns(
         {
@@ -165,13 +178,10 @@ def tokenized(
     return from_columns({split: _columns(lines, segmentations) for split, lines in pairs.items()})
 
 
-def _learn(train: Pairs, units: Units, vocabulary: int, joint: bool, lowercase: bool) -> Sides:
+def _learn(train: Pairs, joint: bool, learn: Callable[[Sequence[str]], LearnedSegmentation]) -> Sides:
     if joint:
-        return (LearnedSegmentation.learn([*train.sources, *train.targets], units, vocabulary, lowercase),) * 2
-    source, target = (
-        LearnedSegmentation.learn(lines, units, vocabulary, lowercase) for lines in (train.sources, train.targets)
-    )
-    return source, target
+        return (learn([*train.sources, *train.targets]),) * 2
+    return learn(train.sources), learn(train.targets)
 
 
 def _columns(pairs: Pairs, segmentations: Sides | TokenSides) -> dict[str, list]:
@@ -202,13 +212,13 @@ def _without_empty(split: str, pairs: Pairs) -> Pairs:
     return _filter_pairs(pairs, is_full, "have an empty line")
 
 
-def _without_long(train: Pairs, segmentations: Sides | TokenSides, longest: int) -> Pairs:
-    sources, targets = segmentations[0].split_all(train.sources), segmentations[1].split_all(train.targets)
+def _without_long(pairs: Pairs, segmentations: Sides | TokenSides, longest: int) -> Pairs:
+    sources, targets = segmentations[0].split_all(pairs.sources), segmentations[1].split_all(pairs.targets)
 
     def fits(i: int) -> bool:
         return max(len(sources[i]), len(targets[i])) <= longest
 
-    return _filter_pairs(train, fits, f"have more than {longest} symbols on a side")
+    return _filter_pairs(pairs, fits, f"have more than {longest} symbols on a side")
 
 
 def _filter_pairs(pairs: Pairs, fits: Callable[[int], bool], reason: str) -> Pairs:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -87,3 +87,23 @@ METRICS: dict[str, Metric] = {
         _text("ter", "TER", text.TER_PARTS, lower_is_better=True),
     )
 }
+
+
+def contrast(metric: Metric) -> Metric:
+    """Returns how much better a metric is on one set of items than on another, harder one; lower is better.
+
+    Its parts are those of the first set, then those of the second. An item outside of a set has parts of 0 there. So
+    items are drawn once for both sets, and seeds are paired.
+
+    >>> contrast(METRICS["exact"]).value([1, 1, 0, 0], [1, 1, 0, 0], [0, 0, 0, 1], [0, 0, 1, 1])
+    0.5
+    """
+    sign = -1.0 if metric.lower_is_better else 1.0
+
+    def finish(*sums):
+        half = len(sums) // 2
+        return sign * (metric.finish(*sums[:half]) - metric.finish(*sums[half:]))
+
+    width = metric.maximum - metric.minimum
+    lower_is_better = None if metric.lower_is_better is None else True
+    return replace(metric, finish=finish, lower_is_better=lower_is_better, minimum=-width, maximum=width)

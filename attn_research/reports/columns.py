@@ -10,11 +10,12 @@ import numpy as np
 from attn_research.config import Config, field_types, flatten, unflatten
 from attn_research.errors import UserError
 from attn_research.metrics import METRICS, Comparison, Metric, Scores, user
+from attn_research.metrics.metric import contrast
 from attn_research.metrics.statistics import has_enough_seeds
 from attn_research.registry import nearest
 from attn_research.reports.cells import MISSING, Cell, Record, Rows, filter_task
 from attn_research.reports.dev_curves import STEPS_TO, StepsToColumn, steps_to_column
-from attn_research.reports.slices import Condition, parse_conditions, select_items
+from attn_research.reports.slices import Condition, format_slices, parse_slices, select_parts
 from attn_research.runs.records import unpack
 
 
@@ -54,6 +55,7 @@ class MetricColumn:
     metric: Metric
     task: str = ""  # only of this task's runs; "": of all
     conditions: tuple[Condition, ...] = ()  # on the items
+    minus: tuple[Condition, ...] = ()  # on the items whose value is subtracted; (): nothing is
 
     @property
     def title(self) -> str:
@@ -110,8 +112,7 @@ class MetricColumn:
         items = [split["items"][name] for name, split in zip(names, splits, strict=True)]
         parts = [np.stack([unpack(item[part]) for item in items]) for part in self.metric.parts]
         if self.conditions:
-            selected = select_items(splits[0], self.conditions)  # all rows have the same items
-            parts = [part[:, selected] for part in parts]
+            parts = select_parts(parts, splits[0], self.conditions, self.minus)  # all rows have the same items
         return Scores(seeds, tuple(parts))
 
     def _cell(self, comparison: Comparison, label: str, digits: int) -> Cell:
@@ -242,8 +243,9 @@ def column(name: str) -> Column:
     """Returns the column of a name, which may have a prefix `task:` or, with options, `task(longest=4):`.
 
     Without the prefix it is a key of RECORD_COLUMNS, a config field, `steps_to:dev/metric>=value`, or `split/metric`,
-    where the split may be a slice: `test[length>20]/exact`. The metric of a split is a key of METRICS or, from a user's
-    file, `FILE.py:name`.
+    where the split may be a slice, `test[length>20]/exact`, or a difference of two slices,
+    `test[length<=10 minus length>20]/exact`. The metric of a split is a key of METRICS or, from a user's file,
+    `FILE.py:name`.
 
     Raises:
       UserError: the name is unknown; the message names the nearest match.
@@ -268,11 +270,12 @@ def column(name: str) -> Column:
         raise UserError(f"column {name!r} has no metric {metric!r}; {nearest(metric, METRICS)}")
     inner = METRICS[metric] if metric in METRICS else user.find(metric)
     split, bracket, text = split.partition("[")
-    conditions = parse_conditions(text.removesuffix("]")) if bracket else ()
-    items = f" ({', '.join(map(str, conditions))})" if conditions else ""
+    conditions, minus = parse_slices(text.removesuffix("]")) if bracket else ((), ())
+    inner = contrast(inner) if minus else inner
+    items = f" ({format_slices(conditions, minus)})" if conditions else ""
     header = f"{split.replace('_', ' ')}{items} {inner.label}{', %' if inner.percent else ''}"
     direction = {True: " ↓", False: " ↑", None: ""}[inner.lower_is_better]
-    return MetricColumn(name, header + direction, split, inner, conditions=conditions)
+    return MetricColumn(name, header + direction, split, inner, conditions=conditions, minus=minus)
 
 
 def column_of_records(name: str, rows: Rows) -> Column:

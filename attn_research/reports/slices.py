@@ -1,8 +1,11 @@
-"""Slices of a split by attributes of its items: `test[length>20]/exact`, or `test[style=long, length<=30]/exact`."""
+"""Slices of a split by attributes of its items: `test[length>20]/exact`, or `test[style=long, length<=30]/exact`.
+
+`test[length<=10 minus length>20]/exact` is how much better the first slice is than the second.
+"""
 
 import operator
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +23,7 @@ OPERATORS: dict[str, Callable] = {
     ">": operator.gt,
 }
 CONDITION = re.compile(r"\s*(\w+)\s*(<=|>=|!=|=|<|>)\s*(.*?)\s*")
+MINUS = " minus "  # between two slices
 MAX_BINS = 6  # slices of a whole number
 MAX_LABELS = 12  # slices of a string
 
@@ -62,6 +66,34 @@ def parse_conditions(text: str) -> tuple[Condition, ...]:
     if not all(match and match[3] for match in matches):
         raise UserError(f"{text!r} is not of the form attribute>value, as in length>20 or style=long")
     return tuple(Condition(*match.groups()) for match in matches if match)
+
+
+def parse_slices(text: str) -> tuple[tuple[Condition, ...], tuple[Condition, ...]]:
+    """Parses the conditions of a slice, and those of the slice that is subtracted, or ().
+
+    Raises:
+      UserError: as `parse_conditions`.
+    """
+    first, minus, second = text.partition(MINUS)
+    return parse_conditions(first), parse_conditions(second) if minus else ()
+
+
+def format_slices(conditions: Iterable[Condition], minus: Iterable[Condition]) -> str:
+    """Returns the text that `parse_slices` reads."""
+    return MINUS.join(filter(None, (", ".join(map(str, one)) for one in (conditions, minus))))
+
+
+def select_parts(
+    parts: Sequence[np.ndarray], split: Mapping[str, Any], conditions: Sequence[Condition], minus: Sequence[Condition]
+) -> list[np.ndarray]:
+    """Returns the parts of a metric, [seed, item], on a slice. With `minus`, those of `metrics.metric.contrast`.
+
+    Raises:
+      UserError: as `select_items`.
+    """
+    if not minus:
+        return [part[:, select_items(split, conditions)] for part in parts]
+    return [part * select_items(split, one) for one in (conditions, minus) for part in parts]
 
 
 def select_items(split: Mapping[str, Any], conditions: Iterable[Condition]) -> np.ndarray:

@@ -20,7 +20,7 @@ from attn_research.variants import canonical
 Value = TypeVar("Value")
 # The names that an experiment need not define, with their values then.
 OPTIONAL: dict[str, Any] = {
-    "PUBLISHED": {}, "TUNE": None, "MATCH": None, "CLAIMS": (), "EVALUATIONS": {}, "curves": ()
+    "PUBLISHED": {}, "TUNE": None, "MATCH": None, "CLAIMS": (), "EVALUATIONS": {}, "PAPER": None, "curves": (),
 }  # fmt: skip
 
 
@@ -36,6 +36,7 @@ class Experiment(NamedTuple):
     match: Match | None = None
     claims: Sequence[Any] = ()
     evaluations: Mapping[str, Evaluate] = MappingProxyType({})
+    paper: Any = None
 
     @property
     def sizes(self) -> Mapping[Config, Config]:
@@ -64,7 +65,7 @@ def load_experiment(
 
     Args:
       path: a file that defines `runs()`, `table` and optionally `PUBLISHED`, `TUNE`, `MATCH`, `CLAIMS`, `EVALUATIONS`,
-        `curves`.
+        `PAPER` and `curves`.
       changes: changes of every config.
       additions: each set of changes adds a changed copy of every config, which gives new rows with all seeds.
       seeds: every row gets the seeds 0 to `seeds` - 1; None: those of the file.
@@ -92,9 +93,18 @@ def load_experiment(
     if budget:
         _check_tuned(budget, configs, changes or {})
     runs = programs_first(dict.fromkeys(configs))
-    evaluations = check_evaluations(names["EVALUATIONS"], path)
-    declared = (names["table"], names["PUBLISHED"], budget, names["curves"], matched, names["CLAIMS"], evaluations)
-    return Experiment(Path(path).stem, runs, *declared)
+    return Experiment(
+        Path(path).stem,
+        runs,
+        table=names["table"],
+        published=names["PUBLISHED"],
+        tune=budget,
+        curves=names["curves"],
+        match=matched,
+        claims=names["CLAIMS"],
+        evaluations=check_evaluations(names["EVALUATIONS"], path),
+        paper=names["PAPER"],
+    )
 
 
 def _read(name: str, kind: type[Value], names: Mapping[str, Any], path: str | Path) -> Value | None:
