@@ -9,7 +9,7 @@ Setting: only the size of the projected keys and queries differs; it is the numb
 Cost: 72 trials and 96 runs of 20 seconds (recall) or 2 minutes (CMUdict) on one core, 2.3 core-hours in total. A pilot
   on a busy machine took 8 to 13 ms a step on recall and 15 to 19 ms on CMUdict with keys of 1,024.
 Result: not run yet.
-Command: attn-research sweep experiments/vaswani2017_scaling.py && attn-research figure experiments/vaswani2017_scaling.py --axes
+Command: attn-research sweep experiments/vaswani2017_scaling.py
 """
 
 from pathlib import Path
