@@ -17,6 +17,7 @@ from pathlib import Path
 from attn_research.config import Config, load, override
 from attn_research.reports.axes import Curve
 from attn_research.reports.claims import Claim, better
+from attn_research.reports.papers import Paper
 from attn_research.reports.tables import Table
 from attn_research.sweeps.tuning import Tune
 
@@ -112,5 +113,17 @@ CLAIMS = (
             SOURCE,
         )
         for column in COLUMNS
+    ),
+)
+
+PAPER = Paper(
+    source="Vaswani et al. 2017, Attention Is All You Need, section 3.2.1, SEEN",
+    claim="For small keys additive and dot-product attention perform similarly. For larger ones additive attention "
+    "outperforms unscaled dot products, whose softmax has small gradients. Dividing by the square root of the key size "
+    "counteracts this.",
+    full=None,
+    differs=(
+        "The paper gives no table, no data and no setting for this statement. It refers to Britz et al. 2017.",
+        "The learning rate of every row is tuned, which may help unscaled dot products.",
     ),
 )

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def _inner(trait: str) -> Callable[[dict[str, Any]], Any]:
     """Returns a trait that is the trait of the repeated task."""
-    return lambda hyper: getattr(tasks.bind(Spec(hyper["task"])).traits, trait)
+    return lambda hyper: getattr(tasks.bind(hyper["task"]).traits, trait)
 
 
 @tasks.register(
@@ -28,7 +28,7 @@ def _inner(trait: str) -> Callable[[dict[str, Any]], Any]:
     generated=_inner("generated"),
     check_files=_inner("check_files"),
 )
-def repeated(task: str = "copy", times: Times = 10, items: Items = 100) -> DatasetDict:
+def repeated(task: Spec = Spec("copy"), times: Times = 10, items: Items = 100) -> DatasetDict:
     """The splits of `task`, and `test_repeated`: the first `items` items of its test, repeated 1 to `times` times.
 
     With times=2, `5 2` to `2 5` is in `test_repeated` once as it is and once as `5 2 5 2` to `2 5 2 5`. The attribute
@@ -37,10 +37,9 @@ def repeated(task: str = "copy", times: Times = 10, items: Items = 100) -> Datas
     Raises:
       UserError: as `task`, or it learns its segmentation.
     """
-    spec = Spec(task)
-    if tasks.bind(spec).traits.symbols == "learned":
-        raise UserError(f"repeated cannot repeat the lines of {spec}, which learns its segmentation")
-    splits = load(spec)
+    if tasks.bind(task).traits.symbols == "learned":
+        raise UserError(f"repeated cannot repeat the lines of {task}, which learns its segmentation")
+    splits = load(task)
     return type(splits)(splits | {"test_repeated": _repeat(splits["test"], times, items)})
 
 
