@@ -30,7 +30,9 @@ def test_all_tasks_are_registered():
     assert set(tasks.functions) - probes == {
         "copy",
         "dates",
+        "inflection",
         "repeat",
+        "repeated",
         "reverse",
         "sort",
         "transduction",
@@ -38,7 +40,9 @@ def test_all_tasks_are_registered():
     }
 
 
-@pytest.mark.parametrize("name", ["copy", "dates", "repeat", "reverse", "sort", "transduction", "translation"])
+@pytest.mark.parametrize(
+    "name", ["copy", "dates", "inflection", "repeat", "repeated", "reverse", "transduction", "translation"]
+)
 def test_every_option_has_a_default_and_a_docstring(name):
     function = tasks.functions[name]
     assert tasks.bind(Spec(name)).hyper.keys() == {*function.__annotations__} - {"return"}

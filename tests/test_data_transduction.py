@@ -2,7 +2,7 @@ import gzip
 
 import pytest
 
-from attn_research.data.task import load
+from attn_research.data.task import default_segmentations, load
 from attn_research.registry import Spec
 
 FILES = {
@@ -72,7 +72,7 @@ def rejects(folder, message):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (b"AB\tEY\nCD\n", r"dev.tsv:2 has 1 columns, but must have two: word<TAB>segments"),
+        (b"AB\tEY\nCD\n", r"dev.tsv:2 has 1 columns, but must have 2: word<TAB>segments"),
         (b"AB\tEY\tB\n", r"dev.tsv:1 has 3 columns"),
         (b"AB\tEY\n\nC\tD\n", r"dev.tsv:2 has 1 columns"),
         (b"AB\t \n", r"dev.tsv:1 has an empty column"),
@@ -110,5 +110,56 @@ def test_a_missing_folder_is_reported_with_similar_folders(folder, monkeypatch):
 
 
 def test_the_path_is_required():
-    with pytest.raises(ValueError, match="transduction needs the folder of its files"):
+    with pytest.raises(ValueError, match="needs the folder of its files, as in transduction"):
         load(Spec("transduction"))
+
+
+def test_a_prefix_and_a_name_of_train_choose_the_files(folder):
+    names = {"train.tsv": "fre_train-small.tsv", "dev.tsv": "fre_dev.tsv", "test.tsv": "fre_test.tsv"}
+    plain = {split: rows["source"][:] for split, rows in read(folder).items()}
+    for name, other in names.items():
+        (folder / name).rename(folder / other)
+    chosen = load(Spec(f'transduction(path="{folder}", prefix="fre_", train="train-small")'))
+    assert {split: rows["source"][:] for split, rows in chosen.items()} == plain
+    with pytest.raises(ValueError, match=r"no hun_train.tsv"):
+        load(Spec(f'transduction(path="{folder}", prefix="hun_")'))
+
+
+INFLECTED = {
+    "train.tsv": "sing\tsang\tV;PST\nsing\tsung\tV;PST\n",
+    "dev.tsv": "big apple\tbig apples\tN;PL\n",
+    "test.tsv": "a<b\te\u0301\tN; PL\nhang\thung\tV;PST\nhang\thanged\tV;PST\n",
+}
+
+
+def read_inflected(folder, **texts):
+    for name, text in (INFLECTED | texts).items():
+        (folder / name).write_text(text)
+    return load(Spec(f'inflection(path="{folder}")'))
+
+
+def test_the_source_of_an_inflection_is_lemma_and_tags_and_the_target_the_form(folder):
+    splits = read_inflected(folder)
+    assert splits["train"]["source"][:] == [[*"sing", "<V>", "<PST>"]] * 2
+    assert splits["train"]["target"][:] == [[*"sang"], [*"sung"]]
+    assert splits["dev"][0]["source"] == [*"big apple", "<N>", "<PL>"]
+    assert splits["dev"][0]["target"] == [*"big apples"]
+    assert splits["test"]["source"][:] == [[*"a<b", "<N>", "<PL>"], [*"hang", "<V>", "<PST>"]]
+    assert splits["test"]["references"][:] == [[["\u00e9"]], [[*"hung"], [*"hanged"]]]
+
+
+def test_translate_splits_a_lemma_with_tags_as_the_task_does(folder):
+    for split in read_inflected(folder).values():
+        source, target = default_segmentations(Spec(f'inflection(path="{folder}")'), "abc")
+        for item in split:
+            line = source.join(item["source"])
+            assert source.split(line) == item["source"]
+            assert len(source.texts(line)) == len(item["source"])
+            assert target.split(target.join(item["target"])) == item["target"]
+    assert source.split("big apple\tN;PL") == [*"big apple", "<N>", "<PL>"]
+    assert source.split(" sing ") == [*"sing"]
+
+
+def test_an_inflection_needs_three_columns(folder):
+    with pytest.raises(ValueError, match=r"dev.tsv:1 has 2 columns, but must have 3: lemma<TAB>form<TAB>tags"):
+        read_inflected(folder, **{"dev.tsv": "sing\tsang\n"})

@@ -306,6 +306,19 @@ def test_a_row_may_have_several_tasks():
     assert built.columns[1].header == "reverse: test exact match, % ↑"
 
 
+def test_a_macro_average_gives_every_task_the_same_weight():
+    def of(task, right, items, seed):
+        result = record(seed=seed, test=split([1] * right + [0] * (items - right)))
+        return result | {"config": result["config"] | {"data.task": task}}
+
+    records = [of(*task, seed) for task in (("dates", 90, 100), ("reverse", 5, 10)) for seed in range(3)]
+    table = Table("model.attention.score", ("macro:test/exact", "seeds"))
+    built = table.build({"dot": records, "concat": records[:3]})
+    assert [cell.text for cell in built.rows["dot"]] == ["70.0", "3"]
+    assert [cell.text for cell in built.rows["concat"]] == ["–", "3"]  # without one of the tasks
+    assert built.columns[0].header == "mean over tasks: test exact match, % ↑"
+
+
 def test_a_row_label_may_depend_on_the_whole_config():
     table = Table(lambda config: f"{config.model.attention.score} of {config.model.attention.heads}", ("test/exact",))
     config = unflatten(record(test=split(first(1)))["config"])

@@ -51,6 +51,29 @@ class Characters:
         return "".join(symbols)
 
 
+class Inflection:
+    """The characters of a lemma, and each of its tags: `sing V;PST` is `s i n g <V> <PST>`. A lemma may have spaces."""
+
+    def normalize(self, line: str) -> str:
+        return normal(line)
+
+    def split(self, line: str) -> list[str]:
+        lemma, tags = self._parts(line)
+        return [*lemma, *(f"<{tag}>" for tag in tags)]
+
+    def texts(self, line: str) -> list[str]:
+        lemma, tags = self._parts(line)
+        return [*lemma, *tags]
+
+    def join(self, symbols: Sequence[str]) -> str:
+        tags = [symbol[1:-1] for symbol in symbols if len(symbol) > 1]
+        return " ".join(["".join(symbols[: len(symbols) - len(tags)]), *([";".join(tags)] if tags else [])])
+
+    def _parts(self, line: str) -> tuple[str, list[str]]:
+        lemma, _, tags = self.normalize(line).rpartition(" ")
+        return (lemma, tags.split(";")) if lemma else (tags, [])
+
+
 class Words:
     """Spaces separate the symbols."""
 
@@ -193,6 +216,7 @@ SEGMENTATIONS: dict[str, Segmentation] = {
     "characters": Characters(),
     "composed": Characters(normalize=compose),
     "letters": Characters(names=False, normalize=normal),
+    "inflection": Inflection(),
     "words": Words(),
     "tokens": Tokens(),
     "tokens and end": Tokens(end=True),

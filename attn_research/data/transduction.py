@@ -1,4 +1,4 @@
-"""The task `transduction`: words to segments from tab-separated files (grapheme-to-phoneme, inflection)."""
+"""Tasks from tab-separated files of words: `transduction` (grapheme-to-phoneme conversion) and `inflection`."""
 
 import functools
 import logging
@@ -27,15 +27,15 @@ class Line(NamedTuple):
     segments: list[str]
 
 
-def find_files(path: str) -> dict[str, Path]:
-    """Returns the file of each split in the folder `path`.
+def find_files(path: str, prefix: str = "", train: str = "train") -> dict[str, Path]:
+    """Returns the file of each split in the folder `path`: PREFIX + split + .tsv, with `train` for the name of train.
 
     Raises:
       UserError: the folder or a file is missing.
     """
-    require(bool(path), 'task transduction needs the folder of its files, as in transduction(path="cmudict_g2p")')
-    folder = find_folder(path)
-    return {split: find_file(folder, f"{split}.tsv") for split in SPLITS}
+    require(bool(path), 'the task needs the folder of its files, as in transduction(path="cmudict_g2p")')
+    folder, names = find_folder(path), dict(zip(SPLITS, (train, *SPLITS[1:]), strict=True))
+    return {split: find_file(folder, f"{prefix}{name}.tsv") for split, name in names.items()}
 
 
 def read_test(files: Sequence[Path], segmentations: Sequence[Segmentation], **_: object) -> dict[str, list]:
@@ -58,8 +58,10 @@ def read_test(files: Sequence[Path], segmentations: Sequence[Segmentation], **_:
     check_files=lambda hyper: functools.partial(find_files, **hyper),
     read_test=lambda hyper: functools.partial(read_test, **hyper),
 )
-def transduction(path: str = "") -> DatasetDict:
+def transduction(path: str = "", prefix: str = "", train: str = "train") -> DatasetDict:
     """The words in the folder `path`: train.tsv, dev.tsv and test.tsv, each plain or .gz.
+
+    With `prefix="fre_"` the files are fre_train.tsv, fre_dev.tsv and fre_test.tsv. `train` is another name for train.
 
     A line is `word<TAB>segments separated by spaces`. The source is the characters of the word, and the target is the
     segments. In train every line is an item. In dev and test the lines of a word are one item with several
@@ -73,17 +75,33 @@ def transduction(path: str = "") -> DatasetDict:
     Raises:
       UserError: the folder or a file is missing, a file is empty or cannot be read, or a line has another form.
     """
-    files = {split: _lines(file) for split, file in find_files(path).items()}
+    files = {split: _lines(file) for split, file in find_files(path, prefix, train).items()}
     words = {line.word for lines in files.values() for line in lines}
     return from_columns({split: _columns(_without_numbers(lines, words), split) for split, lines in files.items()})
 
 
-def _columns(lines: list[Line], split: str) -> dict[str, list]:
+@tasks.register(symbols="inflection", check_files=lambda hyper: functools.partial(find_files, **hyper))
+def inflection(path: str = "", prefix: str = "", train: str = "train") -> DatasetDict:
+    """The inflected words in the folder `path`: train.tsv, dev.tsv and test.tsv, each plain or .gz.
+
+    A line is `lemma<TAB>form<TAB>tags`, with `;` between tags, as in CoNLL-SIGMORPHON 2017. The source is the
+    characters of the lemma and each tag as a symbol: `s i n g <V> <PST>`. The target is the characters of the form. A
+    line to translate is `sing V;PST`. Several forms of a lemma with the same tags, the normal form of a line, and the
+    options are as in `transduction`.
+
+    Raises:
+      UserError: as `transduction`.
+    """
+    files = {split: _inflection_lines(file) for split, file in find_files(path, prefix, train).items()}
+    return from_columns({split: _columns(lines, split, "inflection") for split, lines in files.items()})
+
+
+def _columns(lines: list[Line], split: str, symbols: str = SYMBOLS) -> dict[str, list]:
     items: dict[tuple, list[Line]] = {}
     for number, line in enumerate(lines):
         items.setdefault((line.word, number) if split == "train" else (line.word,), []).append(line)
     return {
-        "source": [SEGMENTATIONS[SYMBOLS].split(word) for word, *_ in items],
+        "source": [SEGMENTATIONS[symbols].split(word) for word, *_ in items],
         "target": [same[0].segments for same in items.values()],
         "references": [[line.segments for line in same] for same in items.values()],
         "where": [same[0].where for same in items.values()],
@@ -106,14 +124,29 @@ def _without_numbers(lines: list[Line], words: Collection[str]) -> list[Line]:
 
 
 def _lines(file: Path) -> list[Line]:
-    lines = []
+    table = _read_table(file, ("word", "segments"))
+    return [Line(where, word, segments.split()) for where, (word, segments) in table]
+
+
+def _inflection_lines(file: Path) -> list[Line]:
+    table = _read_table(file, ("lemma", "form", "tags"))
+    return [Line(where, f"{lemma} {tags.replace(' ', '')}", list(form)) for where, (lemma, form, tags) in table]
+
+
+def _read_table(file: Path, names: Sequence[str]) -> list[tuple[str, list[str]]]:
+    """Returns place and columns of every line, in normal form.
+
+    Args:
+      names: of the columns.
+    """
+    form, table = "<TAB>".join(names), []
     for number, line in enumerate(read_lines(file), 1):
         columns = [normal(column) for column in line.split("\t")]
-        if len(columns) != 2:
-            raise UserError(f"{file}:{number} has {len(columns)} columns, but must have two: word<TAB>segments")
+        if len(columns) != len(names):
+            raise UserError(f"{file}:{number} has {len(columns)} columns, but must have {len(names)}: {form}")
         if not all(columns):
-            raise UserError(f"{file}:{number} has an empty column, but must be word<TAB>segments")
-        lines.append(Line(f"{file.name}:{number}", columns[0], columns[1].split()))
-    if not lines:
+            raise UserError(f"{file}:{number} has an empty column, but must be {form}")
+        table.append((f"{file.name}:{number}", columns))
+    if not table:
         raise UserError(f"{file} is empty")
-    return lines
+    return table

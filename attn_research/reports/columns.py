@@ -1,5 +1,6 @@
 """The columns of a table: each computes and formats a cell from the records of a row."""
 
+import functools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -10,6 +11,7 @@ import numpy as np
 from attn_research.config import Config, field_types, flatten, unflatten
 from attn_research.errors import UserError
 from attn_research.metrics import METRICS, Comparison, Metric, Scores, user
+from attn_research.metrics.macro import join_tasks, macro_average
 from attn_research.metrics.metric import contrast
 from attn_research.metrics.statistics import has_enough_seeds
 from attn_research.registry import nearest
@@ -56,6 +58,7 @@ class MetricColumn:
     task: str = ""  # only of this task's runs; "": of all
     conditions: tuple[Condition, ...] = ()  # on the items
     minus: tuple[Condition, ...] = ()  # on the items whose value is subtracted; (): nothing is
+    macro: bool = False  # the mean over all tasks of the table
 
     @property
     def title(self) -> str:
@@ -75,19 +78,17 @@ class MetricColumn:
           UserError: no row has it, or the rows were tested on different items.
         """
         rows = filter_task(rows, self.task)
-        scores = {label: self._scores(records) for label, records in rows.items()}
+        tasks = list(dict.fromkeys(r["config"]["data.task"] for records in rows.values() for r in records))
+        score = functools.partial(self._macro_scores, tasks) if self.macro else self._scores
+        scores = {label: score(records) for label, records in rows.items()}
         if any(rows.values()) and not any(scores.values()):
             if self.conditions and any(self._splits(records) for records in rows.values()):
                 raise UserError(f"no record has what {self.name!r} needs: the attributes and the metric of every item")
             splits = [record["splits"] for records in rows.values() for record in records]
-            known = {
-                f"{split}/{metric}"
-                for record_splits in splits
-                for split in record_splits
-                for metric in record_splits[split]["metrics"]
-            }
+            known = {f"{split}/{metric}" for one in splits for split in one for metric in one[split]["metrics"]}
             raise UserError(f"no record has {self.name!r}; {nearest(self.name, known)}")
-        return Comparison(self.metric, {label: row for label, row in scores.items() if row})
+        metric = macro_average(self.metric, len(tasks)) if self.macro else self.metric
+        return Comparison(metric, {label: row for label, row in scores.items() if row})
 
     def _splits(self, records: Sequence[Record]) -> list[tuple[int, str, Mapping[str, Any]]]:
         """Returns seed, recorded name of the metric, and split of the records that have this metric."""
@@ -114,6 +115,10 @@ class MetricColumn:
         if self.conditions:
             parts = select_parts(parts, splits[0], self.conditions, self.minus)  # all rows have the same items
         return Scores(seeds, tuple(parts))
+
+    def _macro_scores(self, tasks: Sequence[str], records: Sequence[Record]) -> Scores | None:
+        by_task = [[record for record in records if record["config"]["data.task"] == task] for task in tasks]
+        return join_tasks(self.metric, [self._scores(of_task) for of_task in by_task])
 
     def _cell(self, comparison: Comparison, label: str, digits: int) -> Cell:
         mean, interval = comparison.means[label], comparison.interval(label)
@@ -200,7 +205,8 @@ def _peak_memory(records: Sequence[Record]) -> Cell:
 
 
 def _seeds(records: Sequence[Record]) -> Cell:
-    return Cell(len(records), str(len(records)))
+    count = len({record["config"]["seed"] for record in records})  # a row may have several tasks
+    return Cell(count, str(count))
 
 
 RECORD_COLUMNS = {
@@ -236,12 +242,14 @@ def _split_outside(text: str, separators: str) -> tuple[str, str, str]:
     return text, "", ""
 
 
+MACRO = "macro"
 EXAMPLES = ("test/exact", "steps_to:dev/exact>=0.9")
 
 
 def column(name: str) -> Column:
     """Returns the column of a name, which may have a prefix `task:` or, with options, `task(longest=4):`.
 
+    `macro:split/metric` is the mean over all tasks of the runs, for rows and seeds that have all tasks.
     Without the prefix it is a key of RECORD_COLUMNS, a config field, `steps_to:dev/metric>=value`, or `split/metric`,
     where the split may be a slice, `test[length>20]/exact`, or a difference of two slices,
     `test[length<=10 minus length>20]/exact`. The metric of a split is a key of METRICS or, from a user's file,
@@ -255,6 +263,8 @@ def column(name: str) -> Column:
     task, separator, rest = _split_outside(name, ":/")
     if separator == ":":
         unprefixed = column(rest)
+        if task == MACRO and isinstance(unprefixed, MetricColumn):
+            return replace(unprefixed, name=name, header=f"mean over tasks: {unprefixed.header}", macro=True)
         return replace(unprefixed, name=name, header=f"{task}: {unprefixed.header}", task=task)
     split, slash, metric = _split_outside(name, "/")
     if name in RECORD_COLUMNS:

@@ -28,7 +28,7 @@ class Paper:
     Attributes:
       source: authors, year, table and how it was read, as in "Luong, Pham & Manning 2015, Table 4, SEEN".
       claim: what the paper says of its table.
-      full: the paper's setting of one row.
+      full: the paper's setting of one row; None: the paper has none.
       differs: one sentence for each difference that is not in a config field: data, tokenization, measure.
 
     Raises:
@@ -37,26 +37,28 @@ class Paper:
 
     source: str
     claim: str
-    full: Config
+    full: Config | None
     differs: tuple[str, ...] = ()
 
     def __post_init__(self):
         for name in ("source", "claim"):
             if not (isinstance(value := getattr(self, name), str) and value.strip()):
                 raise UserError(f"{name} of PAPER is {value!r}, but must be a sentence")
-        if not isinstance(self.full, Config):
-            raise UserError(f"full of PAPER is {self.full!r}, but must be a Config")
+        if not isinstance(self.full, Config | None):
+            raise UserError(f"full of PAPER is {self.full!r}, but must be a Config or None")
         if not (isinstance(self.differs, tuple) and all(isinstance(one, str) for one in self.differs)):
             raise UserError(f"differs of PAPER is {self.differs!r}, but must be a tuple of sentences")
-        object.__setattr__(self, "full", unflatten(flatten(self.full)))
+        object.__setattr__(self, "full", self.full and unflatten(flatten(self.full)))
 
     def differences(self, configs: Iterable[Config], tuned: Iterable[str] = ()) -> dict[str, tuple[Any, Any]]:
-        """Returns the fields that differ from the paper's setting, each with the value here and in the paper.
+        """Returns the fields that differ from the paper's setting, if any, each with the value here and in the paper.
 
         Args:
           configs: the runs of the experiment. The one that is closest to the paper's setting is compared.
           tuned: fields whose value here is chosen on dev.
         """
+        if self.full is None:
+            return {}
         tuned = set(tuned)
         full = canonical(_without_seed(self.full), import_user_code=True)
         closest = min((diff(_without_seed(config), full) for config in configs), key=_distance)
