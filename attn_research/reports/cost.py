@@ -109,7 +109,7 @@ def cost_figure(data: TableData, path: str | Path) -> list[Path]:
       UserError: no row has both numbers.
     """
     quality, cost = data.columns
-    points = _points(data)
+    points = cost_points(data)
     if not points:
         raise UserError(f"no row has both {quality.name} and {cost.name}, so there is nothing to draw")
     metric = cast(MetricColumn, quality).metric
@@ -133,8 +133,8 @@ def cost_figure(data: TableData, path: str | Path) -> list[Path]:
     return save(figure, path, (".png", ".pdf", ".svg"))
 
 
-def _points(data: TableData) -> list[Point]:
-    """Returns the rows that have both numbers."""
+def cost_points(data: TableData) -> list[Point]:
+    """Returns the rows of a table made by `cost_table` that have both numbers."""
     scale = 100 if cast(MetricColumn, data.columns[0]).metric.percent else 1
     points = []
     for label, (quality, cost) in data.rows.items():
