@@ -12,6 +12,7 @@ from attn_research.commands import (
     completion,
     config,
     figure,
+    report,
     scores,
     sweep,
     table,
@@ -22,7 +23,7 @@ from attn_research.commands import (
 from attn_research.commands.arguments import Parser
 from attn_research.runs.environment import git_state
 
-COMMANDS = (train, sweep, tune, table, claims, figure, translate, scores, check, config, completion)
+COMMANDS = (train, sweep, tune, table, claims, figure, report, translate, scores, check, config, completion)
 DESCRIPTION = """\
 Compare attention variants in recurrent encoder-decoders: train, sweep, and
 print tables made from records."""

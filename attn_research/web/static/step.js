@@ -1,0 +1,135 @@
+// One output step as in a textbook: query, scores, weights over the source, context, chosen symbol.
+
+import { h, s, table } from "attn-research/dom.js";
+import { largest, outputSymbols, wrongSteps } from "attn-research/map.js";
+import { isRightToLeft, label, width } from "attn-research/symbols.js";
+
+const GUTTER = 178; // width of the names of the rows
+const HALF_EM = 6.5;
+const COLUMN = 24; // least width of a source symbol
+const NAMED = 4; // terms of the context that are written out
+const ROWS = { query: 26, scores: 58, weights: 86, words: 24, links: 64, context: 30, symbol: 36 };
+
+/** Returns the picture of a step, and its numbers as a table.
+ *
+ * @param state item, map, step, gold, and `trace` with scores of the step, or null
+ */
+export function drawStep(state) {
+  const { item, map, step } = state;
+  const symbols = outputSymbols(map);
+  const weights = map.weights[step];
+  const trace = map.trace?.[step] ?? null;
+  const layout = place(item, trace);
+  const parts = [query(layout, symbols, step, trace), trace ? scores(layout, trace) : null, bars(layout, weights),
+    words(layout, item, step, state.gold), sum(layout, item, weights), symbol(layout, symbols, step, item, trace)];
+  const picture = s("svg",
+    { viewBox: `0 0 ${layout.width} ${layout.height}`, width: layout.width, height: layout.height, role: "img", class: "step-picture",
+      "aria-label": `Step ${step + 1} of ${symbols.length}. The numbers are in the table below.` }, parts);
+  return [h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Picture of the step" }, picture),
+    trace ? null : h("p", { class: "caption" }, "Scores and query are not stored in runs, so the picture starts with the weights."),
+    numbers(item, weights, trace)].filter(Boolean);
+}
+
+function place(item, trace) {
+  const widest = Math.max(...item.source.map((symbol) => width(label(symbol, 12)))) * HALF_EM;
+  const column = Math.max(COLUMN, widest + 6);
+  const reversed = isRightToLeft(item.source);
+  const n = item.source.length;
+  const tops = {};
+  let top = 4;
+  for (const [name, height] of Object.entries(ROWS)) {
+    tops[name] = top;
+    if (name !== "scores" || trace) top += height + 10;
+  }
+  const total = Math.max(GUTTER + n * column + 20, 560);
+  return { column, tops, n, width: total, height: top, x: (j) => GUTTER + ((reversed ? n - 1 - j : j) + 0.5) * column };
+}
+
+function name(layout, row, formula, text) {
+  const y = layout.tops[row] + ROWS[row] / 2;
+  return s("g", {},
+    s("text", { x: 0, y: y - 3, class: "formula" }, formula),
+    s("text", { x: 0, y: y + 12, class: "explanation" }, text));
+}
+
+function query(layout, symbols, step, trace) {
+  const y = layout.tops.query;
+  const before = step ? `the decoder’s state after “${label(symbols[step - 1])}”` : "the decoder’s state before the first symbol";
+  const vector = (trace?.query ?? []).map((value, i) => s("rect", {
+    x: GUTTER + 4 + i * 4, y: y + 14, width: 4, height: 10, class: value < 0 ? "negative" : "weight",
+    style: `--w: ${(100 * Math.min(1, Math.abs(value))).toFixed(0)}%` }));
+  return s("g", {}, name(layout, "query", "qₜ", "query"),
+    s("text", { x: GUTTER + 4, y: y + 9, class: "label" }, before), vector);
+}
+
+function scores(layout, trace) {
+  const top = layout.tops.scores, height = ROWS.scores;
+  const low = Math.min(0, ...trace.scores), high = Math.max(0, ...trace.scores);
+  const at = (value) => top + height - ((value - low) / (high - low || 1)) * height;
+  const best = largest(trace.scores);
+  return s("g", {}, name(layout, "scores", "eₜⱼ = score(qₜ, hⱼ)", "before normalizing"),
+    s("line", { x1: GUTTER, x2: GUTTER + layout.n * layout.column, y1: at(0), y2: at(0), class: "axis" }),
+    trace.scores.map((value, j) => s("rect", {
+      x: layout.x(j) - layout.column * 0.36, width: layout.column * 0.72,
+      y: Math.min(at(value), at(0)), height: Math.abs(at(value) - at(0)), class: "score" })),
+    s("text", { x: layout.x(best), y: at(trace.scores[best]) - 3, class: "value" }, trace.scores[best].toFixed(1)));
+}
+
+function bars(layout, weights) {
+  const top = layout.tops.weights + 12, height = ROWS.weights - 12;
+  const best = largest(weights);
+  const limit = Math.max(1, weights[best]);
+  return s("g", {}, name(layout, "weights", "αₜⱼ", "weights"),
+    s("line", { x1: GUTTER, x2: GUTTER + layout.n * layout.column, y1: top + height, y2: top + height, class: "axis" }),
+    weights.map((weight, j) => s("rect", {
+      x: layout.x(j) - layout.column * 0.36, width: layout.column * 0.72, y: top + height * (1 - weight / limit),
+      height: (height * weight) / limit, class: "bar" })),
+    weights.map((weight, j) => (j === best || weight >= 0.1) ? s("text", {
+      x: layout.x(j), y: top + height * (1 - weight / limit) - 3, class: "value" }, weight.toFixed(2)) : null));
+}
+
+function words(layout, item, step, gold) {
+  const y = layout.tops.words;
+  const linked = new Set(gold ? item.gold.filter(([, t]) => t === step).map(([j]) => j) : []);
+  return s("g", {}, name(layout, "words", "hⱼ", "source"),
+    item.source.map((symbol, j) => s("g", {},
+      linked.has(j) ? s("rect", { x: layout.x(j) - layout.column / 2 + 1.5, y: y + 1, width: layout.column - 3, height: 20, rx: 2, class: "gold" }) : null,
+      s("text", { x: layout.x(j), y: y + 16, class: "word" }, label(symbol, 12)))));
+}
+
+function sum(layout, item, weights) {
+  const top = layout.tops.links, bottom = layout.tops.context;
+  const node = GUTTER + (layout.n * layout.column) / 2;
+  const lines = weights.map((weight, j) => weight < 0.01 ? null : s("path", {
+    d: `M ${layout.x(j)} ${top} C ${layout.x(j)} ${top + 40}, ${node} ${bottom - 40}, ${node} ${bottom}`,
+    class: "link", "stroke-width": Math.max(0.5, 9 * weight).toFixed(2) }));
+  const order = weights.map((_, j) => j).sort((a, b) => weights[b] - weights[a]).filter((j) => weights[j] >= 0.005);
+  const terms = order.slice(0, NAMED).flatMap((j, i) => [
+    i ? " + " : "", s("tspan", { class: "number" }, weights[j].toFixed(2)), " h(", s("tspan", { class: "word" }, label(item.source[j], 12)), ")"]);
+  const rest = order.length > NAMED ? [" + …"] : [];
+  return s("g", {}, lines, name(layout, "context", "cₜ = Σⱼ αₜⱼ hⱼ", "context"),
+    s("circle", { cx: node, cy: bottom + 3, r: 5, class: "node" }),
+    s("text", { x: node, y: bottom + 25, class: "terms" }, terms, rest));
+}
+
+function symbol(layout, symbols, step, item, trace) {
+  const y = layout.tops.symbol;
+  const node = GUTTER + (layout.n * layout.column) / 2;
+  const isWrong = wrongSteps(symbols, item.references).has(step);
+  const text = label(symbols[step]);
+  const half = Math.max(16, (width(text) * HALF_EM) / 2 + 8);
+  const others = trace ? trace.symbols.map(([other, p]) => `${label(other)} ${p.toFixed(2)}`).join(" · ") : "";
+  const verdict = item.references.length ? (isWrong ? "differs from the reference" : "as in the reference") : "";
+  return s("g", {}, name(layout, "symbol", "yₜ", "chosen symbol"),
+    s("line", { x1: node, x2: node, y1: y - 6, y2: y + 2, class: "axis" }),
+    s("rect", { x: node - half, y: y + 2, width: 2 * half, height: 26, rx: 3, class: isWrong ? "chosen wrong" : "chosen" }),
+    s("text", { x: node, y: y + 20, class: isWrong ? "word wrong" : "word" }, text),
+    s("text", { x: node + half + 10, y: y + 19, class: "explanation" }, [verdict, others].filter(Boolean).join("   ·   ")));
+}
+
+function numbers(item, weights, trace) {
+  const header = ["source symbol", ...(trace ? ["score"] : []), "weight"];
+  const rows = item.source.map((symbol, j) => [
+    label(symbol), ...(trace ? [trace.scores[j].toFixed(3)] : []), weights[j].toFixed(4)]);
+  return h("details", { class: "numbers" }, h("summary", {}, "Numbers of this step"), table("Numbers of this step", header, rows));
+}
