@@ -9,6 +9,7 @@ from attn_research.commands.arguments import add_command
 from attn_research.commands.console import report_diverged
 from attn_research.commands.experiment import add_experiment, check_changes, committed_file, read_experiment
 from attn_research.commands.experiment_records import load_records
+from attn_research.errors import UserError
 
 EXAMPLES = """\
 experiments/score_functions.py
@@ -44,19 +45,30 @@ def add_parser(commands: Any) -> None:
         help="html: one page; pdf, svg: a file for every figure, with embedded fonts (default: html)",
     )
     command.add_argument(
-        "--items", metavar="N", type=int, default=200, help="largest number of test items in the explorer (default: 200)"
+        "--items",
+        metavar="N",
+        type=int,
+        default=200,
+        help="largest number of test items in the explorer (default: 200)",
     )
 
 
 def report(arguments: argparse.Namespace) -> int:
     """Writes the page or the figures. Returns 1 if a run diverged."""
-    from attn_research.commands.report_content import report_page
+    from attn_research.commands.report_content import draw_figures, report_page
 
-    experiment = read_experiment(arguments)
-    runs = Path(arguments.runs)
+    if arguments.items < 1:
+        raise UserError(f"--items is {arguments.items}, but must be at least 1")
+    experiment, runs = read_experiment(arguments), Path(arguments.runs)
     loaded = load_records(experiment, committed_file(arguments, experiment), runs)
     check_changes(arguments, loaded.missing)
-    path = Path(arguments.out or runs / "reports" / f"{experiment.name}.html")
-    storage.write(path, report_page(loaded, runs, arguments.items).render())
-    print(path)
+    reports = runs / "reports"
+    if arguments.format == "html":
+        page = Path(arguments.out or reports / f"{experiment.name}.html")
+        storage.write(page, report_page(loaded, runs, arguments.items).render())
+        print(page)
+    else:
+        folder = Path(arguments.out or reports / f"{experiment.name}-figures")
+        for path in draw_figures(loaded, runs, folder, f".{arguments.format}"):
+            print(path)
     return report_diverged(loaded.by_config.values())

@@ -15,7 +15,7 @@ from matplotlib.ticker import MaxNLocator, NullLocator
 
 from attn_research.errors import UserError
 from attn_research.reports.cells import Rows
-from attn_research.reports.figures import SIZE, save
+from attn_research.reports.figures import ALL, SIZE, save
 from attn_research.reports.fonts import text_label
 from attn_research.reports.panels import Line, Panel, dev_panels
 
@@ -29,15 +29,18 @@ MAX_MARKERS = 16  # of a line
 LEGEND_ROWS = 16  # entries in a column of the legend, for one row of panels
 
 
-def draw_lines(panels: Sequence[Panel], path: str | Path, caption: str = "") -> list[Path]:
+def draw_lines(
+    panels: Sequence[Panel], path: str | Path, caption: str = "", suffixes: Sequence[str] = ALL
+) -> list[Path]:
     """Draws panels side by side, with one legend on the right, whose entries have the order of the lines' ends.
 
     Args:
       path: path of the picture, with or without suffix.
       caption: what lines and bands are, printed below the panels.
+      suffixes: of the files.
 
     Returns:
-      The paths of the PNG, the PDF and the SVG.
+      The path of every file.
 
     Raises:
       UserError: no panel has a line.
@@ -57,7 +60,7 @@ def draw_lines(panels: Sequence[Panel], path: str | Path, caption: str = "") -> 
     legend = _draw_legend(figure, _by_end(lines), styles, LEGEND_ROWS * panel_rows)
     text_label(caption).apply_to(figure.supxlabel(""), SIZE - 0.5, color="#555555")
     _widen(figure, legend)
-    return save(figure, path, (".png", ".pdf", ".svg"))
+    return save(figure, path, suffixes)
 
 
 def _styles(labels: Mapping[str, Any]) -> dict[str, dict[str, Any]]:

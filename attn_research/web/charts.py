@@ -43,13 +43,13 @@ def line_chart(title: str, panels: Sequence[Panel], caption: str, labels: Sequen
 
 
 def cost_chart(data: TableData, labels: Sequence[str]) -> Chart | None:
-    """Returns the chart of a table of a metric and a cost, as made by `cost_table`; None if there is nothing to compare.
+    """Returns the chart of a table of a metric and a cost, as made by `cost_table`; None if no row has both.
 
     Args:
       labels: as in `line_chart`.
     """
     points, (quality, cost) = cost_points(data), data.columns
-    if len({point.cost for point in points}) < 2:
+    if not points:
         return None
     metric = cast(MetricColumn, quality).metric
     lower_is_better = bool(metric.lower_is_better)
@@ -94,8 +94,7 @@ def _points(line: Line) -> list[dict[str, Any]]:
     sides = [line.y, nothing if line.low is None else line.low, nothing if line.high is None else line.high]
     columns = [[_finite(value) for value in side] for side in (line.x, *sides)]
     return [
-        {"row": line.label, "x": x, "y": y, "low": low, "high": high}
-        for x, y, low, high in zip(*columns, strict=True)
+        {"row": line.label, "x": x, "y": y, "low": low, "high": high} for x, y, low, high in zip(*columns, strict=True)
     ]
 
 
@@ -168,7 +167,7 @@ def _opacity(visible: float, faint: float) -> Any:
     return alt.when(VISIBLE).then(alt.value(visible)).otherwise(alt.value(faint))
 
 
-def _finish(chart: alt.LayerChart) -> dict[str, Any]:
+def _finish(chart: alt.LayerChart | alt.FacetChart) -> dict[str, Any]:
     focused = chart.add_params(alt.param(name="focus", value=None)).properties(width="container", height=HEIGHT)
     spec = focused.to_dict()
     del spec["config"]  # the theme of the page takes its place

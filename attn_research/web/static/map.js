@@ -33,12 +33,12 @@ export function largest(numbers) {
 
 function geometry(source, symbols) {
   const cell = Math.max(source.length, symbols.length) > MANY ? SMALL_CELL : CELL;
-  const above = Math.max(...source.map((symbol) => width(label(symbol))));
-  const turned = above * HALF_EM > cell - 1;
+  const turned = source.map((symbol) => width(label(symbol)) * HALF_EM > cell);
+  const heights = source.map((symbol, j) => (turned[j] ? width(label(symbol)) * HALF_EM : 11));
   return {
     cell,
     turned,
-    top: (turned ? above * HALF_EM : 13) + 7,
+    top: Math.max(...heights) + 9,
     left: Math.max(...symbols.map((symbol) => width(label(symbol))), 2) * HALF_EM + 9,
   };
 }
@@ -72,7 +72,7 @@ export function drawMap(item, map, { step, gold, choose }) {
   return s("svg",
     { viewBox: `0 0 ${size.width} ${size.height}`, style: `max-width: ${size.width}px`, role: "img", "aria-label": describe(item, symbols, map) },
     frame, cells, links, marked,
-    item.source.map((symbol, j) => above(label(symbol), x(j) + cell / 2, top - 5, turned, cell)),
+    item.source.map((symbol, j) => above(label(symbol), x(j) + cell / 2, top - 5, turned[j], cell)),
     symbols.map((symbol, t) => s("text", {
       x: left - 6, y: y(t) + cell / 2, class: wrong.has(t) ? "beside wrong" : "beside" }, label(symbol))),
     hits);

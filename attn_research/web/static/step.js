@@ -71,7 +71,7 @@ function scores(layout, trace) {
     s("line", { x1: GUTTER, x2: GUTTER + layout.n * layout.column, y1: at(0), y2: at(0), class: "axis" }),
     trace.scores.map((value, j) => s("rect", {
       x: layout.x(j) - layout.column * 0.36, width: layout.column * 0.72,
-      y: Math.min(at(value), at(0)), height: Math.abs(at(value) - at(0)), class: "score" })),
+      y: Math.min(at(value), at(0)), height: Math.abs(at(value) - at(0)), class: "score-bar" })),
     s("text", { x: layout.x(best), y: at(trace.scores[best]) - 3, class: "value" }, trace.scores[best].toFixed(1)));
 }
 
@@ -83,7 +83,7 @@ function bars(layout, weights) {
     s("line", { x1: GUTTER, x2: GUTTER + layout.n * layout.column, y1: top + height, y2: top + height, class: "axis" }),
     weights.map((weight, j) => s("rect", {
       x: layout.x(j) - layout.column * 0.36, width: layout.column * 0.72, y: top + height * (1 - weight / limit),
-      height: (height * weight) / limit, class: "bar" })),
+      height: (height * weight) / limit, class: "weight-bar" })),
     weights.map((weight, j) => (j === best || weight >= 0.1) ? s("text", {
       x: layout.x(j), y: top + height * (1 - weight / limit) - 3, class: "value" }, weight.toFixed(2)) : null));
 }
