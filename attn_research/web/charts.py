@@ -21,6 +21,7 @@ from attn_research.reports.render import TableData
 DASHES = ([1, 0], [6, 3], [2, 2], [8, 3, 2, 3])
 SHAPES = ("circle", "square", "triangle-up", "diamond", "cross")
 HEIGHT = 260  # pixels
+MIN_GAP = 0.06  # between two ticks of a logarithmic axis, as a share of it
 VISIBLE = "focus === null || datum.row === focus"
 
 
@@ -120,7 +121,7 @@ def _cost_spec(
         for row in rows:
             row |= {f"{name}_distance": row[name] and sign * (row[name] - scale.best) for name in ("y", "low", "high")}
         y_scale = alt.Scale(type="symlog", constant=scale.width, reverse=not scale.lower_is_better, nice=False)
-        axis = alt.Axis(labelExpr=f"format({scale.best} + {sign} * datum.value, '~g')", values=_ticks(rows))
+        axis = alt.Axis(labelExpr=f"format({scale.best} + {sign} * datum.value, '~g')", values=_ticks(rows, scale.width))
     y = alt.Y(f"{names['y']}:Q", title=quality, scale=y_scale, axis=axis)
     low = alt.Y(f"{names['low']}:Q", title=quality, scale=y_scale, axis=axis)
     front = base.transform_filter("datum.front !== null").mark_line(strokeWidth=1.2).encode(y=y, order="front:O")
@@ -133,10 +134,15 @@ def _cost_spec(
     return _finish(alt.layer(front, intervals, marks))
 
 
-def _ticks(rows: Sequence[dict[str, Any]]) -> list[float]:
-    """Returns distances from the best value for the ticks of a logarithmic axis."""
-    farthest = max(row["y_distance"] for row in rows)
-    return [0, *(step for e in range(-3, 4) for digit in (1, 2, 5) if (step := digit * 10.0**e) <= 1.3 * farthest)]
+def _ticks(rows: Sequence[dict[str, Any]], width: float) -> list[float]:
+    """Returns distances from the best value for the ticks of a logarithmic axis, of which no two are close."""
+    farthest = 1.3 * max(row["y_distance"] for row in rows)
+    gap = MIN_GAP * math.asinh(farthest / width)
+    ticks = [0.0]
+    for distance in (digit * 10.0**exponent for exponent in range(-3, 4) for digit in (1, 2, 5)):
+        if distance <= farthest and math.asinh(distance / width) - math.asinh(ticks[-1] / width) >= gap:
+            ticks.append(distance)
+    return ticks
 
 
 def _tooltip(x: str, y: str) -> list[alt.Tooltip]:

@@ -151,7 +151,7 @@ export class Explorer {
     const ribbon = symbols.map((symbol, t) => h("button",
       { type: "button", "data-key": "step", "data-step": t, "aria-current": t === step ? "step" : null, on: { click: () => this.update({ step: t }) } }, label(symbol)));
     const heading = h("h3", {}, "One step of ", h("code", { dir: "auto" }, map.label));
-    const content = map.weights?.length ? drawStep({ item, map, step, gold: state.gold })
+    const content = map.weights?.length ? drawStep({ item, map, step, gold: state.gold }, this.stage.clientWidth)
       : [h("p", {}, map.weights ? "The output has no symbol." : "This row has no attention, so there is no step to show.")];
     this.parts.step.replaceChildren(heading,
       h("div", { class: "ribbon", role: "group", "aria-label": "Output steps" },

@@ -4,22 +4,24 @@ import { h, s, table } from "attn-research/dom.js";
 import { largest, outputSymbols, wrongSteps } from "attn-research/map.js";
 import { isRightToLeft, label, width } from "attn-research/symbols.js";
 
-const GUTTER = 178; // width of the names of the rows
+const GUTTER = 136; // width of the names of the rows
 const HALF_EM = 6.5;
-const COLUMN = 24; // least width of a source symbol
+const NARROW = 15, WIDE = 44; // least and usual largest width of a source symbol
+const LONGEST = 12; // characters of a source symbol
 const NAMED = 4; // terms of the context that are written out
 const ROWS = { query: 26, scores: 58, weights: 86, words: 24, links: 64, context: 30, symbol: 36 };
 
 /** Returns the picture of a step, and its numbers as a table.
  *
- * @param state item, map, step, gold, and `trace` with scores of the step, or null
+ * @param state item, map, step and gold; `map.trace` may have the query and the scores of every step
+ * @param available the width in pixels that the picture may fill
  */
-export function drawStep(state) {
+export function drawStep(state, available) {
   const { item, map, step } = state;
   const symbols = outputSymbols(map);
   const weights = map.weights[step];
   const trace = map.trace?.[step] ?? null;
-  const layout = place(item, trace);
+  const layout = place(item, trace, available);
   const parts = [query(layout, symbols, step, trace), trace ? scores(layout, trace) : null, bars(layout, weights),
     words(layout, item, step, state.gold), sum(layout, item, weights), symbol(layout, symbols, step, item, trace)];
   const picture = s("svg",
@@ -30,19 +32,26 @@ export function drawStep(state) {
     numbers(item, weights, trace)].filter(Boolean);
 }
 
-function place(item, trace) {
-  const widest = Math.max(...item.source.map((symbol) => width(label(symbol, 12)))) * HALF_EM;
-  const column = Math.max(COLUMN, widest + 6);
-  const reversed = isRightToLeft(item.source);
-  const n = item.source.length;
+function place(item, trace, available) {
+  const least = item.source.map((symbol) => Math.max(NARROW, width(label(symbol, LONGEST)) * HALF_EM + 5));
+  const needed = least.reduce((sum, one) => sum + one, 0);
+  const stretch = Math.max(1, Math.min((available - GUTTER - 10) / needed, WIDE / NARROW));
+  const order = item.source.map((_, j) => j);
+  if (isRightToLeft(item.source)) order.reverse();
+  const centers = [], widths = least.map((one) => one * stretch);
+  let end = GUTTER;
+  for (const j of order) {
+    centers[j] = end + widths[j] / 2;
+    end += widths[j];
+  }
   const tops = {};
   let top = 4;
-  for (const [name, height] of Object.entries(ROWS)) {
-    tops[name] = top;
-    if (name !== "scores" || trace) top += height + 10;
+  for (const [row, height] of Object.entries(ROWS)) {
+    tops[row] = top;
+    if (row !== "scores" || trace) top += height + 10;
   }
-  const total = Math.max(GUTTER + n * column + 20, 560);
-  return { column, tops, n, width: total, height: top, x: (j) => GUTTER + ((reversed ? n - 1 - j : j) + 0.5) * column };
+  const total = Math.max(end + 10, Math.min(available, 520));
+  return { tops, end, width: total, height: top, middle: (GUTTER + end) / 2, x: (j) => centers[j], bar: (j) => Math.min(34, widths[j] * 0.72), wide: (j) => widths[j] };
 }
 
 function name(layout, row, formula, text) {
@@ -68,9 +77,9 @@ function scores(layout, trace) {
   const at = (value) => top + height - ((value - low) / (high - low || 1)) * height;
   const best = largest(trace.scores);
   return s("g", {}, name(layout, "scores", "eₜⱼ = score(qₜ, hⱼ)", "before normalizing"),
-    s("line", { x1: GUTTER, x2: GUTTER + layout.n * layout.column, y1: at(0), y2: at(0), class: "axis" }),
+    s("line", { x1: GUTTER, x2: layout.end, y1: at(0), y2: at(0), class: "axis" }),
     trace.scores.map((value, j) => s("rect", {
-      x: layout.x(j) - layout.column * 0.36, width: layout.column * 0.72,
+      x: layout.x(j) - layout.bar(j) / 2, width: layout.bar(j),
       y: Math.min(at(value), at(0)), height: Math.abs(at(value) - at(0)), class: "score-bar" })),
     s("text", { x: layout.x(best), y: at(trace.scores[best]) - 3, class: "value" }, trace.scores[best].toFixed(1)));
 }
@@ -80,9 +89,9 @@ function bars(layout, weights) {
   const best = largest(weights);
   const limit = Math.max(1, weights[best]);
   return s("g", {}, name(layout, "weights", "αₜⱼ", "weights"),
-    s("line", { x1: GUTTER, x2: GUTTER + layout.n * layout.column, y1: top + height, y2: top + height, class: "axis" }),
+    s("line", { x1: GUTTER, x2: layout.end, y1: top + height, y2: top + height, class: "axis" }),
     weights.map((weight, j) => s("rect", {
-      x: layout.x(j) - layout.column * 0.36, width: layout.column * 0.72, y: top + height * (1 - weight / limit),
+      x: layout.x(j) - layout.bar(j) / 2, width: layout.bar(j), y: top + height * (1 - weight / limit),
       height: (height * weight) / limit, class: "weight-bar" })),
     weights.map((weight, j) => (j === best || weight >= 0.1) ? s("text", {
       x: layout.x(j), y: top + height * (1 - weight / limit) - 3, class: "value" }, weight.toFixed(2)) : null));
@@ -93,19 +102,19 @@ function words(layout, item, step, gold) {
   const linked = new Set(gold ? item.gold.filter(([, t]) => t === step).map(([j]) => j) : []);
   return s("g", {}, name(layout, "words", "hⱼ", "source"),
     item.source.map((symbol, j) => s("g", {},
-      linked.has(j) ? s("rect", { x: layout.x(j) - layout.column / 2 + 1.5, y: y + 1, width: layout.column - 3, height: 20, rx: 2, class: "gold" }) : null,
-      s("text", { x: layout.x(j), y: y + 16, class: "word" }, label(symbol, 12)))));
+      linked.has(j) ? s("rect", { x: layout.x(j) - layout.wide(j) / 2 + 1, y: y + 1, width: layout.wide(j) - 2, height: 20, rx: 2, class: "gold" }) : null,
+      s("text", { x: layout.x(j), y: y + 16, class: "word" }, label(symbol, LONGEST)))));
 }
 
 function sum(layout, item, weights) {
   const top = layout.tops.links, bottom = layout.tops.context;
-  const node = GUTTER + (layout.n * layout.column) / 2;
+  const node = layout.middle;
   const lines = weights.map((weight, j) => weight < 0.01 ? null : s("path", {
     d: `M ${layout.x(j)} ${top} C ${layout.x(j)} ${top + 40}, ${node} ${bottom - 40}, ${node} ${bottom}`,
     class: "link", "stroke-width": Math.max(0.5, 9 * weight).toFixed(2) }));
   const order = weights.map((_, j) => j).sort((a, b) => weights[b] - weights[a]).filter((j) => weights[j] >= 0.005);
   const terms = order.slice(0, NAMED).flatMap((j, i) => [
-    i ? " + " : "", s("tspan", { class: "number" }, weights[j].toFixed(2)), " h(", s("tspan", { class: "word" }, label(item.source[j], 12)), ")"]);
+    i ? " + " : "", s("tspan", { class: "number" }, weights[j].toFixed(2)), " h(", s("tspan", { class: "word" }, label(item.source[j], LONGEST)), ")"]);
   const rest = order.length > NAMED ? [" + …"] : [];
   return s("g", {}, lines, name(layout, "context", "cₜ = Σⱼ αₜⱼ hⱼ", "context"),
     s("circle", { cx: node, cy: bottom + 3, r: 5, class: "node" }),
@@ -114,7 +123,7 @@ function sum(layout, item, weights) {
 
 function symbol(layout, symbols, step, item, trace) {
   const y = layout.tops.symbol;
-  const node = GUTTER + (layout.n * layout.column) / 2;
+  const node = layout.middle;
   const isWrong = wrongSteps(symbols, item.references).has(step);
   const text = label(symbols[step]);
   const half = Math.max(16, (width(text) * HALF_EM) / 2 + 8);
