@@ -121,7 +121,9 @@ def _cost_spec(
         for row in rows:
             row |= {f"{name}_distance": row[name] and sign * (row[name] - scale.best) for name in ("y", "low", "high")}
         y_scale = alt.Scale(type="symlog", constant=scale.width, reverse=not scale.lower_is_better, nice=False)
-        axis = alt.Axis(labelExpr=f"format({scale.best} + {sign} * datum.value, '~g')", values=_ticks(rows, scale.width))
+        axis = alt.Axis(
+            labelExpr=f"format({scale.best} + {sign} * datum.value, '~g')", values=_ticks(rows, scale.width)
+        )
     y = alt.Y(f"{names['y']}:Q", title=quality, scale=y_scale, axis=axis)
     low = alt.Y(f"{names['low']}:Q", title=quality, scale=y_scale, axis=axis)
     front = base.transform_filter("datum.front !== null").mark_line(strokeWidth=1.2).encode(y=y, order="front:O")

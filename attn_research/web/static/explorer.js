@@ -11,6 +11,7 @@ const ORDERS = {
   errors: ["rows that are wrong", (a, b) => b.errors - a.errors],
   length: ["source length", (a, b) => b.source.length - a.source.length],
 };
+const MIN_MAP = 250, MAX_MAP = 420; // pixels of a column of maps
 const KEYS = [["← →", "step"], ["↑ ↓", "row"], ["n p", "next, previous item"], ["s", "seed"], ["g", "gold links"], ["/", "search"]];
 
 export class Explorer {
@@ -109,7 +110,10 @@ export class Explorer {
     const key = document.activeElement?.dataset?.key;
     this.parts.head.replaceChildren(
       this.line("source", item.source), ...item.references.slice(0, 3).map((reference) => this.line("reference", reference)));
-    this.parts.maps.replaceChildren(...this.maps.map((map) => this.figure(map)));
+    const figures = this.maps.map((map) => this.figure(map));
+    const widest = Math.max(...figures.map((figure) => Number.parseFloat(figure.querySelector("svg")?.style.maxWidth ?? 0)));
+    this.parts.maps.style.setProperty("--map", `${Math.min(MAX_MAP, Math.max(MIN_MAP, 0.85 * widest))}px`);
+    this.parts.maps.replaceChildren(...figures);
     this.drawStep();
     for (const button of this.list.querySelectorAll("button")) {
       const isCurrent = Number(button.dataset.item) === state.item;

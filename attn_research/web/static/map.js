@@ -66,7 +66,7 @@ export function drawMap(item, map, { step, gold, choose }) {
     x: x(j) + 1.5, y: y(t) + 1.5, width: cell - 3, height: cell - 3, class: "gold" })) : [];
   const frame = s("rect", { x: left, y: top, width: columns * cell, height: symbols.length * cell, class: "frame" });
   const marked = step < symbols.length ? s("rect", {
-    x: left - 1, y: y(step) - 0.5, width: columns * cell + 2, height: cell + 1, class: "step" }) : null;
+    x: left - 1, y: y(step) - 0.5, width: columns * cell + 2, height: cell + 1, class: "marked" }) : null;
   const hits = symbols.map((_, t) => s("rect", {
     x: 0, y: y(t), width: size.width, height: cell, class: "hit", on: { click: () => choose(t) } }));
   return s("svg",

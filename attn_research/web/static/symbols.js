@@ -15,7 +15,7 @@ export function characters(text) {
 export function label(symbol, longest = LONGEST) {
   const parts = characters(symbol);
   const short = parts.length > longest ? parts.slice(0, longest - 1).join("") + "…" : symbol;
-  const visible = short.replaceAll(" ", "␣").replaceAll("\n", "↵").replaceAll("\t", "⇥");
+  const visible = short.replaceAll(/\p{Zs}/gu, "␣").replaceAll("\n", "↵").replaceAll("\t", "⇥");
   return /^\p{M}/u.test(visible) ? `◌${visible}` : visible;
 }
 
