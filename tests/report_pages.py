@@ -30,7 +30,7 @@ SOURCES = (
     [f"s{i}" for i in range(60)],
 )
 GOLD = [(1, 0), (2, 1)]
-TABLE = Table("model.attention.score", ("test/exact", "parameters"), title="Ａ <b>title</b> & more")
+TABLE = Table("model.attention.score", ("test/exact", "parameters"), title="A <b>title</b> & more")
 
 
 def item(number, label):

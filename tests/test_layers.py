@@ -32,6 +32,7 @@ LAYERS = {
     "sweeps": 5,
     "reports": 5,
     "translator": 5,
+    "web": 5.5,
     "commands": 6,
     "cli": 6,
     "__main__": 6,

@@ -74,7 +74,7 @@ def test_hostile_text_is_only_text(page):
     assert page.evaluate("window.hacked") is None
     assert page.locator("img").count() == 0
     assert page.locator("script").count() == 5
-    assert page.locator("h1").inner_text() == "Ａ <b>title</b> & more"
+    assert page.locator("h1").inner_text() == "A <b>title</b> & more"
     labels = page.locator(".results tbody th").all_inner_texts()
     assert labels == list(LABELS)
     assert page.locator("#training .legend button").all_inner_texts() == list(LABELS)

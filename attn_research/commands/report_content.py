@@ -104,7 +104,8 @@ def _explorer_runs(loaded: ExperimentRecords, runs: Path, items: int) -> Iterato
     """Yields the finished runs whose outputs are in `runs` and belong to their records."""
     for config, record in loaded.by_config.items():
         directory = runs / record["id"]
-        if record["status"] != "finished" or records.read(directory) != record:
+        has_weights = (directory / "outputs" / "attention.npz").is_file()
+        if record["status"] != "finished" or not has_weights or records.read(directory) != record:
             continue
         label = loaded.experiment.table.label(config)
         yield ExplorerRun(str(config.data.task), label, config.seed, load_items(directory, items))

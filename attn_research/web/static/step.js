@@ -114,7 +114,7 @@ function sum(layout, item, weights) {
     class: "link", "stroke-width": Math.max(0.5, 9 * weight).toFixed(2) }));
   const order = weights.map((_, j) => j).sort((a, b) => weights[b] - weights[a]).filter((j) => weights[j] >= 0.005);
   const terms = order.slice(0, NAMED).flatMap((j, i) => [
-    i ? " + " : "", s("tspan", { class: "number" }, weights[j].toFixed(2)), " h(", s("tspan", { class: "word" }, label(item.source[j], LONGEST)), ")"]);
+    i ? " + " : "", s("tspan", { class: "number" }, weights[j].toFixed(2)), " h(", s("tspan", { class: "word" }, `\u2068${label(item.source[j], LONGEST)}\u2069`), ")"]);
   const rest = order.length > NAMED ? [" + …"] : [];
   return s("g", {}, lines, name(layout, "context", "cₜ = Σⱼ αₜⱼ hⱼ", "context"),
     s("circle", { cx: node, cy: bottom + 3, r: 5, class: "node" }),
