@@ -14,6 +14,7 @@ from attn_research.errors import UserError
 EXAMPLES = """\
 experiments/score_functions.py
 experiments/score_functions.py --out report.html
+experiments/score_functions.py --scores
 experiments/score_functions.py --seeds 3 --items 100
 experiments/score_functions.py --format pdf --out figures"""
 NOTES = """
@@ -51,12 +52,20 @@ def add_parser(commands: Any) -> None:
         default=200,
         help="largest number of test items in the explorer (default: 200)",
     )
+    command.add_argument(
+        "--scores",
+        action="store_true",
+        help="compute queries, scores before normalizing and weights of every head from the checkpoints, for the first "
+        "seed of every row (about half a minute per row)",
+    )
 
 
 def report(arguments: argparse.Namespace) -> int:
     """Writes the page or the figures. Returns 1 if a run diverged."""
     from attn_research.commands.report_content import draw_figures, report_page
 
+    if arguments.scores and arguments.format != "html":
+        raise UserError(f"--scores has no effect with --format {arguments.format}")
     if arguments.items < 1:
         raise UserError(f"--items is {arguments.items}, but must be at least 1")
     experiment, runs = read_experiment(arguments), Path(arguments.runs)
@@ -65,7 +74,7 @@ def report(arguments: argparse.Namespace) -> int:
     reports = runs / "reports"
     if arguments.format == "html":
         page = Path(arguments.out or reports / f"{experiment.name}.html")
-        storage.write(page, report_page(loaded, runs, arguments.items).render())
+        storage.write(page, report_page(loaded, runs, arguments.items, arguments.scores).render())
         print(page)
     else:
         folder = Path(arguments.out or reports / f"{experiment.name}-figures")

@@ -37,19 +37,22 @@ class Plot(NamedTuple):
     caption: str
 
 
-def report_page(loaded: ExperimentRecords, runs: Path, items: int) -> ReportPage:
+def report_page(loaded: ExperimentRecords, runs: Path, items: int, scores: bool = False) -> ReportPage:
     """Returns the page of an experiment.
 
     Args:
       runs: the directory of the runs, which may be missing.
       items: the largest number of test items in the explorer.
+      scores: whether to compute queries and scores from checkpoints, for the first seed of every row.
 
     Raises:
-      UserError: no record is left, a claim is wrong, or outputs are damaged.
+      UserError: no record is left, a claim is wrong, or outputs or checkpoints are damaged.
     """
     rows, _, _ = loaded.rows()
     declared = read_claims(loaded.experiment)
     explorer_runs = list(_explorer_runs(loaded, runs, items))
+    if scores:
+        explorer_runs = _add_traces(explorer_runs)
     data = explorer_data(explorer_runs)
     return ReportPage(
         name=loaded.experiment.name,
@@ -108,7 +111,21 @@ def _explorer_runs(loaded: ExperimentRecords, runs: Path, items: int) -> Iterato
         if record["status"] != "finished" or not has_weights or records.read(directory) != record:
             continue
         label = loaded.experiment.table.label(config)
-        yield ExplorerRun(str(config.data.task), label, config.seed, load_items(directory, items))
+        yield ExplorerRun(str(config.data.task), label, config.seed, load_items(directory, items), directory)
+
+
+def _add_traces(runs: list[ExplorerRun]) -> list[ExplorerRun]:
+    """Returns the runs, the first seed of every row with traces. A progress bar shows on a terminal."""
+    from rich.console import Console
+    from rich.progress import track
+
+    from attn_research.web.traces import compute_traces
+
+    console = Console(stderr=True)
+    first = {(run.task, run.label): run for run in sorted(runs, key=lambda run: -run.seed)}
+    shown = track(first.values(), "scores", console=console, transient=True, disable=not console.is_terminal)
+    traces = {run.directory: compute_traces(run.directory, run.items) for run in shown}
+    return [run._replace(traces=traces.get(run.directory)) for run in runs]
 
 
 def _chart_groups(loaded: ExperimentRecords, labels: list[str]) -> Iterator[ChartGroup]:

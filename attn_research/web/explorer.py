@@ -4,20 +4,20 @@ The page gets JSON, packed as base64 of zlib. In it, the weights of a run are pa
 items, one after another, as little-endian uint16 in units of 1 / SCALE. A later server can answer with the same JSON.
 """
 
-import base64
 import itertools
 import json
-import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from attn_research.errors import UserError
 from attn_research.reports.items import Item
+from attn_research.web.packing import pack
 
 SCALE = 10_000  # of the weights: 0.0001 is the smallest that is not 0
-MAX_BYTES = 3_000_000  # of the packed weights of a page
+MAX_BYTES = 3_000_000  # of the packed weights and traces of a page
 
 
 class ExplorerRun(NamedTuple):
@@ -27,6 +27,8 @@ class ExplorerRun(NamedTuple):
     label: str  # of its row
     seed: int
     items: Sequence[Item]
+    directory: Path = Path()
+    traces: Mapping[str, Any] | None = None  # from `compute_traces`
 
 
 class ExplorerData(NamedTuple):
@@ -44,7 +46,7 @@ class ExplorerData(NamedTuple):
 def explorer_data(runs: Iterable[ExplorerRun], max_bytes: int = MAX_BYTES) -> ExplorerData:
     """Returns the data of the explorer.
 
-    Runs are taken in the order of their seeds while their packed weights have at most `max_bytes` in total.
+    Runs are taken in the order of their seeds while their packed weights and traces have at most `max_bytes` in total.
 
     Raises:
       UserError: two runs of a task have different sources.
@@ -53,7 +55,7 @@ def explorer_data(runs: Iterable[ExplorerRun], max_bytes: int = MAX_BYTES) -> Ex
     size, left_out = 0, 0
     for run in sorted(runs, key=lambda run: run.seed):
         weights = pack(_quantize(run.items).tobytes())
-        size += len(weights)
+        size += len(weights) + len(json.dumps(run.traces))
         if size > max_bytes:
             left_out += 1
         else:
@@ -120,6 +122,7 @@ def _describe_run(run: ExplorerRun, weights: str) -> dict[str, Any]:
         "outputs": [list(item.output) for item in run.items],
         "steps": [len(item.weights) for item in run.items],
         "weights": weights,
+        "traces": run.traces,
     }
 
 
@@ -127,8 +130,3 @@ def _quantize(items: Sequence[Item]) -> np.ndarray:
     """Returns the weights of items in units of 1 / SCALE, uint16 [n]."""
     arrays = [np.round(item.weights.ravel() * SCALE) for item in items]
     return np.clip(np.concatenate(arrays), 0, 2**16 - 1).astype("<u2") if arrays else np.zeros(0, "<u2")
-
-
-def pack(data: bytes) -> str:
-    """Returns bytes as base64 of zlib."""
-    return base64.b64encode(zlib.compress(data, 9)).decode()

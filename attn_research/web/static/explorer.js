@@ -12,14 +12,15 @@ const ORDERS = {
   length: ["source length", (a, b) => b.source.length - a.source.length],
 };
 const MIN_MAP = 250, MAX_MAP = 420; // pixels of a column of maps
-const KEYS = [["← →", "step"], ["↑ ↓", "row"], ["n p", "next, previous item"], ["s", "seed"], ["g", "gold links"], ["/", "search"]];
+const MEAN = "mean";
+const KEYS = [["← →", "step"], ["↑ ↓", "row"], ["n p", "next, previous item"], ["s", "seed"], ["g", "gold links"], ["h", "head"], ["/", "search"]];
 
 export class Explorer {
   /** Makes the explorer in a section from a data source, as `FileData` is one. */
   constructor(section, source) {
     this.section = section;
     this.source = source;
-    this.state = { task: 0, item: 0, step: 0, row: null, seed: 0, gold: true, order: "number", query: "" };
+    this.state = { task: 0, item: 0, step: 0, row: null, seed: 0, gold: true, head: MEAN, order: "number", query: "" };
   }
 
   async start() {
@@ -47,12 +48,13 @@ export class Explorer {
     this.orders = h("select", { on: listen("change", ({ value }) => { this.state.order = value; this.drawList(); }) },
       Object.entries(ORDERS).map(([value, [text]]) => h("option", { value }, text)));
     this.seeds = h("select", { on: listen("change", ({ value }) => this.update({ seed: Number(value) })) });
+    this.heads = h("select", { on: listen("change", ({ value }) => this.update({ head: value })) });
     this.gold = h("input", { type: "checkbox", checked: true, on: listen("change", ({ checked }) => this.update({ gold: checked })) });
     const tasks = h("select", { on: listen("change", ({ value }) => this.chooseTask(Number(value))) },
       this.tasks.map((task, i) => h("option", { value: i }, task.name)));
     return h("div", { class: "controls" },
       this.tasks.length > 1 ? choice("Task", tasks) : null, choice("Search", this.search), choice("Sort by", this.orders),
-      choice("Seed", this.seeds), this.goldChoice = h("label", { class: "choice" }, this.gold, " gold links"),
+      choice("Seed", this.seeds), this.headChoice = choice("Head", this.heads), this.goldChoice = h("label", { class: "choice" }, this.gold, " gold links"),
       h("p", { class: "keys" }, KEYS.flatMap(([key, text]) => [h("kbd", {}, key), ` ${text} `])));
   }
 
@@ -95,12 +97,35 @@ export class Explorer {
   async update(changes) {
     Object.assign(this.state, changes);
     const { task, item, seed, step } = this.state;
-    this.maps = await this.source.maps(task, item, seed);
+    const maps = await this.source.maps(task, item, seed);
+    this.chooseHead(maps);
+    this.maps = maps.map((map) => this.oneHead(map));
     const steps = Math.max(...this.maps.map((map) => outputSymbols(map).length));
     this.state.step = Math.min(Math.max(0, step), steps - 1);
     this.seeds.value = String(seed);
     this.gold.checked = this.state.gold;
     this.draw();
+  }
+
+  /** Offers the heads of the maps, and keeps the chosen one if they have it. */
+  chooseHead(maps) {
+    const most = Math.max(0, ...maps.map((map) => map.heads?.length ?? 0));
+    this.headNames = [MEAN, ...Array.from({ length: most }, (_, head) => String(head))];
+    if (!this.headNames.includes(this.state.head)) this.state.head = MEAN;
+    this.heads.replaceChildren(...this.headNames.map((name) => h("option", { value: name }, name === MEAN ? "mean of all" : name)));
+    this.heads.value = this.state.head;
+    this.headChoice.hidden = !most;
+  }
+
+  /** Returns a map with the weights and the trace of the chosen head. */
+  oneHead(map) {
+    if (!map.traces) return map;
+    if (!map.heads) return { ...map, trace: map.traces[0] };
+    const head = Number(this.state.head);
+    if (this.state.head === MEAN || head >= map.heads.length) {
+      return { ...map, trace: map.traces[0].map((step) => ({ ...step, scores: null })) };
+    }
+    return { ...map, weights: map.heads[head], trace: map.traces[head] };
   }
 
   /** Draws everything anew. The focus stays on the button that takes the place of the focused one. */
@@ -186,6 +211,7 @@ export class Explorer {
       n: () => items.length && this.update({ item: turn(items, state.item, 1), step: 0 }),
       p: () => items.length && this.update({ item: turn(items, state.item, -1), step: 0 }),
       s: () => this.update({ seed: turn(task.seeds, state.seed, 1) }),
+      h: () => this.update({ head: turn(this.headNames, state.head, 1) }),
       g: () => this.update({ gold: !state.gold }),
       "/": () => this.search.focus(),
     };

@@ -9,6 +9,8 @@ const HALF_EM = 6.5;
 const NARROW = 15, WIDE = 44; // least and usual largest width of a source symbol
 const LONGEST = 12; // characters of a source symbol
 const NAMED = 4; // terms of the context that are written out
+const NOT_STORED = "Runs do not save queries and scores, so the picture starts with the weights. report --scores computes them.";
+const MEAN_OF_HEADS = "The weights are the mean of all heads. Choose one head to see its scores.";
 const ROWS = { query: 26, scores: 58, weights: 86, words: 24, links: 64, context: 30, symbol: 36 };
 
 /** Returns the picture of a step, and its numbers as a table.
@@ -22,13 +24,13 @@ export function drawStep(state, available) {
   const weights = map.weights[step];
   const trace = map.trace?.[step] ?? null;
   const layout = place(item, trace, available);
-  const parts = [query(layout, symbols, step, trace), trace ? scores(layout, trace) : null, bars(layout, weights),
+  const parts = [query(layout, symbols, step, trace), trace?.scores ? scores(layout, trace) : null, bars(layout, weights),
     words(layout, item, step, state.gold), sum(layout, item, weights), symbol(layout, symbols, step, item, trace)];
   const picture = s("svg",
     { viewBox: `0 0 ${layout.width} ${layout.height}`, width: layout.width, height: layout.height, role: "img", class: "step-picture",
       "aria-label": `Step ${step + 1} of ${symbols.length}. The numbers are in the table below.` }, parts);
   return [h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Picture of the step" }, picture),
-    trace ? null : h("p", { class: "caption" }, "Scores and query are not stored in runs, so the picture starts with the weights."),
+    trace?.scores ? null : h("p", { class: "caption" }, trace ? MEAN_OF_HEADS : NOT_STORED),
     numbers(item, weights, trace)].filter(Boolean);
 }
 
@@ -48,7 +50,7 @@ function place(item, trace, available) {
   let top = 4;
   for (const [row, height] of Object.entries(ROWS)) {
     tops[row] = top;
-    if (row !== "scores" || trace) top += height + 10;
+    if (row !== "scores" || trace?.scores) top += height + 10;
   }
   const total = Math.max(end + 10, Math.min(available, 520));
   return { tops, end, width: total, height: top, middle: (GUTTER + end) / 2, x: (j) => centers[j], bar: (j) => Math.min(34, widths[j] * 0.72), wide: (j) => widths[j] };
@@ -64,9 +66,10 @@ function name(layout, row, formula, text) {
 function query(layout, symbols, step, trace) {
   const y = layout.tops.query;
   const before = step ? `the decoder’s state after “${label(symbols[step - 1])}”` : "the decoder’s state before the first symbol";
+  const peak = Math.max(...(trace?.query ?? []).map(Math.abs), 1e-9);
   const vector = (trace?.query ?? []).map((value, i) => s("rect", {
     x: GUTTER + 4 + i * 4, y: y + 14, width: 4, height: 10, class: value < 0 ? "negative" : "weight",
-    style: `--w: ${(100 * Math.min(1, Math.abs(value))).toFixed(0)}%` }));
+    style: `--w: ${((100 * Math.abs(value)) / peak).toFixed(0)}%` }));
   return s("g", {}, name(layout, "query", "qₜ", "query"),
     s("text", { x: GUTTER + 4, y: y + 9, class: "label" }, before), vector);
 }
@@ -127,18 +130,26 @@ function symbol(layout, symbols, step, item, trace) {
   const isWrong = wrongSteps(symbols, item.references).has(step);
   const text = label(symbols[step]);
   const half = Math.max(16, (width(text) * HALF_EM) / 2 + 8);
-  const others = trace ? trace.symbols.map(([other, p]) => `${label(other)} ${p.toFixed(2)}`).join(" · ") : "";
+  const [chosen, next] = probabilities(trace, symbols[step]);
   const verdict = item.references.length ? (isWrong ? "differs from the reference" : "as in the reference") : "";
   return s("g", {}, name(layout, "symbol", "yₜ", "chosen symbol"),
     s("line", { x1: node, x2: node, y1: y - 6, y2: y + 2, class: "axis" }),
     s("rect", { x: node - half, y: y + 2, width: 2 * half, height: 26, rx: 3, class: isWrong ? "chosen wrong" : "chosen" }),
     s("text", { x: node, y: y + 20, class: isWrong ? "word wrong" : "word" }, text),
-    s("text", { x: node + half + 10, y: y + 19, class: "explanation" }, [verdict, others].filter(Boolean).join("   ·   ")));
+    s("text", { x: node + half + 10, y: y + 19, class: "explanation" }, [verdict, chosen, next].filter(Boolean).join("   ·   ")));
+}
+
+/** Returns texts of the probability of the chosen symbol and of the next likely ones. */
+function probabilities(trace, chosen) {
+  const known = trace?.symbols ?? [];
+  const own = known.find(([symbol]) => symbol === chosen);
+  const others = known.filter(([symbol, p]) => symbol !== chosen && p >= 0.005);
+  return [own ? `p = ${own[1].toFixed(2)}` : "", others.map(([symbol, p]) => `${label(symbol)} ${p.toFixed(2)}`).join(", ")];
 }
 
 function numbers(item, weights, trace) {
-  const header = ["source symbol", ...(trace ? ["score"] : []), "weight"];
+  const header = ["source symbol", ...(trace?.scores ? ["score"] : []), "weight"];
   const rows = item.source.map((symbol, j) => [
-    label(symbol), ...(trace ? [trace.scores[j].toFixed(3)] : []), weights[j].toFixed(4)]);
+    label(symbol), ...(trace?.scores ? [trace.scores[j].toFixed(3)] : []), weights[j].toFixed(4)]);
   return h("details", { class: "numbers" }, h("summary", {}, "Numbers of this step"), table("Numbers of this step", header, rows));
 }
