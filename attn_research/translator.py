@@ -25,6 +25,7 @@ from attn_research.decoding.forced import forced_outputs, forced_rows
 from attn_research.decoding.outputs import Outputs, rows_at_once
 from attn_research.decoding.penalties import require_attention
 from attn_research.decoding.search import make_search
+from attn_research.decoding.trace import Trace, trace
 from attn_research.decoding.unknown import Step, UnknownReplacement, attends, require_weights
 from attn_research.errors import UserError
 from attn_research.loading import LoadedRun, join_models, load_runs
@@ -79,6 +80,7 @@ class Translator:
         make_search(config.decode)  # checks the fields
         self._make_decode, self._force = make_decode, force
         self._capacity = Capacity(self.configs, config.decode, len(self.target))
+        self._trace = jax.jit(lambda params, batch: trace(encode(params, batch), batch.target))
 
     def split(self, line: str) -> list[str]:
         """Splits a line of text into source symbols; a line break at its end is dropped."""
@@ -185,6 +187,40 @@ class Translator:
         Raises:
           UserError: as `translate`, the numbers of sources and targets differ, or a target has too many symbols.
         """
+        sources, outputs, shapes = self._forced(sentences, targets)
+        return [translations[0] for translations in self._run(self._force, sources, outputs, shapes)]
+
+    def trace(
+        self, sentences: Sequence[str | Sequence[str]], targets: Sequence[str | Sequence[str]]
+    ) -> list[Trace] | None:
+        """Returns queries, scores, weights and log probabilities of every step along given outputs.
+
+        The arrays are [t q], [t h s], [t h s] and [t n], with the step that writes EOS. None: the model has no
+        attention with scores, or the translator is an ensemble. Arguments and errors are as in `score`.
+        """
+        sources, outputs, shapes = self._forced(sentences, targets)
+        if len(self.configs) > 1 or not attends(self.config) or self.config.model.attention.latent is not None:
+            return None
+        encoded = self._encode_pairs(sources, outputs)
+        traces: dict[int, Trace] = {}
+        for bucket, shape in shapes:
+            batch = collate(encoded, bucket.rows, shape, bucket.size)
+            arrays = jax.device_get(self._trace(self.params, batch))
+            for index, row in enumerate(bucket.rows):
+                steps, size = len(outputs[row]) + 1, len(sources[row])
+                query, scores, weights, log_p = arrays
+                traces[row] = Trace(
+                    query[:steps, index],
+                    scores[:steps, :, index, :size],
+                    weights[:steps, :, index, :size],
+                    log_p[:steps, index],
+                )
+        return [traces[row] for row in range(len(sources))]
+
+    def _forced(
+        self, sentences: Sequence[str | Sequence[str]], targets: Sequence[str | Sequence[str]]
+    ) -> tuple[list[list[str]], list[list[str]], list[tuple[Bucket, Shape]]]:
+        """Returns sources, outputs and batches of pairs. Raises as `score`."""
         sources = self._symbols(sentences)
         if isinstance(targets, str):
             raise UserError(f"targets is a string; write a list, as in score(..., [{targets[:20]!r}])")
@@ -197,7 +233,7 @@ class Translator:
         lengths = [max(len(source), len(output) + 1) for source, output in zip(sources, outputs, strict=True)]
         buckets = bucket_sources(lengths, partial(forced_rows, symbols=len(self.target)))
         shapes = [(bucket, (bucket.length, bucket.length)) for bucket in buckets]
-        return [translations[0] for translations in self._run(self._force, sources, outputs, shapes)]
+        return sources, outputs, shapes
 
     def _run(
         self,
@@ -209,9 +245,7 @@ class Translator:
     ) -> list[list[Translation]]:
         """Returns the outputs of a jitted `(params, Batch) -> Outputs` for every source."""
         numbers = np.array([*(range(len(sources)) if items is None else items), EMPTY], np.int32)
-        ids = [self.source.encode(source) for source in sources]
-        target_ids = [[*self.target.encode(target), EOS] for target in targets]
-        encoded = EncodedSplit(Sentences.from_lists(ids), Sentences.from_lists(target_ids))
+        encoded = self._encode_pairs(sources, targets)
         translations: dict[int, list[Translation]] = {}
         for bucket, shape in buckets:
             batch = collate(encoded, bucket.rows, shape, bucket.size)
@@ -220,6 +254,11 @@ class Translator:
                 row: self._translations(outputs, index, sources[row]) for index, row in enumerate(bucket.rows)
             }
         return [translations[row] for row in range(len(sources))]
+
+    def _encode_pairs(self, sources: list[list[str]], targets: list[list[str]]) -> EncodedSplit:
+        ids = [self.source.encode(source) for source in sources]
+        target_ids = [[*self.target.encode(target), EOS] for target in targets]
+        return EncodedSplit(Sentences.from_lists(ids), Sentences.from_lists(target_ids))
 
     def _symbols(self, sentences: Sequence[str | Sequence[str]]) -> list[list[str]]:
         if isinstance(sentences, str):

@@ -15,9 +15,10 @@ from user_folder import user_folder  # noqa: F401 (a fixture)
 
 from attn_research import storage
 from attn_research.cli import main
-from attn_research.reports import curves, figures
-from attn_research.reports.curves import COLORS, SHAPES, Line, Panel, draw_dev_curves, draw_lines
+from attn_research.reports import curves, figures, panels
+from attn_research.reports.curves import COLORS, SHAPES, draw_dev_curves, draw_lines
 from attn_research.reports.dev_curves import DevCurve
+from attn_research.reports.panels import Line, Panel
 
 DEV = {"step": [500, 1000, 1500], "exact": [0.1, None, 0.9], "loss": [2.0, 1.0, 0.5]}
 
@@ -104,7 +105,7 @@ def test_the_legend_has_the_order_of_the_lines_ends(drawn):
 @given(st.lists(st.lists(st.floats(0, 1) | st.just(np.nan), min_size=1, max_size=5), min_size=1, max_size=4))
 def test_a_line_is_the_mean_over_seeds_at_the_steps_that_all_have(seeds):
     own = [DevCurve(np.arange(len(values)) * 500 + 500, np.array(values)) for values in seeds]
-    line = curves._mean_line("dot", own, 100)
+    line = panels._mean_line("dot", own, 100)
     shortest = min(map(len, seeds))
     values = 100 * np.array([values[:shortest] for values in seeds])
     np.testing.assert_array_equal(line.x, np.arange(shortest) * 500 + 500)

@@ -35,6 +35,7 @@ LAYERS = {
     "importing": 5,
     "translator": 5,
     "evaluator": 5.5,
+    "web": 5.5,
     "commands": 6,
     "cli": 6,
     "__main__": 6,

@@ -24,7 +24,7 @@ from attn_research.sweeps.expand import Experiment
 
 if TYPE_CHECKING:
     from attn_research.reports.axes import Lines
-    from attn_research.reports.curves import Panel
+    from attn_research.reports.panels import Panel
 
 EXAMPLES = """\
 experiments/score_functions.py
@@ -124,8 +124,9 @@ def _draw_from_records(
 
 
 def _draw_dev_curves(arguments: argparse.Namespace, loaded: ExperimentRecords, path: Path) -> Sequence[Path]:
-    from attn_research.reports.curves import draw_dev_curves, without_curve
+    from attn_research.reports.curves import draw_dev_curves
     from attn_research.reports.notes import list_first
+    from attn_research.reports.panels import without_curve
 
     rows, _, _ = loaded.rows()
     first = next(record for records in rows.values() for record in records)
@@ -146,46 +147,36 @@ def _draw_cost(arguments: argparse.Namespace, loaded: ExperimentRecords, path: P
 
 def _draw_slices(arguments: argparse.Namespace, loaded: ExperimentRecords, path: Path) -> Sequence[Path]:
     from attn_research.reports.axes import metric_column, slice_lines
+    from attn_research.reports.panels import axis_panel
 
     name = loaded.metric(arguments.metric)
     lines = slice_lines(name, loaded.finished_rows(), arguments.by)
     header = metric_column(name).header
-    return _draw_lines({"": lines}, [_panel("", arguments.by.replace("_", " "), header, lines)], arguments.by, path)
+    return _draw_lines({"": lines}, [axis_panel("", arguments.by.replace("_", " "), header, lines)], arguments.by, path)
 
 
 def _draw_axes(arguments: argparse.Namespace, loaded: ExperimentRecords, path: Path) -> Sequence[Path]:
     from attn_research.reports.axes import metric_column
+    from attn_research.reports.panels import axis_panel
 
     curves, table = loaded.experiment.curves, loaded.experiment.table
     if not curves:
         raise UserError(f"{arguments.experiment} declares no curves")
     lines = {curve.title or curve.y: curve.lines(loaded.by_config, table.label) for curve in curves}
     panels = [
-        _panel(title, curve.x_title, metric_column(curve.y).header, lines[title])
+        axis_panel(title, curve.x_title, metric_column(curve.y).header, lines[title])
         for curve, title in zip(curves, lines, strict=True)
     ]
     return _draw_lines(lines, panels, "x", path)
-
-
-def _panel(title: str, x_label: str, y_label: str, lines: "Lines") -> "Panel":
-    """Returns a panel with the means and intervals of every row; in percent if the header says so."""
-    from attn_research.reports.curves import Line, Panel
-
-    scale = 100 if ", %" in y_label else 1
-    drawn = []
-    for label, points in lines.items():
-        ends = [point.interval or (float("nan"), float("nan")) for point in points]
-        low, high = ([scale * end for end in side] for side in zip(*ends, strict=True))
-        drawn.append(Line(label, [p.x for p in points], [scale * p.mean for p in points], low, high))
-    return Panel(title, x_label, y_label, drawn)
 
 
 def _draw_lines(lines: "Mapping[str, Lines]", panels: "Sequence[Panel]", x_name: str, path: Path) -> Sequence[Path]:
     """Draws panels and writes their points as CSV."""
     from attn_research.reports.axes import to_csv
     from attn_research.reports.curves import draw_lines
+    from attn_research.reports.panels import AXIS_CAPTION
 
-    paths = draw_lines(panels, path, "mean over seeds   ·   band: 95 % bootstrap confidence interval")
+    paths = draw_lines(panels, path, AXIS_CAPTION)
     numbers = path.with_name(f"{path.name}.csv")
     storage.write(numbers, to_csv(lines, x_name))
     return [*paths, numbers]

@@ -15,6 +15,7 @@ from attn_research.commands import (
     figure,
     import_,
     papers,
+    report,
     scores,
     sweep,
     table,
@@ -26,7 +27,8 @@ from attn_research.commands.arguments import Parser
 from attn_research.runs.environment import git_state
 
 COMMANDS = (
-    train, sweep, tune, table, claims, papers, figure, translate, evaluate, import_, scores, check, config, completion,
+    train, sweep, tune, table, claims, papers, figure, report, translate, evaluate, import_, scores, check, config,
+    completion,
 )  # fmt: skip
 DESCRIPTION = """\
 Compare attention variants in recurrent encoder-decoders: train, sweep, and

@@ -82,7 +82,8 @@ def _plot(tuning: "Tuning", rows: "dict[str, Choice]", path: Path) -> list[Path]
     Raises:
       UserError: no tuned field has numbers.
     """
-    from attn_research.reports.curves import Line, Panel, draw_lines
+    from attn_research.reports.curves import draw_lines
+    from attn_research.reports.panels import Line, Panel
 
     metric = tuning.tune.dev_metric
     scale = 100 if metric.percent else 1

@@ -55,12 +55,13 @@ def override(config: Part, changes: Mapping[str, Any]) -> Part:
     Raises:
       UserError: a name is unknown, or a value has the wrong type or is out of range.
     """
-    known = field_types(config)
+    known, old = field_types(config), flatten(config)
     for name, value in changes.items():
         if name not in known:
             raise UserError(f"config has no field {name!r}; {nearest(name, known)}")
         value = conform(value, known[name], f"config field {name!r}")
-        config = _replace(config, name.split("."), value)
+        if value != old[name]:  # most fields of a record have their defaults, and a copy checks all fields
+            config = _replace(config, name.split("."), value)
     return config
 
 

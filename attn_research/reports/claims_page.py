@@ -1,6 +1,7 @@
 """Claims with their verdicts and evidence as Markdown."""
 
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from attn_research.reports.cells import Rows
 from attn_research.reports.claims import Evidence, JudgedClaim, Verdict
@@ -62,19 +63,34 @@ def _bold(verdict: Verdict) -> str:
 
 
 def _evidence(one: Evidence) -> str:
-    unit = ", %" if one.column.metric.percent else ""
-    title = f"{markdown_escape(one.column.title)}{unit}, {_sides(one)}"
-    if one.test is None:
-        return f"{title}: {one.why_untested}"
-    smallest = "" if one.detectable is None else f", detectable {one.column.format_value(one.detectable, DIGITS)}"
-    return f"{title}: {_value(one)}, p {_equals(format_p(one.test))}{smallest}"
+    text = describe_evidence(one)
+    reference = markdown_code(text.reference) if isinstance(one.reference, str) else text.reference
+    return f"{markdown_escape(text.column)}, {markdown_code(one.row)} {text.relation} {reference}: {text.finding}"
 
 
-def _sides(one: Evidence) -> str:
-    """Returns the two sides of a comparison, as in `concat` minus `dot`, or `dot` against 97.00."""
+class EvidenceText(NamedTuple):
+    """One comparison of a claim as plain text, in the order of a sentence."""
+
+    column: str
+    row: str
+    relation: str  # "minus" another row, or "against" a number
+    reference: str
+    finding: str  # the number with its interval, p and the detectable difference, or why there is no test
+
+
+def describe_evidence(one: Evidence) -> EvidenceText:
+    """Returns the texts of a comparison, without markup."""
+    column = f"{one.column.title}{', %' if one.column.metric.percent else ''}"
     if isinstance(one.reference, str):
-        return f"{markdown_code(one.row)} minus {markdown_code(one.reference)}"
-    return f"{markdown_code(one.row)} against {one.column.format_value(one.reference, DIGITS)}"
+        return EvidenceText(column, one.row, "minus", one.reference, _finding(one))
+    return EvidenceText(column, one.row, "against", one.column.format_value(one.reference, DIGITS), _finding(one))
+
+
+def _finding(one: Evidence) -> str:
+    if one.test is None:
+        return one.why_untested
+    smallest = "" if one.detectable is None else f", detectable {one.column.format_value(one.detectable, DIGITS)}"
+    return f"{_value(one)}, p {_equals(format_p(one.test))}{smallest}"
 
 
 def _value(one: Evidence) -> str:

@@ -18,7 +18,7 @@ from matplotlib.ticker import EngFormatter, FixedLocator, MaxNLocator, NullLocat
 from attn_research.errors import UserError
 from attn_research.registry import nearest
 from attn_research.reports.columns import Column, MetricColumn, column
-from attn_research.reports.figures import save
+from attn_research.reports.figures import ALL, save
 from attn_research.reports.fonts import text_label
 from attn_research.reports.labels import place_labels
 from attn_research.reports.quality_axis import LogScale
@@ -94,22 +94,23 @@ def _is_ranked(name: str) -> bool:
     return isinstance(named, MetricColumn) and named.metric.lower_is_better is not None
 
 
-def cost_figure(data: TableData, path: str | Path) -> list[Path]:
+def cost_figure(data: TableData, path: str | Path, suffixes: Sequence[str] = ALL) -> list[Path]:
     """Draws every row of a table of two columns, a metric and a cost, as made by `cost_table`.
 
     Rows without one of the numbers are named below the plot.
 
     Args:
       path: path of the picture, with or without suffix.
+      suffixes: of the files.
 
     Returns:
-      The paths of the PNG, the PDF and the SVG.
+      The path of every file.
 
     Raises:
       UserError: no row has both numbers.
     """
     quality, cost = data.columns
-    points = _points(data)
+    points = cost_points(data)
     if not points:
         raise UserError(f"no row has both {quality.name} and {cost.name}, so there is nothing to draw")
     metric = cast(MetricColumn, quality).metric
@@ -130,11 +131,11 @@ def cost_figure(data: TableData, path: str | Path) -> list[Path]:
     figure.set_layout_engine("none")
     anchors = _coordinates([points[i] for i in labeled])
     place_labels(axes, labels, anchors, _coordinates(points), _lines(points, labeled, front))
-    return save(figure, path, (".png", ".pdf", ".svg"))
+    return save(figure, path, suffixes)
 
 
-def _points(data: TableData) -> list[Point]:
-    """Returns the rows that have both numbers."""
+def cost_points(data: TableData) -> list[Point]:
+    """Returns the rows of a table made by `cost_table` that have both numbers."""
     scale = 100 if cast(MetricColumn, data.columns[0]).metric.percent else 1
     points = []
     for label, (quality, cost) in data.rows.items():

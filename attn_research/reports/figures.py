@@ -29,6 +29,8 @@ SIZE = 8.5  # points
 LETTER = SIZE / 72 * 0.62  # inches, average width of a letter
 RATIO = 1.9  # preferred width of a page of maps relative to its height
 GAP = 0.3  # cost of an empty cell of the grid; the cost of the page's shape is |log(width / height / RATIO)|
+ALL = (".png", ".pdf", ".svg")  # formats of charts
+MAPS = (".png", ".pdf")  # formats of attention maps
 METADATA: dict[str, dict] = {".png": {"Software": None}, ".pdf": {"CreationDate": None}, ".svg": {"Date": None}}
 NO_ATTENTION = "no attention:\nnothing to show"
 NO_OUTPUT = "no output"
@@ -44,15 +46,16 @@ def _colors() -> ListedColormap:
 COLORS = _colors()
 
 
-def attention_maps(items: Mapping[str, Item], path: str | Path) -> list[Path]:
+def attention_maps(items: Mapping[str, Item], path: str | Path, suffixes: Sequence[str] = MAPS) -> list[Path]:
     """Draws attention maps of one test item side by side, one for each variant.
 
     Args:
       items: the item with each variant's output, by title (the variant's spec).
       path: path of the picture, with or without suffix.
+      suffixes: of the files.
 
     Returns:
-      The paths of the PNG and the PDF.
+      The path of every file.
 
     Raises:
       UserError: the items have different sources, or none has an output.
@@ -71,7 +74,7 @@ def attention_maps(items: Mapping[str, Item], path: str | Path) -> list[Path]:
     images = [_map(axes, item, title) for axes, (title, item) in zip(grid, items.items(), strict=False)]
     _color_bar(figure, images[0], grid[: len(items)])
     _legend(figure, list(items.values()), groups)
-    return save(figure, path)
+    return save(figure, path, suffixes)
 
 
 def bars(item: Item, step: int, path: str | Path, title: str = "") -> list[Path]:
@@ -108,7 +111,7 @@ def bars(item: Item, step: int, path: str | Path, title: str = "") -> list[Path]
     return save(figure, path)
 
 
-def save(figure: Figure, path: str | Path, suffixes: Sequence[str] = (".png", ".pdf")) -> list[Path]:
+def save(figure: Figure, path: str | Path, suffixes: Sequence[str] = MAPS) -> list[Path]:
     """Writes a figure atomically, by default as PNG and PDF. Equal figures give equal files, byte for byte."""
     path = Path(path)
     stem = path.with_suffix("") if path.suffix in METADATA else path

@@ -82,19 +82,39 @@ def load_item(directory: str | Path, index: int) -> Item:
     Raises:
       UserError: the run saved no weights, or not those of this item, or a file is damaged.
     """
-    outputs = Path(directory) / "outputs"
-    lines, maps = outputs / "test.jsonl", outputs / "attention.npz"
-    for path in (lines, maps):
-        if not path.is_file():
-            raise UserError(f"there is no {path}, so the run is not finished and its attention cannot be drawn")
+    lines, maps = _output_files(directory)
     with _damaged_file_errors(maps), np.load(io.BytesIO(storage.read(maps)), allow_pickle=False) as arrays:
         if str(index) not in arrays:
             raise UserError(f"{maps} has the weights of items 0 to {len(arrays.files) - 1}, but not of item {index}")
         weights = arrays[str(index)]
     with _damaged_file_errors(lines):
-        line = json.loads(storage.read(lines).decode().split("\n")[index])
-        gold = [tuple(pair) for pair in line["alignment"]] if "alignment" in line else ()
-        return Item(line["source"], line["output"], weights, line["references"], gold)
+        return _parse_item(storage.read(lines).decode().split("\n")[index], weights)
+
+
+def load_items(directory: str | Path, most: int) -> list[Item]:
+    """Loads the first `most` test items of a finished run whose weights it saved. Errors are as in `load_item`."""
+    lines, maps = _output_files(directory)
+    with _damaged_file_errors(maps), np.load(io.BytesIO(storage.read(maps)), allow_pickle=False) as arrays:
+        weights = [arrays[str(index)] for index in range(min(most, len(arrays.files)))]
+    with _damaged_file_errors(lines):
+        texts = storage.read(lines).decode().split("\n")
+        return [_parse_item(texts[index], array) for index, array in enumerate(weights)]
+
+
+def _output_files(directory: str | Path) -> tuple[Path, Path]:
+    """Returns the files of the outputs and of the weights of a finished run."""
+    outputs = Path(directory) / "outputs"
+    paths = outputs / "test.jsonl", outputs / "attention.npz"
+    for path in paths:
+        if not path.is_file():
+            raise UserError(f"there is no {path}, so the run is not finished and its attention cannot be drawn")
+    return paths
+
+
+def _parse_item(text: str, weights: np.ndarray) -> Item:
+    line = json.loads(text)
+    gold = [tuple(pair) for pair in line["alignment"]] if "alignment" in line else ()
+    return Item(line["source"], line["output"], weights, line["references"], gold)
 
 
 @contextlib.contextmanager
