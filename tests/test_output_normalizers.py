@@ -31,7 +31,7 @@ from attn_research.translator import load
 FIELD = "model.output.normalizer"
 ALPHAS = {"sparsemax": 2.0, "entmax": 1.5, "entmax(alpha=1.3)": 1.3, "entmax(alpha=2.0)": 2.0}
 SPARSE = tuple(ALPHAS)
-in_models = pytest.mark.parametrize("spec", SPARSE[:3])
+in_models = pytest.mark.parametrize("spec", ["sparsemax", "entmax(alpha=1.3)"])  # by sorting and by bisection
 every = pytest.mark.parametrize("spec", ["softmax", *SPARSE])
 every_sparse = pytest.mark.parametrize("spec", SPARSE)
 smoothings = pytest.mark.parametrize("smoothing", [0.0, 0.2])
@@ -352,6 +352,7 @@ def test_a_line_without_a_possible_output_is_reported(repeating, tmp_path, beam,
     assert [int(line.split("lines.txt:")[1].split()[0]) for line in reported] == impossible
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("changes", [{}, {"decode.beam": 4}, {"decode.sampling": "sample"}], ids=str)
 def test_every_source_has_a_translation(repeating, changes):
     lines = ["a b c", "d", "e e a"]
