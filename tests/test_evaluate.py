@@ -11,12 +11,14 @@ from toy_corpus import corpus, write_text
 from attn_research import evaluator
 from attn_research.cli import main
 from attn_research.config import Config, digest, override
+from attn_research.data.fingerprint import fingerprint
 from attn_research.data.task import load as load_task
 from attn_research.data.vocab import UNKNOWN
 from attn_research.metrics import METRICS
 from attn_research.runs import records
 from attn_research.sweeps.evaluations import Evaluate
 from attn_research.training.loop import run
+from attn_research.training.prepare import prepare
 from attn_research.translator import load
 
 CORPUS = corpus()
@@ -183,20 +185,23 @@ def test_the_id_is_that_of_what_is_evaluated_and_how(runs, tmp_path):
         evaluator.evaluate([runs[1]], how)
 
 
-def test_changed_data_are_rejected(runs, folder):
-    text = (folder / "test.en").read_text()
-    (folder / "test.en").write_text(text.replace("dog", "hound"))
-    load_task.cache_clear()
-    evaluator.fingerprint.cache_clear()
-    evaluator.load_data.__globals__["prepare"].cache_clear()
-    try:
-        with pytest.raises(ValueError, match=r"are not those that .* was made with \(test differ\)"):
-            evaluator.evaluate([runs[0]], Evaluate(changes={"decode.beam": 4}))
-    finally:
-        (folder / "test.en").write_text(text)
-        load_task.cache_clear()
-        evaluator.fingerprint.cache_clear()
-        evaluator.load_data.__globals__["prepare"].cache_clear()
+@pytest.fixture
+def edited(folder):
+    """The corpus with another test target; no process-wide cache has the old one."""
+    path = folder / "test.en"
+    text = path.read_text()
+    path.write_text(text.replace("dog", "hound"))
+    for end in (False, True):
+        for cached in (load_task, fingerprint, prepare):
+            cached.cache_clear()
+        if not end:
+            yield
+            path.write_text(text)
+
+
+def test_changed_data_are_rejected(runs, edited):
+    with pytest.raises(ValueError, match=r"are not those that .* was made with \(test differ\)"):
+        evaluator.evaluate([runs[0]], Evaluate(changes={"decode.beam": 4}))
 
 
 def test_the_command_prints_metrics_and_the_record(runs, folder, capsys):

@@ -55,8 +55,7 @@ def evaluate(arguments: argparse.Namespace) -> int:
     """Evaluates, and prints the metrics and the file of the record."""
     check_unknown_step(arguments)
     from attn_research import evaluator
-    from attn_research.runs.records import FILE
-    from attn_research.sweeps.evaluations import Evaluate
+    from attn_research.sweeps.evaluations import FILE, Evaluate
 
     how = Evaluate(
         split=arguments.split,

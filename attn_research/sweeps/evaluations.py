@@ -15,17 +15,16 @@ from typing import Any, Literal, NamedTuple
 
 from attn_research import storage
 from attn_research.config import Config, field_types, flatten, override, unflatten
-from attn_research.data.files import find_path
 from attn_research.errors import UserError, nearest
 from attn_research.registry import Spec
 from attn_research.runs.record_format import FIELDS, check, parse_object, to_json
-from attn_research.runs.records import FILE, read_text
 
 Record = Mapping[str, Any]
-FOLDER = "evaluations"
+FOLDER, FILE = "evaluations", "result.json"
 DATA = "data"  # the split of a test set in files of its own
 SEPARATOR = "@"  # between the split and the name of an evaluation
 DECODE = "decode."
+# Modules that are slow to import are imported where they are needed: `--help` needs none.
 REQUIRED = {
     name: FIELDS[name] for name in ("id", "config", "splits", "date", "commit", "dirty", "versions", "device")
 } | {"key": (dict,), "files": (dict,), "data": (dict,)}
@@ -77,7 +76,7 @@ class Evaluate:
             if isinstance(getattr(self, name), str):
                 raise UserError(f"{name} of Evaluate is {getattr(self, name)!r}, but must be a tuple of strings")
         if self.average is not None:
-            from attn_research.training.checkpoint import parse_average  # slow to import, and few need it
+            from attn_research.training.checkpoint import parse_average
 
             parse_average(self.average)
         if self.unknown_step not in ("predicting", "reading"):
@@ -115,6 +114,8 @@ class Evaluate:
         Raises:
           UserError: a file is missing.
         """
+        from attn_research.data.files import find_path
+
         paths = [*self.data, *([] if self.dictionary is None else [self.dictionary])]
         return {path: hashlib.sha256(find_path(path).read_bytes()).hexdigest()[:16] for path in paths}
 
@@ -149,6 +150,8 @@ def read(directory: Path) -> Record | None:
     Raises:
       UserError: the file is not a record or does not match its checksum.
     """
+    from attn_research.runs.records import read_text
+
     path = directory / FILE
     try:
         return check(*parse_object(read_text(path), path), REQUIRED) if path.is_file() else None
