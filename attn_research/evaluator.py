@@ -25,7 +25,7 @@ from attn_research.sweeps.evaluations import Evaluate
 from attn_research.training import evaluate as training_evaluate
 from attn_research.training import output
 from attn_research.training.checkpoint import parse_average
-from attn_research.training.evaluate import Rewrite, make_eval_step
+from attn_research.training.evaluate import Rewrite, make_eval_step, unchanged
 from attn_research.training.prepare import SIDES, Split, load_data
 from attn_research.training.record import describe_split, hash_arrays
 from attn_research.training.test_files import read_test
@@ -101,8 +101,8 @@ def _evaluate(
         return result
 
     joined, size = params if len(runs) > 1 else params[0], config.data.batch_size
-    replace = _replacement(runs, how, test.split) if how.replace_unknown else None
-    evaluation = training_evaluate.evaluate(reported_step, joined, test.split, target, size, config.decode, replace)
+    rewrite = _replacement(runs, how, test.split) if how.replace_unknown else unchanged
+    evaluation = training_evaluate.evaluate(reported_step, joined, test.split, target, size, config.decode, rewrite)
     outputs.mkdir(parents=True, exist_ok=True)
     output.write(outputs, how.measured, test.split, evaluation)
     return {

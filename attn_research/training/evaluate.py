@@ -25,6 +25,7 @@ from attn_research.training.step import token_mask
 from attn_research.training.word_alignment import WordWeights, has_links, score_words, word_weights
 
 MAX_LOGITS = 2**30  # bytes of the logits of a batch with teacher forcing
+Items = dict[str, tuple[np.ndarray, ...]]  # parts of each metric, item by item
 Rewrite = Callable[[int, list[str], np.ndarray], list[str]]  # (item, output, weights [t s]) -> output of equal length
 
 
@@ -43,7 +44,7 @@ class EvalOutput(NamedTuple):
 class Evaluation(NamedTuple):
     """The evaluation of one split, item by item in its order."""
 
-    items: dict[str, tuple[np.ndarray, ...]]  # parts of each metric
+    items: Items
     outputs: list[list[str]]
     weights: list[np.ndarray]  # [t s] attention of each item; t includes EOS
     texts: list[str] | None  # outputs as lines, if they are scored as text
@@ -95,6 +96,11 @@ def _batches(split: Split, symbols: int, batch_size: int, decode: config.Decode)
             yield collate(split.encoded, part.tolist(), (s, t), size), part
 
 
+def unchanged(item: int, symbols: list[str], weights: np.ndarray) -> list[str]:
+    """Returns the symbols of an output as they are."""
+    return symbols
+
+
 def evaluate(
     eval_step: Callable,
     params: Any,
@@ -102,7 +108,7 @@ def evaluate(
     vocabulary: Vocabulary,
     batch_size: int,
     decode: config.Decode,
-    rewrite: Rewrite | None = None,
+    rewrite: Rewrite = unchanged,
 ) -> Evaluation:
     """Evaluates parameters with every metric that the split allows.
 
@@ -124,15 +130,13 @@ def evaluate(
             _fill(diagnostics, n, rows, _diagnose(output.outputs, split.encoded.source.lengths[rows]))
         for column, row in enumerate(rows):
             length, size = output.outputs.lengths[column], split.encoded.source.lengths[row]
-            outputs[row] = vocabulary.decode(output.outputs.symbols[:length, column])
             weights[row] = output.outputs.weights[:length, column, :size].copy()
+            outputs[row] = rewrite(row, vocabulary.decode(output.outputs.symbols[:length, column]), weights[row])
             if output.attended is not None:
                 attended[row] = output.attended[:, column]
             if output.forced_weights is not None and forced_weights is not None:
                 forced_weights[row] = output.forced_weights[: split.encoded.target.lengths[row], column, :size].copy()
-    if rewrite is not None:
-        outputs = [rewrite(row, output, weights[row]) for row, output in enumerate(outputs)]
-    items: dict[str, tuple[np.ndarray, ...]] = {**forced}
+    items: Items = {**forced}
     if diagnostics:
         items |= diagnostics | _alignment_scores(split, outputs, weights, attended)
     words = word_weights(split, forced_weights) if diagnostics and forced_weights is not None else None
