@@ -24,8 +24,8 @@ pytestmark = pytest.mark.usefixtures("user_folder")
         ("", "the following arguments are required: COMMAND"),
         (
             "trian",
-            "unknown value 'trian'; known: check, claims, completion, config, figure, import, scores, sweep, table, train, "
-            "translate, tune; did you mean train?",
+            "unknown value 'trian'; known: check, claims, completion, config, figure, import, scores, sweep, table, "
+            "train, translate, tune; did you mean train?",
         ),
         ("train", "the following arguments are required: CONFIG"),
         (
