@@ -7,7 +7,7 @@ import numpy as np
 
 from attn_research.data import files
 from attn_research.data.segmentation import END
-from attn_research.data.vocab import UNKNOWN, Vocabulary
+from attn_research.data.vocab import BOS, UNKNOWN, Vocabulary
 from attn_research.errors import UserError
 
 
@@ -37,7 +37,7 @@ class Symbols(NamedTuple):
           starts: whether BOS gets the row of the symbol that the decoder reads first.
         """
         rows = self.rows.copy()
-        rows[1] = self.start if starts else rows[1]
+        rows[BOS] = self.start if starts else rows[BOS]
         present = (rows >= 0).reshape(-1, *[1] * (table.ndim - 1))
         return np.where(present, table[rows], 0).astype(table.dtype)
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import jax.numpy as jnp
 import numpy as np
 
-from attn_research.errors import UserError, did_you_mean, nearest
+from attn_research.errors import UserError, did_you_mean
 
 FORMATS = (".npz", ".safetensors")
 
@@ -44,7 +44,7 @@ def digest(path: Path) -> str:
     """
     if not path.is_file():
         siblings = [one.name for one in path.parent.iterdir()] if path.parent.is_dir() else []
-        raise UserError(f"no file {path}; {nearest(path.name, siblings)}")
+        raise UserError(f"no file {path}{did_you_mean(path.name, siblings)}")
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
