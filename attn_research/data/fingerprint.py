@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 UNHASHED = {"where", "attributes"}
 
 
-@functools.lru_cache(maxsize=4)
+@functools.lru_cache(maxsize=256)
 def fingerprint(spec: Spec) -> Mapping[str, str]:
     """Returns the first 16 hex characters of a sha256 over the columns of each split, by split name.
 
