@@ -34,7 +34,7 @@ class Spec(str):
     hyper: dict[str, Any]
 
     def __new__(cls, text: str):
-        return cls._from_parts(*_parse(text))
+        return _read_spec(text)
 
     @classmethod
     def _from_parts(cls, module: str, name: str, hyper: dict[str, Any]) -> "Spec":
@@ -50,6 +50,12 @@ class Spec(str):
     def with_hyper(self, name: str, value: Any) -> "Spec":
         """Returns the spec with another value of one hyperparameter."""
         return self._from_parts(self.module, self.name, self.hyper | {name: value})
+
+
+@functools.lru_cache(maxsize=4096)
+def _read_spec(text: str) -> Spec:
+    """Parses a spec; cached, because the records of a sweep have the same few specs."""
+    return Spec._from_parts(*_parse(text))
 
 
 def _parse(text: str) -> tuple[str, str, dict[str, Any]]:

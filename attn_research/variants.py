@@ -92,13 +92,13 @@ def _field(name: str) -> str:
     return qualified if qualified in REGISTRIES else field
 
 
-def check_names(config: Config) -> None:
-    """Checks the name and the hyperparameters of every variant of a config.
+def check_names(*configs: Config) -> None:
+    """Checks the name and the hyperparameters of every variant of the configs.
 
     Raises:
       UserError: as `Registry.bind`.
     """
-    for name, spec in specs(config).items():
+    for name, spec in dict.fromkeys(item for config in configs for item in specs(config).items()):
         if _field(name) in REGISTRIES:
             registry(name).bind(spec)
 

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from attn_research.annotations import conform
 from attn_research.config import (
     Config,
     diff,
@@ -35,6 +36,18 @@ CHANGES = st.fixed_dictionaries(
         "model.decoder.placement": st.sampled_from(["before", "after", 'bottom(context="current")']),
     },
 )
+
+
+@pytest.mark.parametrize("name", FIELDS)
+def test_every_default_conforms_to_its_annotation(name):
+    """Configs do not check their defaults again."""
+    value = flatten(Config())[name]
+    assert repr(conform(value, field_types(Config())[name], name)) == repr(value)
+
+
+def test_a_part_of_another_type_is_an_error():
+    with pytest.raises(ValueError, match="config field 'train' of Config is 3, but must be of type Train"):
+        Config(train=3)
 
 
 @given(CHANGES)

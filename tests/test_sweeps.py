@@ -3,14 +3,18 @@ import re
 import signal
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import fake_runs
 import pytest
 from fake_runs import configs
+from user_folder import user_folder  # noqa: F401 (a fixture)
 
+from attn_research.cli import main
 from attn_research.config import Config, digest, override
 from attn_research.errors import describe
+from attn_research.registry import Registry
 from attn_research.runs import records
 from attn_research.runs.compilation_cache import cache_directory
 from attn_research.runs.environment import FAST_ENV
@@ -270,3 +274,18 @@ def test_a_finished_run_is_not_made_again(tmp_path):
 def test_more_jobs_than_cores_share_them(tmp_path):
     runs = configs("fake", "fake(n=1)", "fake(n=2)")
     assert len(ends(runs, tmp_path, jobs=len(cores()) + 1)) == 3
+
+
+def test_a_listing_reads_every_record_once_and_checks_every_variant_once(user_folder, monkeypatch, capsys):  # noqa: F811
+    fake_runs.make_runs()
+    reads, binds = Counter(), Counter()
+    read, bind = records.read, Registry.bind
+    monkeypatch.setattr(records, "read", lambda directory: reads.update([str(directory)]) or read(directory))
+    monkeypatch.setattr(Registry, "bind", lambda self, spec: binds.update([(self.kind, spec)]) or bind(self, spec))
+    assert main(["sweep", "small.py", "--list"]) == 0
+    assert capsys.readouterr().out.count("done     runs/") == 6
+    assert set(reads.values()) == {1} and len(reads) == 6
+    few = binds.total()
+    assert main(["sweep", "small.py", "--list", "--seeds", "300", "--runs", "none"]) == 0
+    assert capsys.readouterr().out.count("missing  none/") == 600
+    assert binds.total() - few <= few

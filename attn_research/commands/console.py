@@ -2,7 +2,7 @@
 
 import math
 import sys
-from collections.abc import Collection, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 
@@ -42,13 +42,18 @@ def diverged(record: Mapping[str, Any]) -> bool:
     return record["status"] != "finished"
 
 
-def report_diverged(records: Collection[Mapping[str, Any]]) -> int:
-    """Prints how many of an experiment's runs diverged; returns the exit status, 1 if one did."""
-    count = sum(map(diverged, records))
+def report_diverged(outcomes: Iterable[str]) -> int:
+    """Prints how many of an experiment's runs diverged; returns the exit status, 1 if one did.
+
+    Args:
+      outcomes: `status` of the record of each finished run.
+    """
+    outcomes = list(outcomes)
+    count = len(outcomes) - outcomes.count("finished")
     if count:
         print_error(
-            f"{count} of {len(records)} finished runs diverged; tables list them without numbers, and a sweep does not "
-            "train them again"
+            f"{count} of {len(outcomes)} finished runs diverged; tables list them without numbers, and a sweep does "
+            "not train them again"
         )
     return 1 if count else 0
 

@@ -120,7 +120,7 @@ def _draw_from_records(
         print_error(sentence)
     for path in paths:
         print(path)
-    return report_diverged(loaded.by_config.values())
+    return report_diverged(record["status"] for record in loaded.by_config.values())
 
 
 def _draw_dev_curves(arguments: argparse.Namespace, loaded: ExperimentRecords, path: Path) -> Sequence[Path]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from attn_research.commands.arguments import STATUSES, add_command, add_fresh, add_wandb
-from attn_research.commands.console import diverged, format_outcome, print_error, report_diverged
+from attn_research.commands.console import format_outcome, print_error, report_diverged
 from attn_research.commands.experiment import (
     RecordsByConfig,
     add_experiment,
@@ -40,6 +40,8 @@ experiments/score_functions.py --list
 experiments/score_functions.py train.steps=3000 --jobs 1
 experiments/score_functions.py --add model.attention.score=my_scores.py:cosine"""
 
+LIST_WORDS = {None: "missing", "finished": "done", "diverged": "diverged"}
+
 
 def add_parser(commands: Any) -> None:
     """Adds the command to the parser."""
@@ -67,8 +69,7 @@ def sweep(arguments: argparse.Namespace) -> int:
     experiment = read_experiment(arguments)
     if arguments.jobs is not None and arguments.jobs < 1:
         raise UserError(f"--jobs is {arguments.jobs}, but must be at least 1")
-    for config in experiment.runs:
-        check_names(config)
+    check_names(*experiment.runs)
     if experiment.tune is None:
         stage = Stage(experiment.name, list(dict.fromkeys(experiment.sizes.values())))
         status = _list(arguments, stage) if arguments.list else _train(arguments, stage)
@@ -177,20 +178,12 @@ def _read_statuses(configs: Iterable[Config], runs: Path) -> "dict[Config, RunSt
 
 def _list(arguments: argparse.Namespace, stage: Stage) -> int:
     """Prints a line for each run: done, missing, diverged, or different from the run that would be trained now."""
-    from attn_research.runs import records
-
     names, statuses = labels(stage.configs), _read_statuses(stage.configs, Path(arguments.runs))
-    finished = {
-        config: record
-        for config, status in statuses.items()
-        if status.finished and (record := records.read(status.directory)) is not None
-    }
     for config, name in names.items():
-        status, record = statuses[config], finished.get(config)
-        outcome = "diverged" if record is not None and diverged(record) else "done"
-        word = "differs" if status.conflicts else "missing" if record is None else outcome
+        status = statuses[config]
+        word = "differs" if status.conflicts else LIST_WORDS[status.outcome]
         print(f"{word:8} {status.directory}  {'trial: ' * stage.trials}{name}")
-    return 0 if stage.trials else report_diverged(finished.values())
+    return 0 if stage.trials else report_diverged(filter(None, (status.outcome for status in statuses.values())))
 
 
 def _set_aside_changed(statuses: "Mapping[Config, RunStatus]") -> "dict[Config, RunStatus]":
@@ -243,15 +236,14 @@ def _report_unfinished(stage: Stage, ends: Mapping[str, int], runs: Path) -> int
     from attn_research.runs import records
 
     configs = stage.configs
-    finished = [config for config in configs if records.is_done(runs / digest(config), config)]
+    outcomes = [outcome for config in configs if (outcome := records.outcome(runs / digest(config), config))]
     failed, busy = ends.get("failed", 0), ends.get("busy", 0)
     if failed:
         print_error(f"{failed} of {len(configs)} runs failed; the same command retries them")
     if busy:
         print_error(f"{busy} of {len(configs)} runs left out: another process is training them")
-    without = len(configs) - len(finished) - failed - busy
+    without = len(configs) - len(outcomes) - failed - busy
     if without > 0:
         print_error(f"{without} of {len(configs)} runs have no record; the same command trains them")
-    read = [] if stage.trials else [records.read(runs / digest(config)) for config in finished]
-    diverged_status = report_diverged([record for record in read if record is not None])
-    return diverged_status or (1 if len(finished) < len(configs) or failed else 0)
+    diverged_status = 0 if stage.trials else report_diverged(outcomes)
+    return diverged_status or (1 if len(outcomes) < len(configs) or failed else 0)

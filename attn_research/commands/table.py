@@ -88,7 +88,7 @@ def _print_pairs(arguments: argparse.Namespace, experiment: Experiment, committe
     check_changes(arguments, loaded.missing)
     rows, missing, reasons = loaded.rows()
     print_markdown(pairs_page(experiment.table, rows, missing, [*loaded.notes, *reasons]))
-    return report_diverged(loaded.by_config.values())
+    return report_diverged(record["status"] for record in loaded.by_config.values())
 
 
 def _verify(arguments: argparse.Namespace, experiment: Experiment, committed: Path) -> int:
@@ -102,7 +102,7 @@ def _verify(arguments: argparse.Namespace, experiment: Experiment, committed: Pa
     whole = load_records(load_experiment(arguments.experiment), committed)
     here = load_records(experiment, committed, Path(arguments.runs), own_only=True)
     print_markdown(verify_page(here.table(), whole.table()))
-    return report_diverged(here.by_config.values())
+    return report_diverged(record["status"] for record in here.by_config.values())
 
 
 def _print_table(arguments: argparse.Namespace, experiment: Experiment, committed: Path) -> int:
@@ -123,7 +123,7 @@ def _print_table(arguments: argparse.Namespace, experiment: Experiment, committe
     else:
         print_markdown(data.render("md"))
     print(f"{stem}.{{{','.join(FORMATS)}}}", file=sys.stderr)
-    return report_diverged(loaded.by_config.values())
+    return report_diverged(record["status"] for record in loaded.by_config.values())
 
 
 def _save(experiment: Experiment, runs: Path, committed: Path) -> int:

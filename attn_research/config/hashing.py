@@ -1,10 +1,9 @@
 """The digest of a config, which names its run, and the config of its compiled program."""
 
-import dataclasses
 import hashlib
 import json
 
-from attn_research.config.fields import flatten
+from attn_research.config.fields import flatten, override
 from attn_research.config.schema import Attention, Config, Decode, Output, Train
 
 # Fields that are newer than the first records. The digest leaves them out at their default, so that old runs keep
@@ -33,4 +32,4 @@ def program_config(config: Config) -> Config:
 
     Runs with equal program configs share one compiled program.
     """
-    return dataclasses.replace(config, seed=0, train=dataclasses.replace(config.train, learning_rate=1.0))
+    return override(config, {"seed": 0, "train.learning_rate": 1.0})

@@ -1,6 +1,7 @@
 """Configs from arguments of the command line, from flat JSON and from Python files."""
 
 import ast
+import functools
 import runpy
 import typing
 from collections.abc import Iterable, Mapping
@@ -16,7 +17,12 @@ from attn_research.registry import LOWERCASE, Spec
 
 def unflatten(leaves: Mapping[str, Any]) -> Config:
     """Returns the config that `flatten` wrote. A missing field has its default: it is newer than the file."""
-    return override(Config(), leaves)
+    return override(_defaults(), leaves)
+
+
+@functools.cache
+def _defaults() -> Config:
+    return Config()
 
 
 def parse_changes(arguments: Iterable[str]) -> dict[str, Any]:

@@ -20,7 +20,7 @@ UNHASHED = {"where", "attributes"}
 UNREAD = {"raw_source"}
 
 
-@functools.lru_cache(maxsize=4)
+@functools.lru_cache(maxsize=256)
 def fingerprint(spec: Spec) -> Mapping[str, str]:
     """Returns the first 16 hex characters of a sha256 over the columns of each split, by split name.
 

@@ -82,6 +82,11 @@ def environment() -> dict[str, Any]:
 
 def versions() -> dict[str, str | None]:
     """Returns the versions of Python and `PACKAGES`; None for a package that is not installed."""
+    return dict(_versions())
+
+
+@functools.cache
+def _versions() -> dict[str, str | None]:
     return {"python": platform.python_version()} | {name: _version(name) for name in PACKAGES}
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from attn_research import storage
-from attn_research.config import Config, digest, unflatten
+from attn_research.config import Config, digest, flatten, unflatten
 from attn_research.errors import UserError
 from attn_research.runs.record_format import parse, to_json
 from attn_research.variants import canonical, fingerprint, specs
@@ -116,8 +116,18 @@ def user_code(config: Config) -> dict[str, str]:
 
 def is_done(directory: str | Path, config: Config) -> bool:
     """Returns whether `directory` has the record of `config`, whatever data and code made it."""
+    return outcome(directory, config) is not None
+
+
+def outcome(directory: str | Path, config: Config) -> str | None:
+    """Returns `status` of the record of `config` in `directory`; None if it has none."""
     record = read(directory)
-    return record is not None and canonical(config) in by_config([record])
+    return record["status"] if record is not None and matches(record, config) else None
+
+
+def matches(record: Record, config: Config) -> bool:
+    """Returns whether a record is that of `config`, by value."""
+    return record["config"] == flatten(config) or canonical(config) in by_config([record])
 
 
 def read_text(path: Path) -> str:

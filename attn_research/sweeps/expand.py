@@ -144,8 +144,9 @@ def programs_first(configs: Iterable[Config]) -> tuple[Config, ...]:
     counts: Counter[Config] = Counter()
     ranks = {}
     for config in configs:
-        ranks[config] = counts[program_config(config)]
-        counts[program_config(config)] += 1
+        program = program_config(config)
+        ranks[config] = counts[program]
+        counts[program] += 1
     return tuple(sorted(ranks, key=ranks.__getitem__))
 
 

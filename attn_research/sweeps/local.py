@@ -73,22 +73,24 @@ class RunQueue:
     """The waiting runs, in order. A worker first gets the runs whose program it has compiled."""
 
     def __init__(self, configs: Iterable[Config]):
-        self._configs = list(configs)
+        self._programs = {config: program_config(config) for config in configs}
         self._worker_of: dict[Config, int] = {}  # the worker that has compiled a program
 
     def take(self, worker: int) -> Config | None:
         """Returns the first run whose program this worker or no worker has compiled; otherwise the first run."""
         reserved = (
-            config for config in self._configs if self._worker_of.setdefault(program_config(config), worker) == worker
+            config
+            for config, program in self._programs.items()
+            if self._worker_of.setdefault(program, worker) == worker
         )
-        config = next(reserved, self._configs[0] if self._configs else None)
+        config = next(reserved, next(iter(self._programs), None))
         if config:
-            self._configs.remove(config)
+            del self._programs[config]
         return config
 
     def clear(self) -> None:
         """Drops all waiting runs."""
-        self._configs.clear()
+        self._programs.clear()
 
 
 class _Pool:

@@ -27,14 +27,19 @@ class RunStatus(NamedTuple):
 
     directory: Path
     started: bool  # has a checkpoint or a record
-    finished: bool  # has a record
+    outcome: str | None  # `status` of its record; None: the run is not finished
     has_identity: bool  # its identity is recorded
     differences: Differences
 
     @classmethod
     def new(cls, directory: Path) -> "RunStatus":
         """Returns the status of a run that has not started."""
-        return cls(directory, False, False, True, NO_DIFFERENCES)
+        return cls(directory, False, None, True, NO_DIFFERENCES)
+
+    @property
+    def finished(self) -> bool:
+        """Whether the run has a record."""
+        return self.outcome is not None
 
     @property
     def conflicts(self) -> list[str]:
@@ -64,18 +69,20 @@ def check_run(directory: Path, config: Config, settings: Callable[[], Settings])
       UserError: the data or a user file is missing, and the run is not finished.
     """
     record = records.read(directory)
-    finished = record is not None and records.is_done(directory, config)
-    if not (finished or has_checkpoint(directory)):
+    if record is not None and not records.matches(record, config):
+        record = None
+    outcome = None if record is None else record["status"]
+    if record is None and not has_checkpoint(directory):
         return RunStatus.new(directory)
     try:
         then = identity.read(directory)
     except UserError as error:
-        return RunStatus(directory, True, finished, True, Differences([str(error)], []))
+        return RunStatus(directory, True, outcome, True, Differences([str(error)], []))
     if then is None:
-        code = changed_code(record, config) if record is not None and finished else []
-        return RunStatus(directory, True, finished, False, Differences(code, []))
-    now = _identify(config, settings(), directory, finished)
-    return RunStatus(directory, True, finished, True, identity.compare(then, now, str(config.data.task)))
+        code = changed_code(record, config) if record is not None else []
+        return RunStatus(directory, True, outcome, False, Differences(code, []))
+    now = _identify(config, settings(), directory, record is not None)
+    return RunStatus(directory, True, outcome, True, identity.compare(then, now, str(config.data.task)))
 
 
 def _identify(config: Config, settings: Settings, directory: Path, finished: bool) -> Identity:
@@ -166,7 +173,7 @@ def start_run(
       UserError: the run started with another identity; nothing has been written.
     """
     status = check_run(directory, config, lambda: settings)
-    status = status._replace(finished=False)  # training would resume it, so all differences count
+    status = status._replace(outcome=None)  # training would resume it, so all differences count
     reject_changed([status])
     warn_differences([status])
     if not status.has_identity:
