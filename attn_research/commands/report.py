@@ -80,4 +80,4 @@ def report(arguments: argparse.Namespace) -> int:
         folder = Path(arguments.out or reports / f"{experiment.name}-figures")
         for path in draw_figures(loaded, runs, folder, f".{arguments.format}"):
             print(path)
-    return report_diverged(loaded.by_config.values())
+    return report_diverged(record["status"] for record in loaded.by_config.values())
