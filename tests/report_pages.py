@@ -3,6 +3,8 @@
 import numpy as np
 from known_records import first, record, split
 
+from attn_research.data.vocab import Vocabulary
+from attn_research.decoding.trace import Trace
 from attn_research.reports.claims import Claim, better, judge
 from attn_research.reports.items import Item
 from attn_research.reports.panels import Line, Panel
@@ -11,6 +13,7 @@ from attn_research.web.charts import cost_chart, line_chart
 from attn_research.web.explorer import ExplorerRun, explorer_data
 from attn_research.web.page import ChartGroup, ReportPage
 from attn_research.web.tables import claims_view, configs_view, provenance, results_view
+from attn_research.web.traces import describe_traces
 
 HOSTILE = (
     "<script>window.hacked = 1</script>",
@@ -29,6 +32,7 @@ SOURCES = (
     list(HOSTILE),
     [f"s{i}" for i in range(60)],
 )
+VOCABULARY = Vocabulary(("0", "1", "2", "-", *HOSTILE))
 GOLD = [(1, 0), (2, 1)]
 TABLE = Table("model.attention.score", ("test/exact", "parameters"), title="A <b>title</b> & more")
 
@@ -42,9 +46,26 @@ def item(number, label):
     return Item(source, output, weights[:, :0] if label.startswith("none") else weights, [reference], GOLD)
 
 
+def trace(one, heads):
+    """Returns a trace of an item whose heads have softmax weights of random scores."""
+    steps, size = one.weights.shape
+    random = np.random.default_rng(heads)
+    scores = random.normal(0, 2, (steps, heads, size))
+    weights = np.exp(scores) / np.exp(scores).sum(-1, keepdims=True)
+    log_p = np.log(random.dirichlet(np.ones(4 + len(VOCABULARY.symbols)), steps))
+    return Trace(random.normal(size=(steps, 60)), scores, weights, log_p)
+
+
+def traces(items, label):
+    """Returns the traces of the rows that have them: `dot` with one head, `general` with two."""
+    heads = {"dot": 1, "general": 2}.get(label)
+    return heads and describe_traces([trace(one, heads) for one in items], items, VOCABULARY)
+
+
 def explorer_runs(seeds=(0, 1)):
+    items = {label: [item(number, label) for number in range(len(SOURCES))] for label in LABELS}
     return [
-        ExplorerRun("dates", label, seed, [item(number, label) for number in range(len(SOURCES))])
+        ExplorerRun("dates", label, seed, items[label], traces=None if seed else traces(items[label], label))
         for seed in seeds
         for label in LABELS
     ]

@@ -2,8 +2,9 @@
 
 import shutil
 
+import numpy as np
 import pytest
-from report_pages import HOSTILE, LABELS, SOURCES, item, make_page
+from report_pages import HOSTILE, LABELS, SOURCES, item, make_page, trace
 
 sync_api = pytest.importorskip("playwright.sync_api")
 CHROMIUM = shutil.which("chromium")
@@ -140,6 +141,24 @@ def test_the_numbers_of_a_step_are_its_weights(page):
     weights = page.locator(".step table td").all_inner_texts()
     assert weights == [f"{round(w * 1e4) / 1e4:.4f}" for w in item(0, "general").weights[0]]
     assert page.locator("[aria-live]").inner_text().startswith("general, step 1 of 5: 2, largest weight")
+
+
+def test_heads_and_scores_of_a_step(page):
+    page.locator(".maps figcaption button").nth(1).click()
+    assert "mean of all heads" in page.locator(".step").inner_text()
+    assert page.locator(".score-bar").count() == 0
+    page.keyboard.press("h")
+    page.keyboard.press("h")
+    assert page.get_by_label("Head").input_value() == "1"
+    page.locator(".step details summary").click()
+    cells = [float(text) for text in page.locator(".step table td").all_inner_texts()]
+    scores, weights = np.array(cells[::2]), np.array(cells[1::2])
+    np.testing.assert_allclose(scores, trace(item(0, "general"), 2).scores[0, 1], atol=1e-3)
+    np.testing.assert_allclose(np.exp(scores) / np.exp(scores).sum(), weights, atol=1e-3)
+    assert page.locator(".score-bar").count() == len(weights)
+    page.keyboard.press("s")
+    assert "do not save queries and scores" in page.locator(".step").inner_text()
+    assert page.locator("label", has_text="Head").is_hidden()
 
 
 def test_items_are_sorted_and_searched(page):

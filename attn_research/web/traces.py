@@ -22,39 +22,47 @@ SHOWN = 48  # components of a query
 def compute_traces(directory: Path, items: Sequence[Item]) -> dict[str, Any] | None:
     """Returns the traces of a run on items whose weights it saved; None if its attention has no scores.
 
-    Arrays are packed, items and steps one after another: queries [t q], scores [h t s] and, with several heads, weights
-    [h t s] of each item. Integers times the value of `units` are the numbers.
-
     Raises:
       UserError: the checkpoint is missing or damaged, or the run needs code that is not trusted.
     """
     translator = load(directory)
-    # An output that the length limit cuts has no step for the end symbol.
     traces = translator.trace([list(item.source) for item in items], [list(item.output) for item in items])
-    if traces is None:
-        return None
+    return None if traces is None else describe_traces(traces, items, translator.target)
+
+
+def describe_traces(traces: Sequence[Trace], items: Sequence[Item], vocabulary: Vocabulary) -> dict[str, Any]:
+    """Returns traces as JSON values.
+
+    Arrays are packed, items one after another: queries [t q], scores [h t s] and, with several heads, weights [h t s].
+    An integer times its value of `units` is the number.
+
+    Args:
+      items: as the run translated them. An output that the length limit cuts has no step for the end symbol.
+      vocabulary: of the target.
+    """
     cut = [_cut(trace, len(item.weights)) for trace, item in zip(traces, items, strict=True)]
     queries, query_unit = pack_integers([np.asarray(trace.query)[:, :SHOWN] for trace in cut])
     scores, score_unit = pack_integers([_heads_first(trace.scores) for trace in cut])
     weights, weight_unit = pack_integers([_heads_first(trace.weights) for trace in cut])
-    heads = translator.config.model.attention.heads
+    heads, query_size = (cut[0].scores.shape[1], cut[0].query.shape[1]) if cut else (1, 0)
     return {
         "heads": heads,
-        "query_size": min(SHOWN, cut[0].query.shape[1]) if cut else 0,
+        "query_size": min(SHOWN, query_size),
         "queries": queries,
         "scores": scores,
         "weights": weights if heads > 1 else None,  # of one head, the run saved them
         "units": {"query": query_unit, "score": score_unit, "weight": weight_unit},
-        "likely": [_likely(trace, translator.target) for trace in cut],
+        "likely": [_likely(trace, vocabulary) for trace in cut],
     }
+
+
+def _cut(trace: Trace, steps: int) -> Trace:
+    query, scores, weights, log_p = trace
+    return Trace(query[:steps], scores[:steps], weights[:steps], log_p[:steps])
 
 
 def _heads_first(array: Any) -> np.ndarray:
     return np.asarray(array).swapaxes(0, 1)
-
-
-def _cut(trace: Trace, steps: int) -> Trace:
-    return Trace(*(array[:steps] for array in trace))
 
 
 def _likely(trace: Trace, vocabulary: Vocabulary) -> list[list[tuple[str, float]]]:
