@@ -45,19 +45,22 @@ def run(command: str, *more: str) -> int:
     return main([*words, *more])
 
 
-FAKED = select(f"attn-research sweep {DEMO}", f"attn-research figure {DEMO}", "attn-research train configs/dates.py")
+FAKED = select(f"attn-research sweep {DEMO}", f"attn-research figure {DEMO}")
 PRINTED = select(
-    f"attn-research table {DEMO}", f"attn-research tune {DEMO}", "attn-research config", "attn-research scores"
+    *(f"attn-research {command} {DEMO}" for command in ("table", "tune", "report", "claims")),
+    "attn-research config",
+    "attn-research scores",
 )
 CHECKED = select("attn-research check")
 MADE = select("make ")
 TRAINED = select("attn-research train configs/g2p", "attn-research train configs/multi30k")
 TRANSLATED = select("attn-research translate")
+EVALUATED = select("attn-research evaluate")
 
 
 def test_every_command_is_tried_below():
-    assert sorted(FAKED + PRINTED + CHECKED + MADE + TRAINED + TRANSLATED) == sorted(COMMANDS)
-    assert all((FAKED, PRINTED, CHECKED, MADE, TRAINED, TRANSLATED))
+    assert sorted(FAKED + PRINTED + CHECKED + MADE + TRAINED + TRANSLATED + EVALUATED) == sorted(COMMANDS)
+    assert all((FAKED, PRINTED, CHECKED, MADE, TRAINED, TRANSLATED, EVALUATED))
 
 
 @pytest.fixture
@@ -165,6 +168,16 @@ def test_translating_with_a_run(command, trained, monkeypatch, capsys):
         assert run(command) == 0
     assert capsys.readouterr().out
     assert Path("map.png").is_file() == ("map.png" in command)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", EVALUATED)
+def test_evaluating_a_run(command, trained, monkeypatch, capsys):
+    folder, _ = trained
+    monkeypatch.chdir(folder)
+    (directory,) = {path.parent for path in Path("runs/0").glob("*/result.json")}
+    assert run(command.replace("runs/ID", str(directory))) == 0
+    assert len(list(directory.glob("evaluations/*/result.json"))) == 1
 
 
 @pytest.mark.slow
