@@ -154,6 +154,7 @@ PAPER = Paper(
     differs=(
         "Another language pair and image captions, 29,000 pairs instead of 348 million words.",
         "The paper's model without attention has an encoder in one direction and reads its last state at every step.",
+        "Of the paper's setting, SEEN, the number of steps and the beam are recalled.",
         "BLEU by sacrebleu, tokenizer 13a, instead of multi-bleu.perl on Moses tokens.",
     ),
 )

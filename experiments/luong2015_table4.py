@@ -168,6 +168,7 @@ PAPER = Paper(
     differs=(
         "Another language pair, 14,610 pairs instead of 4.5 million, and a test of 447 pairs instead of 2,737.",
         "With D = 10 and at most 25 words, a window covers most of a sentence.",
+        "Of the paper's setting, SEEN and SEEN-2, the beam is from CODE.",
         "BLEU by sacrebleu, tokenizer 13a, instead of multi-bleu.perl on Moses tokens.",
     ),
 )
