@@ -1,7 +1,7 @@
 """Techniques added one on top of another: Table 1 of Luong, Pham & Manning 2015 on another corpus.
 
-Question: does each of reversing the source, dropout, global attention by location, input feeding, and local attention
-  lower the perplexity and raise BLEU?
+Question: does each of reversing the source, dropout, global attention by location, input feeding and local attention
+  lower the perplexity and raise BLEU? Does the replacement of unknown words raise BLEU?
 Data: Hansards, English to French, a stand-in for English to German of WMT 2014 (see experiments/luong2015_table4.py for
   sizes and where to put it).
 Setting: that of experiments/luong2015_table4.py, which also has the last two rows.
@@ -18,6 +18,7 @@ from attn_research.config import Config, override, run_file
 from attn_research.reports.claims import Claim, better
 from attn_research.reports.papers import Paper
 from attn_research.reports.tables import Table
+from attn_research.sweeps.evaluations import Evaluate
 from attn_research.variants import canonical
 
 TABLE4 = run_file(Path(__file__).with_name("luong2015_table4.py"))
@@ -40,6 +41,9 @@ ROWS = {}
 point = TABLE4["base"]
 for name, changes in STEPS.items():
     point = ROWS[name] = canonical(override(point, changes))
+LAST = "local-p (general) + feed"
+REPLACED = f"{LAST}, unk"  # the row of the evaluation
+EVALUATIONS = {"unk": Evaluate(replace_unknown=True, row=True, of=(LAST,))}
 LABELS = {config.model: name for name, config in ROWS.items()}
 
 
@@ -74,16 +78,20 @@ PUBLISHED = {
     (f"Luong et al. 2015, {name}, WMT English to German", column): (number, "SEEN")
     for name, numbers in TABLE1.items()
     for column, number in zip(("test/perplexity", "test/bleu"), numbers, strict=True)
-}
+} | {(f"Luong et al. 2015, {REPLACED}, WMT English to German", "test/bleu"): ("20.9", "SEEN")}
 
 NAMES = tuple(TABLE1)
-CLAIMS = tuple(
-    Claim(
-        f"`{name}` has a lower perplexity and a higher BLEU than `{before}`",
-        (better(name, before, "test/perplexity"), better(name, before, "test/bleu")),
-        "Luong et al. 2015, Table 1, SEEN",
-    )
-    for before, name in itertools.pairwise(NAMES)
+SOURCE = "Luong et al. 2015, Table 1, SEEN"
+CLAIMS = (
+    *(
+        Claim(
+            f"`{name}` has a lower perplexity and a higher BLEU than `{before}`",
+            (better(name, before, "test/perplexity"), better(name, before, "test/bleu")),
+            SOURCE,
+        )
+        for before, name in itertools.pairwise(NAMES)
+    ),
+    Claim("The replacement of unknown words raises BLEU", better(REPLACED, LAST, "test/bleu"), SOURCE),
 )
 
 PAPER = Paper(

@@ -47,6 +47,7 @@ def test_every_row_has_three_seeds_or_says_that_it_has_not(path):
 @each_paper
 def test_claims_name_existing_rows_and_say_where_they_come_from(path):
     rows = {experiment(path).table.label(config) for config in experiment(path).runs}
+    rows |= {f"{label}, {name}" for name, how in experiment(path).evaluations.items() if how.row for label in rows}
     claims = read_claims(experiment(path))
     named = {row for claim in claims for check in claim.checks for one in check.expectations for row in one[:2]}
     assert claims and all(claim.source for claim in claims)
