@@ -125,6 +125,7 @@ PAPER = Paper(
             "data.batch_size": 256,
             "model.encoder.hidden": 1024,
             "model.decoder.hidden": 512,
+            "model.decoder.bridge": "linear",
             "train.schedule": "constant",
             "train.steps": 4000,
         },

@@ -44,7 +44,7 @@ def fake_eval_step(vocabulary, attends):
         weights[:, :, 1] = 1
     attended = np.array([[0, 1, 0], [0, 0, 0], [0, 1, 0]]).T if attends else None
     outputs = Outputs(symbols, weights, np.array([3, 2, 4]), np.zeros(3), np.zeros(3))
-    return lambda params, batch: EvalOutput(np.zeros(3), np.zeros(3, int), outputs, attended)
+    return lambda params, batch: EvalOutput(np.zeros(3), np.zeros(3), np.zeros(3, int), None, outputs, attended)
 
 
 @pytest.mark.parametrize("raw", [False, True])

@@ -35,6 +35,7 @@ def test_all_tasks_are_registered():
         "repeated",
         "reverse",
         "sort",
+        "tokenized",
         "transduction",
         "translation",
     }

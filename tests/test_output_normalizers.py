@@ -15,7 +15,7 @@ from test_entmax import brute
 from attn_research.cli import main
 from attn_research.config import Config, Decode, digest, override
 from attn_research.data.vocab import BOS, EOS, PAD
-from attn_research.decoding.ensemble import join_sessions
+from attn_research.decoding.ensemble import EnsembleSession
 from attn_research.decoding.search import make_search
 from attn_research.errors import UserError
 from attn_research.models.output_normalizers import OutputNormalizer, cross_entropy, output_normalizers
@@ -268,7 +268,10 @@ def test_an_ensemble_averages_probabilities_of_different_output_normalizers(spec
     def force(*params):
         data = (jnp.asarray(sources()), jnp.asarray(LENGTHS))
         sessions = [one.apply(p, *data) for (one, _), p in zip(members, params, strict=True)]
-        return [jax.nn.softmax(session.teacher_force(target)[0]) for session in (*sessions, join_sessions(sessions))]
+        return [
+            jax.nn.softmax(session.teacher_force(target)[0])
+            for session in (*sessions, EnsembleSession(tuple(sessions)))
+        ]
 
     first, second, together = map(np.asarray, force(*(params for _, params in members)))
     assert (second == 0).any()

@@ -66,11 +66,11 @@ def override(config: Part, changes: Mapping[str, Any]) -> Part:
     Raises:
       UserError: a name is unknown, or a value has the wrong type or is out of range.
     """
-    if not changes:
+    if not (items := changes.items()):
         return config
     known, values = field_types(config), flatten(config)
     conformed = {}
-    for name, value in changes.items():
+    for name, value in items:
         if name not in known:
             raise UserError(f"config has no field {name!r}; {nearest(name, known)}")
         if value is not values[name] and repr(value) != repr(values[name]):  # the values of a config conform already
