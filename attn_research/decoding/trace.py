@@ -39,6 +39,7 @@ def trace(session: DecoderSession, target: Int[Array, "b t"]) -> Trace:
 
     def step(state, symbols):
         state, (vector, (query, scores, weights)) = traced.step(state, session.embed(symbols))
-        return state, Trace(query, scores, weights, jax.nn.log_softmax(session.output(vector)))
+        logits = session.normalizer.logits(session.output(vector))
+        return state, Trace(query, scores, weights, jax.nn.log_softmax(logits))
 
     return jax.lax.scan(step, session.start, shift_right(target))[1]
