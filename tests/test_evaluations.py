@@ -59,27 +59,27 @@ def folder(trained, tmp_path, monkeypatch):
     return copy
 
 
-def made():
+def written():
     return sorted(Path("runs").glob("*/evaluations/*/result.json"))
 
 
 def read_all():
-    paths = [(path, json.loads(path.read_text())) for path in made()]
+    paths = [(path, json.loads(path.read_text())) for path in written()]
     return {(path.parts[1], len(one["runs"])): one for path, one in paths}
 
 
 def test_a_sweep_makes_the_missing_evaluations_once(folder, capsys):
     assert main(["sweep", "small.py", "--list"]) == 0
-    assert capsys.readouterr().out.count("missing  runs/") == 4 and not made()
+    assert capsys.readouterr().out.count("missing  runs/") == 4 and not written()
     assert main(["sweep", "small.py"]) == 0
     out = capsys.readouterr().out
     assert "small: 4 evaluations, 0 done\n[1/4] beam, runs/" in out and "[4/4] ensemble, runs/" in out
-    assert len(made()) == 4
+    assert len(written()) == 4
     assert main(["sweep", "small.py"]) == 0
     assert capsys.readouterr().out.endswith("small: 4 evaluations, 4 done\n")
-    made()[0].unlink()
+    written()[0].unlink()
     assert main(["sweep", "small.py"]) == 0
-    assert "[1/1] " in capsys.readouterr().out and len(made()) == 4
+    assert "[1/1] " in capsys.readouterr().out and len(written()) == 4
 
 
 def cells(text, label):
@@ -108,6 +108,12 @@ def test_columns_and_rows_show_the_evaluations(folder, capsys):
     assert "`@beam`: decode.beam=3; 3 evaluations, commit `eeeeeeeeee`." in text
     assert "`@ensemble`: an ensemble of 3 seeds; 1 evaluations, commit `eeeeeeeeee`." in text
     assert "3 records: commit `cccccccccc`" in text
+
+
+def test_a_report_has_the_attention_maps_of_runs_with_evaluations(folder):
+    main(["sweep", "small.py"])
+    assert main(["report", "small.py"]) == 0
+    assert "Attention maps need the outputs" not in Path("runs/reports/small.html").read_text()
 
 
 def test_a_column_of_an_undeclared_evaluation_is_one_sentence(folder, capsys):
@@ -167,7 +173,7 @@ def test_a_metric_of_a_users_file_reads_the_outputs_of_an_evaluation(folder, cap
     assert main(["table", "small.py"]) == 0
     text = capsys.readouterr().out
     files = [
-        path.parent / "outputs" / "test.jsonl" for path in made() if len(json.loads(path.read_text())["runs"]) == 1
+        path.parent / "outputs" / "test.jsonl" for path in written() if len(json.loads(path.read_text())["runs"]) == 1
     ]
     lengths = [len(json.loads(line)["output"]) for file in files for line in file.read_text().splitlines()]
     assert float(cells(text, "general")[0]) == pytest.approx(sum(lengths) / len(lengths), abs=0.06)

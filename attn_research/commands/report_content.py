@@ -96,7 +96,7 @@ def draw_figures(loaded: ExperimentRecords, runs: Path, folder: Path, suffix: st
 
 def _lacks(loaded: ExperimentRecords, runs: Path, with_outputs: int) -> list[str]:
     """Returns a sentence on the runs whose outputs are not here, if there are any."""
-    finished = sum(map(len, loaded.finished_rows().values()))
+    finished = sum(record["status"] == "finished" for record in loaded.by_config.values())
     if with_outputs == finished:
         return []
     which = "no run has" if not with_outputs else f"only {with_outputs} of {finished} runs have"
@@ -108,7 +108,7 @@ def _explorer_runs(loaded: ExperimentRecords, runs: Path, items: int) -> Iterato
     for config, record in loaded.by_config.items():
         directory = runs / record["id"]
         has_weights = (directory / "outputs" / "attention.npz").is_file()
-        if record["status"] != "finished" or not has_weights or records.read(directory) != record:
+        if record["status"] != "finished" or not has_weights or not records.holds(directory, record):
             continue
         label = loaded.experiment.table.label(config)
         yield ExplorerRun(str(config.data.task), label, config.seed, load_items(directory, items), directory)
@@ -123,8 +123,8 @@ def _add_traces(runs: list[ExplorerRun]) -> list[ExplorerRun]:
 
     console = Console(stderr=True)
     first = {(run.task, run.label): run for run in sorted(runs, key=lambda run: -run.seed)}
-    shown = track(first.values(), "scores", console=console, transient=True, disable=not console.is_terminal)
-    traces = {run.directory: compute_traces(run.directory, run.items) for run in shown}
+    chosen = track(first.values(), "scores", console=console, transient=True, disable=not console.is_terminal)
+    traces = {run.directory: compute_traces(run.directory, run.items) for run in chosen}
     return [run._replace(traces=traces.get(run.directory)) for run in runs]
 
 
@@ -150,8 +150,8 @@ def _chart_groups(loaded: ExperimentRecords, labels: list[str]) -> Iterator[Char
 def _training_plots(loaded: ExperimentRecords) -> Iterator[Plot]:
     """Yields the dev metrics of the table, first that which selects checkpoints, and the loss."""
     first = next(record for own in loaded.rows()[0].values() for record in own)
-    shown = [metric_column(name).metric.name for name in _metrics(loaded)]
-    names = dict.fromkeys([first["config"]["train.select"], *shown, "loss"])
+    of_table = [metric_column(name).metric.name for name in _metrics(loaded)]
+    names = dict.fromkeys([first["config"]["train.select"], *of_table, "loss"])
     return _dev_plots(loaded, [name for name in names if name not in DIAGNOSTICS])
 
 

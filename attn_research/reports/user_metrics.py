@@ -39,9 +39,7 @@ def add(records_by_config: Mapping[Config, Record], runs: Path, names: Sequence[
 
 
 def _extend(record: Record, directory: Path, columns: Sequence[MetricColumn]) -> Record:
-    splits, own = dict(record["splits"]), records.read(directory)
-    of_runs = {name: split for name, split in splits.items() if "evaluation" not in split}
-    has_outputs = own is not None and own == {**record, "splits": of_runs}
+    splits, has_outputs = dict(record["splits"]), records.holds(directory, record)
     for table_column in columns:
         split, name = splits.get(table_column.split), table_column.metric.name
         if split is None:
