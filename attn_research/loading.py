@@ -9,13 +9,13 @@ from typing import Any, NamedTuple
 import jax
 
 from attn_research import storage
-from attn_research.config import Config, field_types, override, unflatten
+from attn_research.config import Config, check_search_changes, override, unflatten
 from attn_research.data.segmentation import LearnedSegmentation, Segmentation
 from attn_research.data.vocab import Vocabulary
 from attn_research.decoding.ensemble import Ensemble
 from attn_research.errors import UserError
 from attn_research.models.seq2seq import Seq2Seq, init_parameters
-from attn_research.registry import Spec, nearest
+from attn_research.registry import Spec
 from attn_research.runs.compilation_cache import enable_compilation_cache
 from attn_research.runs.identity import warn_versions
 from attn_research.runs.trust import with_own_code
@@ -80,7 +80,7 @@ def join_models(runs: Sequence[LoadedRun]) -> Seq2Seq | Ensemble:
 def _load_run(directory: Path, changes: Mapping[str, Any], trust: bool) -> LoadedRun:
     if Checkpoints(directory / "checkpoints").best_step() is None:
         raise UserError(f"{directory} holds no trained run; `attn-research train` trains one in runs/<id>")
-    config = override(with_own_code(_read_config(directory), directory, trust), _check_changes(changes))
+    config = override(with_own_code(_read_config(directory), directory, trust), check_search_changes(changes))
     warn_versions(directory)
     return LoadedRun(directory, config, *_load_sides(directory, config.data.task))
 
@@ -133,12 +133,3 @@ def _load_sides(directory: Path, task: Spec) -> tuple[list[Vocabulary], Sequence
         if not (directory / part).is_file():
             raise UserError(f"{directory} has no {part}, so its symbols are unknown; the run is incomplete")
     return load_sides(directory, task)
-
-
-def _check_changes(changes: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Returns the changes, if all are fields of `decode`. Others would not fit the trained parameters."""
-    known = [name for name in field_types(Config()) if name.startswith("decode.")]
-    for name in changes:
-        if name not in known:
-            raise UserError(f"{name!r} cannot be changed in a trained run; {nearest(name, known)}")
-    return changes

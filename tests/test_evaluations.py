@@ -59,27 +59,27 @@ def folder(trained, tmp_path, monkeypatch):
     return copy
 
 
-def written():
+def result_files():
     return sorted(Path("runs").glob("*/evaluations/*/result.json"))
 
 
 def read_all():
-    paths = [(path, json.loads(path.read_text())) for path in written()]
+    paths = [(path, json.loads(path.read_text())) for path in result_files()]
     return {(path.parts[1], len(one["runs"])): one for path, one in paths}
 
 
 def test_a_sweep_makes_the_missing_evaluations_once(folder, capsys):
     assert main(["sweep", "small.py", "--list"]) == 0
-    assert capsys.readouterr().out.count("missing  runs/") == 4 and not written()
+    assert capsys.readouterr().out.count("missing  runs/") == 4 and not result_files()
     assert main(["sweep", "small.py"]) == 0
     out = capsys.readouterr().out
     assert "small: 4 evaluations, 0 done\n[1/4] beam, runs/" in out and "[4/4] ensemble, runs/" in out
-    assert len(written()) == 4
+    assert len(result_files()) == 4
     assert main(["sweep", "small.py"]) == 0
     assert capsys.readouterr().out.endswith("small: 4 evaluations, 4 done\n")
-    written()[0].unlink()
+    result_files()[0].unlink()
     assert main(["sweep", "small.py"]) == 0
-    assert "[1/1] " in capsys.readouterr().out and len(written()) == 4
+    assert "[1/1] " in capsys.readouterr().out and len(result_files()) == 4
 
 
 def cells(text, label):
@@ -173,7 +173,9 @@ def test_a_metric_of_a_users_file_reads_the_outputs_of_an_evaluation(folder, cap
     assert main(["table", "small.py"]) == 0
     text = capsys.readouterr().out
     files = [
-        path.parent / "outputs" / "test.jsonl" for path in written() if len(json.loads(path.read_text())["runs"]) == 1
+        path.parent / "outputs" / "test.jsonl"
+        for path in result_files()
+        if len(json.loads(path.read_text())["runs"]) == 1
     ]
     lengths = [len(json.loads(line)["output"]) for file in files for line in file.read_text().splitlines()]
     assert float(cells(text, "general")[0]) == pytest.approx(sum(lengths) / len(lengths), abs=0.06)
@@ -182,6 +184,7 @@ def test_a_metric_of_a_users_file_reads_the_outputs_of_an_evaluation(folder, cap
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
+        ({"split": "dev", "data": ("a.tsv",)}, "split of Evaluate is 'dev', but has no effect, since data names files"),
         ({"changes": {"beam": 3}}, "'beam' cannot be changed in a trained run; known: .*did you mean decode.beam"),
         ({"changes": {"decode.beam": 0}}, "decode.beam' is 0, but must be at least 1"),
         ({"average": "last"}, "average is 'last', but must be last:N"),

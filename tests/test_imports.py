@@ -104,8 +104,8 @@ def test_formats_give_the_same_arrays_and_half_precision_becomes_float32(tmp_pat
     np.savez(tmp_path / "model.npz", **arrays)
     save_file({key: jnp.asarray(array, jnp.bfloat16) for key, array in arrays.items()}, tmp_path / "model.safetensors")
     for suffix in (".npz", ".safetensors"):
-        found = read(tmp_path / f"model{suffix}").arrays
-        assert {key: array.astype(np.float32).tolist() for key, array in found.items()} == {"a": [[1, 2.5]], "b": [-3]}
+        arrays = read(tmp_path / f"model{suffix}").arrays
+        assert {key: array.astype(np.float32).tolist() for key, array in arrays.items()} == {"a": [[1, 2.5]], "b": [-3]}
 
 
 def edit(model, changes):

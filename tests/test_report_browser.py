@@ -207,8 +207,10 @@ def test_the_page_fits_and_is_accessible(page, size, theme):
     page.emulate_media(color_scheme=theme)
     page.wait_for_timeout(300)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
-    found = Axe().run(page).response["violations"]
-    assert [(one["id"], [node["html"] for node in one["nodes"]]) for one in found if one["impact"] in SERIOUS] == []
+    violations = Axe().run(page).response["violations"]
+    assert [
+        (one["id"], [node["html"] for node in one["nodes"]]) for one in violations if one["impact"] in SERIOUS
+    ] == []
 
 
 def test_the_button_changes_the_theme(page):

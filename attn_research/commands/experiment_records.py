@@ -144,7 +144,7 @@ def shown_columns(experiment: Experiment) -> list[str]:
     return [*experiment.table.columns, *(curve.y for curve in experiment.curves), *claimed]
 
 
-def shown_items(experiment: Experiment) -> set[tuple[str, str]]:
+def item_metrics(experiment: Experiment) -> set[tuple[str, str]]:
     """Returns split and metric of everything that an experiment shows item by item."""
     from attn_research.reports.tables import measured
 
@@ -214,8 +214,8 @@ def _check_evaluated(experiment: Experiment, by_config: RecordsByConfig) -> None
     Raises:
       UserError: the experiment does not declare the evaluation, or it is not made.
     """
-    made = {split for record in by_config.values() for split in record["splits"]}
-    for split in sorted({split for split, _ in shown_items(experiment) if SEPARATOR in split} - made):
+    present = {split for record in by_config.values() for split in record["splits"]}
+    for split in sorted({split for split, _ in item_metrics(experiment) if SEPARATOR in split} - present):
         name = split.partition(SEPARATOR)[2]
         if name not in experiment.evaluations:
             raise UserError(

@@ -27,8 +27,8 @@ def sweep_evaluations(arguments: argparse.Namespace, experiment: Experiment, exe
     from attn_research.runs import records
 
     runs = Path(arguments.runs)
-    found = {config: records.read(runs / digest(trained)) for config, trained in executed.items()}
-    jobs, waiting = plan_evaluations(experiment, {c: record for c, record in found.items() if record is not None})
+    finished = {config: records.read(runs / digest(trained)) for config, trained in executed.items()}
+    jobs, waiting = plan_evaluations(experiment, {c: record for c, record in finished.items() if record is not None})
     missing = [job for job in jobs if job.find(runs) is None]
     if arguments.list:
         for job in jobs:

@@ -16,7 +16,7 @@ from attn_research.commands.experiment import (
     read_experiment,
     trials_file,
 )
-from attn_research.commands.experiment_records import ExperimentRecords, load_records, shown_items
+from attn_research.commands.experiment_records import ExperimentRecords, item_metrics, load_records
 from attn_research.errors import UserError
 from attn_research.sweeps.expand import Experiment, load_experiment
 
@@ -136,7 +136,7 @@ def _save(experiment: Experiment, runs: Path, committed: Path) -> int:
     if flaws := _flaws(loaded):
         raise UserError(f"{' and '.join(flaws)}; nothing saved")
     text = loaded.table().render("md")  # its notes name the missing runs
-    save_committed(committed, saved, shown_items(experiment))
+    save_committed(committed, saved, item_metrics(experiment))
     page = committed.with_suffix(".md")
     storage.write(page, text)
     print(f"{committed}\n{page}")
@@ -167,11 +167,11 @@ def _flaws(loaded: ExperimentRecords) -> list[str]:
     """Returns why records cannot be published as one experiment. Evaluations may be newer than the runs."""
     groups = {"records": [*loaded.by_config.values(), *loaded.trials], "evaluations": loaded.evaluations}
     flaws = []
-    for name, made in groups.items():
-        commits = sorted({str(one["commit"]) for one in made})
+    for name, group in groups.items():
+        commits = sorted({str(one["commit"]) for one in group})
         if len(commits) > 1:
             flaws.append(f"the {name} are of several commits ({', '.join(commit[:10] for commit in commits)})")
-        if any(one["dirty"] is not False for one in made):
+        if any(one["dirty"] is not False for one in group):
             flaws.append(f"the {name} were made with uncommitted changes")
     return flaws
 

@@ -25,6 +25,20 @@ def _defaults() -> Config:
     return Config()
 
 
+def check_search_changes(changes: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Returns changes of a trained run's config, if all are fields of `decode`: others would not fit its parameters.
+
+    Raises:
+      UserError: there is another field.
+    """
+    known = [name for name in flatten(_defaults()) if name.startswith("decode.")]
+    for name in changes:
+        if name not in known:
+            match = nearest(f"decode.{name.removeprefix('decode.')}", known)
+            raise UserError(f"{name!r} cannot be changed in a trained run; {match}")
+    return changes
+
+
 def parse_changes(arguments: Iterable[str]) -> dict[str, Any]:
     """Returns the changes for `override` that `["preset:fairseq", "seed=2", ...]` describes.
 

@@ -170,16 +170,18 @@ def _read_array(
     if name not in system.arrays:
         raise UserError(f"{system.title} has no parameter for {name}, so {weights.path} cannot be imported")
     layout, *names = system.arrays[name]
-    found = next((one for one in names if one in weights or one == ZEROS), names[0])
-    if found == ZEROS:
+    their_name = next((one for one in names if one in weights or one == ZEROS), names[0])
+    if their_name == ZEROS:
         return np.zeros(shape, np.float32)
     theirs = layout.shape(shape)
     if symbols is None:
-        return layout.convert(weights.read(found, theirs))
-    rows = weights.arrays[found].shape[:1] if found in weights else ()
+        return layout.convert(weights.read(their_name, theirs))
+    rows = weights.arrays[their_name].shape[:1] if their_name in weights else ()
     if rows and rows[0] != symbols.size:
-        raise UserError(f"{symbols.path} has {symbols.size} symbols, but {found} of {weights.path} has {rows[0]} rows")
-    table = weights.read(found, (symbols.size, *theirs[1:]))
+        raise UserError(
+            f"{symbols.path} has {symbols.size} symbols, but {their_name} of {weights.path} has {rows[0]} rows"
+        )
+    table = weights.read(their_name, (symbols.size, *theirs[1:]))
     return layout.convert(symbols.select(table, starts=name == "target_embedding"))
 
 

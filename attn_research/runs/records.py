@@ -130,7 +130,7 @@ def matches(record: Record, config: Config) -> bool:
     return record["config"] == flatten(config) or canonical(config) in by_config([record])
 
 
-def holds(directory: str | Path, record: Record) -> bool:
+def holds(directory: str | Path, record: Mapping[str, Any]) -> bool:
     """Returns whether the record in `directory` is `record`, to whose splits evaluations and metrics may be added."""
     own = read(directory)
     return own is not None and {**own, "splits": record["splits"]} == record

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from attn_research import storage
-from attn_research.config import Config, field_types, flatten, override, unflatten
-from attn_research.errors import UserError, nearest
+from attn_research.config import Config, check_search_changes, flatten, override, unflatten
+from attn_research.errors import UserError
 from attn_research.registry import Spec
 from attn_research.runs.record_format import FIELDS, check, parse_object, to_json
 
@@ -66,12 +66,9 @@ class Evaluate:
     of: tuple[str, ...] = ()
 
     def __post_init__(self):
-        known = [name for name in field_types(Config()) if name.startswith(DECODE)]
-        for name in self.changes:
-            if name not in known:
-                match = nearest(DECODE + name.removeprefix(DECODE), known)
-                raise UserError(f"{name!r} cannot be changed in a trained run; {match}")
-        override(Config(), self.changes)
+        override(Config(), check_search_changes(self.changes))
+        if self.data and self.split != "test":
+            raise UserError(f"split of Evaluate is {self.split!r}, but has no effect, since data names files")
         for name in ("data", "of"):
             if isinstance(getattr(self, name), str):
                 raise UserError(f"{name} of Evaluate is {getattr(self, name)!r}, but must be a tuple of strings")
@@ -184,9 +181,9 @@ class Job(NamedTuple):
         folder = None if runs is None else runs / self.records[0]["id"] / FOLDER
         if folder is not None and files is not None and (record := read(folder / evaluation_id(key, files))):
             return as_split(record)
-        found = [record for path in sorted(folder.glob("*/")) if (record := read(path))] if folder else []
+        own = [record for path in sorted(folder.glob("*/")) if (record := read(path))] if folder else []
         committed = self.records[0]["splits"].get(self.split)
-        splits = [*map(as_split, found), *([committed] if committed else [])]
+        splits = [*map(as_split, own), *([committed] if committed else [])]
         return next((split for split in splits if _fits(split["evaluation"], key, files)), None)
 
 
@@ -241,12 +238,12 @@ def attach(
     Args:
       runs: the directory of the runs; None: only what the records have already.
     """
-    found = {(job.configs[0], job.split): job.find(runs) for job in jobs}
+    evaluated = {(job.configs[0], job.split): job.find(runs) for job in jobs}
     splits = {config: _without_evaluations(record["splits"]) for config, record in by_config.items()}
-    for (config, name), split in found.items():
+    for (config, name), split in evaluated.items():
         if split is not None:
             splits[config][name] = split
-    missing = [job for job in jobs if found[job.configs[0], job.split] is None]
+    missing = [job for job in jobs if evaluated[job.configs[0], job.split] is None]
     return {config: {**record, "splits": splits[config]} for config, record in by_config.items()}, missing
 
 
