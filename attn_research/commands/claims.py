@@ -4,11 +4,11 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from attn_research.commands.arguments import add_command, add_runs
+from attn_research.commands.arguments import add_command
 from attn_research.commands.console import print_markdown
 from attn_research.commands.experiment import results_file
 from attn_research.commands.experiment_records import ExperimentRecords, load_records, read_claims
-from attn_research.commands.pages import EXPERIMENTS, check_page, experiments_with, link, save_page
+from attn_research.commands.pages import EXPERIMENTS, add_page, experiments_with, link, run_page
 from attn_research.errors import UserError
 from attn_research.sweeps.expand import Experiment, load_experiment
 
@@ -28,18 +28,7 @@ def add_parser(commands: Any) -> None:
         "print whether the claims of experiments hold, by the records of their runs",
         EXAMPLES,
     )
-    command.add_argument(
-        "experiments",
-        metavar="EXPERIMENT",
-        nargs="*",
-        help=f"files with CLAIMS (default: all in {EXPERIMENTS}/ that have committed records)",
-    )
-    action = command.add_mutually_exclusive_group()
-    action.add_argument("--save", action="store_true", help=f"write {PAGE} from the committed records")
-    action.add_argument(
-        "--check", action="store_true", help=f"fail if {PAGE} does not follow from the committed records"
-    )
-    add_runs(command)
+    add_page(command, PAGE, f"files with CLAIMS (default: all in {EXPERIMENTS}/ that have committed records)")
 
 
 def claims(arguments: argparse.Namespace) -> int:
@@ -47,14 +36,12 @@ def claims(arguments: argparse.Namespace) -> int:
 
     Returns 1 if the check fails.
     """
-    if arguments.save or arguments.check:
-        if arguments.experiments:
-            raise UserError("--save and --check take all experiments, so they allow no EXPERIMENT")
-        return check_page(PAGE, _page()) if arguments.check else save_page(PAGE, _page())
-    paths = [Path(path) for path in arguments.experiments] or _committed_experiments()
-    sections = [_section(path, _load(path), Path(arguments.runs)) for path in paths]
+    return run_page(arguments, PAGE, _page, _show)
+
+
+def _show(paths: list[Path], runs: Path) -> None:
+    sections = [_section(path, _load(path), runs) for path in paths or _committed_experiments()]
     print_markdown("\n".join(sections))
-    return 0
 
 
 def _load(path: Path) -> Experiment:

@@ -4,12 +4,12 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from attn_research.commands.arguments import add_command, add_runs
+from attn_research.commands.arguments import add_command
 from attn_research.commands.claims import judged_claims
 from attn_research.commands.console import print_markdown
 from attn_research.commands.experiment import results_file
 from attn_research.commands.experiment_records import load_records, read_claims
-from attn_research.commands.pages import EXPERIMENTS, check_page, experiments_with, link, save_page
+from attn_research.commands.pages import EXPERIMENTS, add_page, experiments_with, link, run_page
 from attn_research.errors import UserError
 from attn_research.sweeps.expand import Experiment, load_experiment
 
@@ -32,18 +32,7 @@ def add_parser(commands: Any) -> None:
         "print the tables of papers that experiments re-run, with verdicts and what differs from the papers",
         EXAMPLES,
     )
-    command.add_argument(
-        "experiments",
-        metavar="EXPERIMENT",
-        nargs="*",
-        help=f"files with a PAPER (default: all in {EXPERIMENTS}/)",
-    )
-    action = command.add_mutually_exclusive_group()
-    action.add_argument("--save", action="store_true", help=f"write {PAGE} from the committed records")
-    action.add_argument(
-        "--check", action="store_true", help=f"fail if {PAGE} does not follow from the committed records"
-    )
-    add_runs(command)
+    add_page(command, PAGE, f"files with a PAPER (default: all in {EXPERIMENTS}/)")
 
 
 def papers(arguments: argparse.Namespace) -> int:
@@ -51,13 +40,11 @@ def papers(arguments: argparse.Namespace) -> int:
 
     Returns 1 if the check fails.
     """
-    if arguments.save or arguments.check:
-        if arguments.experiments:
-            raise UserError("--save and --check take all experiments, so they allow no EXPERIMENT")
-        return check_page(PAGE, _page()) if arguments.check else save_page(PAGE, _page())
-    paths = [Path(path) for path in arguments.experiments] or _paths()
-    print_markdown("\n".join(_section(path, Path(arguments.runs)) for path in paths))
-    return 0
+    return run_page(arguments, PAGE, _page, _show)
+
+
+def _show(paths: list[Path], runs: Path) -> None:
+    print_markdown("\n".join(_section(path, runs) for path in paths or _paths()))
 
 
 def read_paper(path: Path, experiment: Experiment) -> "Paper":

@@ -5,7 +5,7 @@ import gzip
 import io
 import os
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from attn_research.errors import UserError
@@ -20,14 +20,7 @@ def find_folder(path: str) -> Path:
     Raises:
       UserError: there is no such folder; the message names the nearest match.
     """
-    roots = _roots()
-    for root in roots:
-        if (root / path).is_dir():
-            return root / path
-    siblings = [
-        folder.name for root in roots if (root / path).parent.is_dir() for folder in _folders((root / path).parent)
-    ]
-    raise UserError(f"no folder {path!r} in {_searched(roots)}; {nearest(Path(path).name, siblings)}")
+    return _find(path, "folder", Path.is_dir)
 
 
 def find_path(path: str) -> Path:
@@ -36,25 +29,19 @@ def find_path(path: str) -> Path:
     Raises:
       UserError: there is no such file; the message names the nearest match.
     """
-    roots = _roots()
+    return _find(path, "file", Path.is_file)
+
+
+def _find(path: str, kind: str, is_kind: Callable[[Path], bool]) -> Path:
+    roots = [Path.cwd()] + ([Path(os.environ[ROOT])] if ROOT in os.environ else [])
     for root in roots:
-        if (root / path).is_file():
+        if is_kind(root / path):
             return root / path
-    folders = [(root / path).parent for root in roots if (root / path).parent.is_dir()]
-    siblings = [file.name for folder in folders for file in folder.iterdir() if file.is_file()]
-    raise UserError(f"no file {path!r} in {_searched(roots)}; {nearest(Path(path).name, siblings)}")
-
-
-def _roots() -> list[Path]:
-    return [Path.cwd()] + ([Path(os.environ[ROOT])] if ROOT in os.environ else [])
-
-
-def _searched(roots: list[Path]) -> str:
-    return " and ".join(map(str, roots)) + ("" if ROOT in os.environ else f" (${ROOT} is not set)")
-
-
-def _folders(parent: Path) -> Iterator[Path]:
-    return (entry for entry in parent.iterdir() if entry.is_dir() and not entry.name.startswith("."))
+    parents = [(root / path).parent for root in roots if (root / path).parent.is_dir()]
+    siblings = [entry.name for parent in parents for entry in parent.iterdir() if is_kind(entry)]
+    visible = [name for name in siblings if not name.startswith(".")]
+    searched = " and ".join(map(str, roots)) + ("" if ROOT in os.environ else f" (${ROOT} is not set)")
+    raise UserError(f"no {kind} {path!r} in {searched}; {nearest(Path(path).name, visible)}")
 
 
 def find_file(folder: Path, name: str) -> Path:
