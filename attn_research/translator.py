@@ -4,22 +4,14 @@ import functools
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import jax
 import numpy as np
 
-from attn_research.data.batching import (
-    EMPTY,
-    Bucket,
-    EncodedSplit,
-    Sentences,
-    Shape,
-    bucket_sources,
-    collate,
-)
-from attn_research.data.segmentation import Segmentation
-from attn_research.data.vocab import EOS, UNK, Vocabulary
+from attn_research.data.batching import EMPTY, Bucket, EncodedSplit, Sentences, Shape, bucket_sources, collate
+from attn_research.data.lines import as_symbols, strip_line_break, unknown_parts
+from attn_research.data.vocab import EOS
 from attn_research.decoding.capacity import Capacity
 from attn_research.decoding.forced import forced_outputs, forced_rows
 from attn_research.decoding.outputs import Outputs, rows_at_once
@@ -30,6 +22,8 @@ from attn_research.decoding.unknown import Step, UnknownReplacement, attends, re
 from attn_research.errors import UserError
 from attn_research.loading import LoadedRun, join_models, load_runs
 from attn_research.training.checkpoint import Kind, parse_average
+
+Result = TypeVar("Result")
 
 
 class Translation(NamedTuple):
@@ -84,11 +78,11 @@ class Translator:
 
     def split(self, line: str) -> list[str]:
         """Splits a line of text into source symbols; a line break at its end is dropped."""
-        return self._segmentations[0].split(_strip_line_break(line))
+        return self._segmentations[0].split(strip_line_break(line))
 
     def split_target(self, line: str) -> list[str]:
         """Splits a line of text into target symbols, as `split` does for a source."""
-        return self._segmentations[1].split(_strip_line_break(line))
+        return self._segmentations[1].split(strip_line_break(line))
 
     def flaw(self, source: Sequence[str]) -> str:
         """Returns why a source cannot be translated, as in 'has no symbols'; empty if it can."""
@@ -100,11 +94,11 @@ class Translator:
 
     def unknown(self, line: str) -> list[str]:
         """Returns the parts of a line that are not in the vocabulary, as they are written."""
-        return _unknown(line, self._segmentations[0], self.source)
+        return unknown_parts(line, self._segmentations[0], self.source)
 
     def unknown_target(self, line: str) -> list[str]:
         """Returns the parts of a target line that are not in the vocabulary, as they are written."""
-        return _unknown(line, self._segmentations[1], self.target)
+        return unknown_parts(line, self._segmentations[1], self.target)
 
     def join(self, symbols: Sequence[str]) -> str:
         """Joins the symbols of an output into a line of text."""
@@ -134,7 +128,7 @@ class Translator:
           UserError: no model has attention.
         """
         self.require_attention()
-        line = None if line is None else _strip_line_break(line)
+        line = None if line is None else strip_line_break(line)
         replacement = UnknownReplacement(self._segmentations, dictionary or {}, step)
         return replacement.replace(translation.output, translation.weights, translation.source, line)
 
@@ -170,7 +164,8 @@ class Translator:
         targets: list[list[str]] = [[] for _ in sources]
         buckets = bucket_sources(list(map(len, sources)), partial(rows_at_once, decode, samples=samples))
         shapes = [(bucket, (bucket.length, 1)) for bucket in buckets]
-        return self._run(self._make_decode(samples), sources, targets, shapes, items)
+        read = partial(self._translations, sources)
+        return self._run(self._make_decode(samples), sources, targets, shapes, read, items)
 
     def score(
         self, sentences: Sequence[str | Sequence[str]], targets: Sequence[str | Sequence[str]]
@@ -188,7 +183,8 @@ class Translator:
           UserError: as `translate`, the numbers of sources and targets differ, or a target has too many symbols.
         """
         sources, outputs, shapes = self._forced(sentences, targets)
-        return [translations[0] for translations in self._run(self._force, sources, outputs, shapes)]
+        n_best = self._run(self._force, sources, outputs, shapes, partial(self._translations, sources))
+        return [translations[0] for translations in n_best]
 
     def trace(
         self, sentences: Sequence[str | Sequence[str]], targets: Sequence[str | Sequence[str]]
@@ -201,21 +197,13 @@ class Translator:
         sources, outputs, shapes = self._forced(sentences, targets)
         if len(self.configs) > 1 or not attends(self.config) or self.config.model.attention.latent is not None:
             return None
-        encoded = self._encode_pairs(sources, outputs)
-        traces: dict[int, Trace] = {}
-        for bucket, shape in shapes:
-            batch = collate(encoded, bucket.rows, shape, bucket.size)
-            arrays = jax.device_get(self._trace(self.params, batch))
-            for index, row in enumerate(bucket.rows):
-                steps, size = len(outputs[row]) + 1, len(sources[row])
-                query, scores, weights, log_p = arrays
-                traces[row] = Trace(
-                    query[:steps, index],
-                    scores[:steps, :, index, :size],
-                    weights[:steps, :, index, :size],
-                    log_p[:steps, index],
-                )
-        return [traces[row] for row in range(len(sources))]
+
+        def read(one: Trace, index: int, row: int) -> Trace:
+            steps, size = len(outputs[row]) + 1, len(sources[row])
+            scores, weights = (array[:steps, :, index, :size] for array in (one.scores, one.weights))
+            return Trace(one.query[:steps, index], scores, weights, one.log_probability[:steps, index])
+
+        return self._run(self._trace, sources, outputs, shapes, read)
 
     def _forced(
         self, sentences: Sequence[str | Sequence[str]], targets: Sequence[str | Sequence[str]]
@@ -224,7 +212,7 @@ class Translator:
         sources = self._symbols(sentences)
         if isinstance(targets, str):
             raise UserError(f"targets is a string; write a list, as in score(..., [{targets[:20]!r}])")
-        outputs = _as_symbols(targets, self.split_target, "target")
+        outputs = as_symbols(targets, self.split_target, "target")
         if len(sources) != len(outputs):
             raise UserError(f"there are {len(sources)} sources, but {len(outputs)} targets")
         for number, pair in enumerate(zip(sources, outputs, strict=True)):
@@ -241,70 +229,46 @@ class Translator:
         sources: list[list[str]],
         targets: list[list[str]],
         buckets: list[tuple[Bucket, Shape]],
+        read: Callable[[Any, int, int], Result],
         items: Sequence[int] | None = None,
-    ) -> list[list[Translation]]:
-        """Returns the outputs of a jitted `(params, Batch) -> Outputs` for every source."""
-        numbers = np.array([*(range(len(sources)) if items is None else items), EMPTY], np.int32)
-        encoded = self._encode_pairs(sources, targets)
-        translations: dict[int, list[Translation]] = {}
-        for bucket, shape in buckets:
-            batch = collate(encoded, bucket.rows, shape, bucket.size)
-            outputs = jax.device_get(function(self.params, batch._replace(rows=numbers[batch.rows])))
-            translations |= {
-                row: self._translations(outputs, index, sources[row]) for index, row in enumerate(bucket.rows)
-            }
-        return [translations[row] for row in range(len(sources))]
+    ) -> list[Result]:
+        """Returns what `read(arrays, index in the batch, source)` makes of the results, for every source.
 
-    def _encode_pairs(self, sources: list[list[str]], targets: list[list[str]]) -> EncodedSplit:
+        Args:
+          function: `(params, Batch) -> arrays`.
+        """
+        numbers = np.array([*(range(len(sources)) if items is None else items), EMPTY], np.int32)
         ids = [self.source.encode(source) for source in sources]
         target_ids = [[*self.target.encode(target), EOS] for target in targets]
-        return EncodedSplit(Sentences.from_lists(ids), Sentences.from_lists(target_ids))
+        encoded = EncodedSplit(Sentences.from_lists(ids), Sentences.from_lists(target_ids))
+        results: dict[int, Result] = {}
+        for bucket, shape in buckets:
+            batch = collate(encoded, bucket.rows, shape, bucket.size)
+            arrays = jax.device_get(function(self.params, batch._replace(rows=numbers[batch.rows])))
+            results |= {row: read(arrays, index, row) for index, row in enumerate(bucket.rows)}
+        return [results[row] for row in range(len(sources))]
 
     def _symbols(self, sentences: Sequence[str | Sequence[str]]) -> list[list[str]]:
         if isinstance(sentences, str):
             raise UserError(f"sentences is a string; write a list, as in translate([{sentences[:20]!r}])")
-        sources = _as_symbols(sentences, self.split, "source")
+        sources = as_symbols(sentences, self.split, "source")
         for number, source in enumerate(sources):
             if flaw := self.flaw(source):
                 raise UserError(f"source {number} {flaw}")
         return sources
 
-    def _translations(self, outputs: Outputs, row: int, sentence: list[str]) -> list[Translation]:
+    def _translations(self, sources: list[list[str]], outputs: Outputs, index: int, row: int) -> list[Translation]:
         return [
             Translation(
-                sentence,
-                self.target.decode(outputs.symbols[:length, k, row]),
-                np.array(outputs.weights[:length, k, row, : len(sentence)]),  # a view would keep the whole batch
-                float(outputs.log_probability[k, row]),
-                float(outputs.score[k, row]),
+                sources[row],
+                self.target.decode(outputs.symbols[:length, k, index]),
+                np.array(outputs.weights[:length, k, index, : len(sources[row])]),  # a view would keep the whole batch
+                float(outputs.log_probability[k, index]),
+                float(outputs.score[k, index]),
             )
-            for k, length in enumerate(outputs.lengths[:, row])
-            if k == 0 or length or np.isfinite(outputs.score[k, row])  # otherwise there is no such hypothesis
+            for k, length in enumerate(outputs.lengths[:, index])
+            if k == 0 or length or np.isfinite(outputs.score[k, index])  # otherwise there is no such hypothesis
         ]
-
-
-def _as_symbols(sentences: Sequence[str | Sequence[str]], split: Callable, kind: str) -> list[list[str]]:
-    """Returns lists of symbols; `split` splits a line of text.
-
-    Raises:
-      UserError: a symbol is not a string.
-    """
-    lists = [split(sentence) if isinstance(sentence, str) else list(sentence) for sentence in sentences]
-    for number, symbols in enumerate(lists):
-        for symbol in symbols:
-            if not isinstance(symbol, str):
-                raise UserError(f"{kind} {number} has {symbol!r} among its symbols, which must be strings")
-    return lists
-
-
-def _unknown(line: str, segmentation: Segmentation, vocabulary: Vocabulary) -> list[str]:
-    line = _strip_line_break(line)
-    ids, texts = vocabulary.encode(segmentation.split(line)), segmentation.texts(line)
-    return [text for id, text in zip(ids, texts, strict=True) if id == UNK]
-
-
-def _strip_line_break(line: str) -> str:
-    return line.removesuffix("\n").removesuffix("\r")
 
 
 def load(

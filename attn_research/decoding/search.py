@@ -110,6 +110,17 @@ def _select(values: Float[Array, "b n"], symbols: Int[Array, " b"]) -> Float[Arr
     return jnp.take_along_axis(values, symbols[:, None], -1)[:, 0]
 
 
+def _empty_outputs(steps: int, lengths: Int[Array, " b"], weights: jax.ShapeDtypeStruct) -> Outputs:
+    """Returns the outputs before the first step; `weights` are those of a step."""
+    return Outputs(
+        symbols=jnp.full((steps, len(lengths)), PAD, lengths.dtype),
+        weights=jnp.zeros((steps, *weights.shape), weights.dtype),
+        lengths=jnp.zeros_like(lengths),
+        log_probability=jnp.zeros(len(lengths)),
+        score=jnp.zeros(len(lengths)),
+    )
+
+
 def greedy_search(
     session: Session,
     source_size: int,
@@ -147,13 +158,6 @@ def greedy_search(
 
     first = jnp.full_like(lengths, BOS)
     weights, steps = jax.eval_shape(session.step, session.start, first)[2], max(1, int(by_length[-1]))
-    empty = Outputs(
-        symbols=jnp.full((steps, len(lengths)), PAD, lengths.dtype),
-        weights=jnp.zeros((steps, *weights.shape), weights.dtype),
-        lengths=jnp.zeros_like(lengths),
-        log_probability=jnp.zeros(len(lengths)),
-        score=jnp.zeros(len(lengths)),
-    )
     state = start_state(session, decode, first, steps)
-    loop = _Loop(jnp.zeros((), jnp.int32), state, first, limits > 0, empty)
+    loop = _Loop(jnp.zeros((), jnp.int32), state, first, limits > 0, _empty_outputs(steps, lengths, weights))
     return jax.lax.while_loop(lambda loop: loop.active.any(), advance, loop).outputs

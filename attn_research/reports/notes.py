@@ -9,9 +9,8 @@ from attn_research.metrics.statistics import MIN_SEEDS, REPLICATES
 from attn_research.reports.cells import Cell, Rows, filter_task
 from attn_research.reports.columns import Column, MetricColumn, recorded_name
 from attn_research.reports.dev_curves import StepsToColumn
-from attn_research.runs import identity
+from attn_research.reports.origin_notes import imported, list_first, origin, settings
 
-MAX_NAMED = 6  # records that a note names one by one
 DETECTABLE = (
     "Smallest difference from the best row that these seeds could detect with 80 % power, estimated for rows with the "
     "median variance over seeds"
@@ -50,9 +49,9 @@ def notes(
         *_steps_to(finished, columns),
         *_milliseconds(finished, columns),
         *_peak_memory(finished, columns),
-        *_origin([record for record in records if "evaluation" not in record]),  # of the rows of runs
-        *_imported(rows),
-        *_settings(rows),
+        *origin([record for record in records if "evaluation" not in record]),  # of the rows of runs
+        *imported(rows),
+        *settings(rows),
     ]
 
 
@@ -264,80 +263,3 @@ def _rows_without(finished: Rows, task: str, has: Callable[[Mapping], bool]) -> 
     """Returns the labels of the rows without a record of the task for which `has` is true."""
     rows = filter_task(finished, task)
     return ", ".join(f"`{label}`" for label, records in rows.items() if not any(map(has, records)))
-
-
-def _origin(records) -> list[str]:
-    """The commits, versions and machines of the records, and whether they are mixed."""
-    if not records:
-        return []
-    commits = _count(f"commit `{r['commit'][:10]}`" if r["commit"] else "no commit" for r in records)
-    dirty = sum(record["dirty"] is not False for record in records if record["commit"])
-    machines = _count(f"{r['machine']} ({r['device']}, threads: {r['threads']})" for r in records)
-    versions = _count(f"jax {r['versions']['jax']}, flax {r['versions']['flax']}" for r in records)
-    mixed = [
-        name
-        for name, counts in (("commits", commits), ("machines", machines), ("versions", versions))
-        if len(counts) > 1
-    ]
-    parts = "; ".join(_format_counts(counts) for counts in (commits, machines, versions))
-    return [
-        f"{len(records)} records: {parts}.",
-        *([f"Mixed {' and '.join(mixed)}: the records do not come from the same conditions."] if mixed else []),
-        *([f"Records from a checkout with uncommitted changes: {dirty}."] if dirty else []),
-    ]
-
-
-def _imported(rows: Rows) -> list[str]:
-    """The rows whose parameters were not trained here, with the system and the file of each."""
-    return [
-        f"`{label}`: not trained here; parameters of {origin['system']} from `{_one_line(origin['file'])}`, sha256 "
-        f"`{origin['sha256'][:16]}`."
-        for label, records in rows.items()
-        for origin in [record["imported"] for record in records if record.get("imported")]
-    ]
-
-
-def _one_line(text: str) -> str:
-    """Returns a text that can stand between backticks."""
-    return " ".join(text.replace("`", "'").split())
-
-
-def _settings(rows: Rows) -> list[str]:
-    """Versions and settings in which records differ from most others, with the rows and seeds.
-
-    Records without this information are not compared.
-    """
-    titled = [
-        (f"`{label}` seed {record['config']['seed']}", record["identity"]["versions"] | record["identity"]["settings"])
-        for label, records in rows.items()
-        for record in records
-        if record.get("identity")
-    ]
-    differences: dict[tuple[str, ...], list[str]] = {}
-    for name in dict.fromkeys(name for _, settings in titled for name in settings):
-        values = [identity.format_setting(settings.get(name)) for _, settings in titled]
-        (usual, _), *rarer = Counter(values).most_common()
-        for value, _ in rarer:
-            same = tuple(dict.fromkeys(title for (title, _), own in zip(titled, values, strict=True) if own == value))
-            differences.setdefault(same, []).append(f"{name} {value} instead of {usual}")
-    return [
-        f"Different versions or settings: {list_first(titles)}, with {', '.join(phrases)}."
-        for titles, phrases in differences.items()
-    ]
-
-
-def list_first(names: Sequence[str]) -> str:
-    """Returns the first names of a list and the number of the others."""
-    more = f" and {len(names) - MAX_NAMED} more" if len(names) > MAX_NAMED else ""
-    return ", ".join(names[:MAX_NAMED]) + more
-
-
-def _count(names) -> dict[str, int]:
-    counts: dict[str, int] = {}
-    for name in names:
-        counts[name] = counts.get(name, 0) + 1
-    return counts
-
-
-def _format_counts(counts: Mapping[str, int]) -> str:
-    return ", ".join(name if len(counts) == 1 else f"{name} ({count})" for name, count in counts.items())

@@ -75,15 +75,8 @@ def load_experiment(
     Raises:
       UserError: the file cannot be run or is not an experiment, or a change is not valid.
     """
-    with locate_errors(path):
-        names = OPTIONAL | run_file(path)
-        missing = [name for name in ("runs", "table") if name not in names]
-        if missing:
-            raise UserError(f"{path} is not an experiment: it does not define {' and '.join(missing)}")
-        configs = [_check_config(item, path) for item in names["runs"]()]
-    if not configs:
-        raise UserError(f"{path} has no runs: its runs() yields nothing")
-    configs = [override(config, changes or {}) for config in configs]
+    names = _read_file(path)
+    configs = [override(config, changes or {}) for config in names["runs"]]
     configs += [override(config, change) for change in additions for config in configs]
     if seeds is not None:
         configs = [override(config, {"seed": seed}) for seed in range(seeds) for config in configs]
@@ -105,6 +98,23 @@ def load_experiment(
         evaluations=check_evaluations(names["EVALUATIONS"], path),
         paper=names["PAPER"],
     )
+
+
+def _read_file(path: str | Path) -> dict[str, Any]:
+    """Returns the names that the file of an experiment defines; `runs` are its configs.
+
+    Raises:
+      UserError: the file cannot be run or is not an experiment.
+    """
+    with locate_errors(path):
+        names = OPTIONAL | run_file(path)
+        missing = [name for name in ("runs", "table") if name not in names]
+        if missing:
+            raise UserError(f"{path} is not an experiment: it does not define {' and '.join(missing)}")
+        configs = [_check_config(item, path) for item in names["runs"]()]
+    if not configs:
+        raise UserError(f"{path} has no runs: its runs() yields nothing")
+    return names | {"runs": configs}
 
 
 def _read(name: str, kind: type[Value], names: Mapping[str, Any], path: str | Path) -> Value | None:
