@@ -10,8 +10,7 @@ PYTHON ?= python3
 DEMO := experiments/score_functions.py
 # In the order in which they are trained. Table 6 of Luong et al. needs no run beyond those of Table 4.
 PAPERS := bahdanau2015_length luong2015_table4 luong2015_table6 toshniwal2016_g2p vaswani2017_scaling \
-	bentrevett_multi30k peters2019_inflection wucotterell2019 chorowski2015_repeat sigmorphon2020_lstm \
-	britz2017_attention luong2015_table1 multi30k_scores
+	bentrevett_multi30k wucotterell2019 chorowski2015_repeat sigmorphon2020_lstm luong2015_table1 multi30k_scores
 BIN := .venv/bin
 READY := .venv/ready
 LOWEST := .venv-lowest

@@ -56,7 +56,7 @@ def add_parser(commands: Any) -> None:
         "--scores",
         action="store_true",
         help="compute queries, scores before normalizing and weights of every head from the checkpoints, for the first "
-        "seed of every row (about half a minute per row)",
+        "seed of every row; takes longer",
     )
 
 
