@@ -33,7 +33,7 @@ def find_files(path: str, prefix: str = "", train: str = "train") -> dict[str, P
     Raises:
       UserError: the folder or a file is missing.
     """
-    require(bool(path), 'the task needs the folder of its files, as in path="cmudict_g2p"')
+    require(bool(path), 'the task needs the folder of its files, as in transduction(path="cmudict_g2p")')
     folder, names = find_folder(path), dict(zip(SPLITS, (train, *SPLITS[1:]), strict=True))
     return {split: find_file(folder, f"{prefix}{name}.tsv") for split, name in names.items()}
 
