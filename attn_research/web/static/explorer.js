@@ -74,7 +74,7 @@ export class Explorer {
   }
 
   /** Returns the items that the search finds, in the chosen order. */
-  found() {
+  matching() {
     const matches = ({ source, references }) =>
       [source, ...references].some((symbols) => join(symbols).toLocaleLowerCase().includes(this.state.query));
     const items = this.task.items.map((item, index) => ({ ...item, index })).filter(matches);
@@ -82,16 +82,16 @@ export class Explorer {
   }
 
   drawList() {
-    const found = this.found();
+    const items = this.matching();
     const note = (item) => ({
       number: `${item.index}`, length: `${item.source.length}`, errors: `${item.errors} wrong`,
       disagreement: item.disagreement === null ? "–" : item.disagreement.toFixed(2),
     })[this.state.order];
-    const buttons = found.map((item) => h("li", {}, h("button",
+    const buttons = items.map((item) => h("li", {}, h("button",
       { type: "button", "data-item": item.index, "aria-current": item.index === this.state.item ? "true" : null,
         on: { click: () => this.update({ item: item.index, step: 0 }) } },
       h("span", { dir: "auto", class: "text" }, join(item.source)), h("span", { class: "note" }, note(item)))));
-    this.list.replaceChildren(h("p", { class: "caption" }, `${found.length} of ${this.task.items.length} test items`), h("ul", {}, buttons));
+    this.list.replaceChildren(h("p", { class: "caption" }, `${items.length} of ${this.task.items.length} test items`), h("ul", {}, buttons));
   }
 
   async update(changes) {
@@ -202,7 +202,7 @@ export class Explorer {
     if (event.ctrlKey || event.metaKey || event.altKey || event.target.matches("input, select, .scroll")) return;
     const { state, task } = this;
     const turn = (values, value, by) => values[(values.indexOf(value) + by + values.length) % values.length];
-    const items = this.found().map((item) => item.index);
+    const items = this.matching().map((item) => item.index);
     const actions = {
       ArrowRight: () => this.update({ step: state.step + 1 }),
       ArrowLeft: () => this.update({ step: state.step - 1 }),
